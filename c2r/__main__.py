@@ -1,0 +1,53 @@
+"""The command `c2r`: a table of sub-commands, each imported only when it is chosen.
+
+A command's function takes the arguments after its name and gives an exit code. Mistakes of the
+user arrive here as `ValueError` or `OSError` and leave as one line, without a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("runtime.demo:main", "render a synthetic coarse clip through the whole pipeline"),
+    "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),
+    "weights": ("c2r.weights.cli:main", "inspect checkpoints"),
+}
+
+
+def usage() -> str:
+    """The list of commands."""
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(["usage: c2r COMMAND [--help] ...", "", "commands:", *rows])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; 0 on success, 2 for a mistake of the user's, 130 when interrupted."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name not in COMMANDS:
+        print(f"c2r: unknown command {name!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    module, function = COMMANDS[name][0].split(":")
+    try:
+        return int(getattr(import_module(module), function)(rest))
+    except (ValueError, OSError) as error:
+        print(f"c2r {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"c2r {name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

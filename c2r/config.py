@@ -1,0 +1,129 @@
+"""Configuration: frozen dataclasses are the schema, YAML is a difference from it.
+
+A file and command-line overrides (`--key.sub value`) change a base value; whatever the schema does
+not know fails with its path. The resolved copy goes beside the run, so that it can be repeated.
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+Config = TypeVar("Config")
+
+
+def _dataclasses_of(hint: Any) -> list[type]:
+    """The dataclasses among the alternatives of a type hint."""
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    options = typing.get_args(hint) if union else (hint,)
+    return [option for option in options if is_dataclass(option) and isinstance(option, type)]
+
+
+def _merge(schema: type, base: Any, changes: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """`base` as nested dictionaries with the changes laid over it; unknown keys are errors."""
+    hints = typing.get_type_hints(schema)
+    known = [field.name for field in fields(schema) if field.init]
+    merged = {name: getattr(base, name) for name in known}
+    for key, value in changes.items():
+        place = f"{path}.{key}" if path else str(key)
+        if key not in known:
+            raise ValueError(f"unknown key {place!r}; known there: {', '.join(known)}")
+        inner = _dataclasses_of(hints[key])
+        if inner and isinstance(value, Mapping):
+            kind = type(merged[key]) if type(merged[key]) in inner else inner[0]
+            start = merged[key] if type(merged[key]) is kind else kind()
+            merged[key] = kind(**_checked(kind, _merge(kind, start, value, place), place))
+        else:
+            merged[key] = value
+    return merged
+
+
+def _checked(schema: type, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Each value as its field's type wants it; `ValueError` with the path if it cannot be."""
+    hints, checked = typing.get_type_hints(schema), {}
+    for key, value in values.items():
+        place = f"{path}.{key}" if path else key
+        try:
+            checked[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{place}: {first['msg']} (got {value!r})") from error
+    return checked
+
+
+def override(base: Config, changes: Mapping[str, Any]) -> Config:
+    """A copy of a config dataclass with nested changes; `ValueError` names the path at fault."""
+    schema = type(base)
+    assert is_dataclass(base)
+    try:
+        return schema(**_checked(schema, _merge(schema, base, changes, ""), ""))
+    except TypeError as error:
+        raise ValueError(f"the configuration is not complete: {error}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping; `ValueError` with file and line for anything else."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold `key: value` lines, not a {type(found).__name__}")
+    return found
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+    """`["--key.sub", "3", "--other=x"]` as nested changes; values are read as YAML."""
+    changes: dict[str, Any] = {}
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise ValueError(f"expected --key.sub VALUE, found {word!r}")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise ValueError(f"--{key} needs a value")
+            value = rest.pop(0)
+        *parents, last = key.replace("-", "_").split(".")
+        place = changes
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"--{key} goes below a key that was given a value of its own")
+        place[last] = yaml.safe_load(value)
+    return changes
+
+
+def load_config(base: Config, path: Path | None = None, arguments: Sequence[str] = ()) -> Config:
+    """`base`, changed by a YAML file and then by command-line overrides."""
+    config = base if path is None else override(base, read_yaml(path))
+    return override(config, parse_overrides(arguments))
+
+
+def save_config(config: Any, path: Path) -> None:
+    """Write the resolved configuration as YAML that `load_config` reads back to an equal one."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    text = yaml.safe_dump(plain(dataclasses.asdict(config)), sort_keys=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

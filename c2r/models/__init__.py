@@ -1,0 +1,1 @@
+"""The networks, one a file, and the presets that give their shapes."""

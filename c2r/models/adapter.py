@@ -1,0 +1,140 @@
+"""The control adapter as published for C2R: DINO tokens, pooled causally, added to the DiT's.
+
+Tokens are added after the patch embedding, pass a residual bridge with them, and are added again
+before the first blocks with a falling scale. Parameter names are those of the published file
+without its `pipe.dit.` prefix. Nothing here depends on x_t or t, so it runs once a chunk.
+
+Shapes: B batch, F pixel frames, T latents, N tokens of one latent, Dd DINO width, D DiT width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from c2r.models.control import ControlInput, ControlState, Hint, injected_blocks
+from c2r.models.dit import Pass
+from c2r.models.presets import ControlConfig
+
+STAGES = 2  # each halves the frame rate: 4 frames a latent
+
+
+class CausalPool(nn.Module):
+    """Depthwise temporal convolutions, kernel 3, stride 2, each padded with its first input twice.
+
+    Output t of a stage sees its inputs 2t-2, 2t-1 and 2t, so latent j of two stages sees frames
+    4j-6 to 4j and a stream needs no look-ahead. Starts as the mean of the three.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        convs = [
+            nn.Conv3d(width, width, (3, 1, 1), (2, 1, 1), groups=width, bias=False)
+            for _ in range(STAGES)
+        ]
+        for conv in convs:
+            nn.init.constant_(conv.weight, 1 / 3)
+        self.convs = nn.ModuleList(convs)
+
+    def forward(self, x: Tensor, state: ControlState | None) -> tuple[Tensor, ControlState]:
+        """`[B, F, N, Dd]` -> `[B, T, N, Dd]` of the latents that are whole, any F."""
+        if state is None and x.shape[1] == 0:
+            raise ValueError("control needs at least one frame to begin a stream; got none")
+        pending = []
+        for stage, conv in enumerate(self.convs):
+            held = x[:, :1].expand(-1, 2, -1, -1) if state is None else state.pending[stage]
+            assert isinstance(conv, nn.Conv3d)
+            x, rest = self._stage(conv.weight.flatten(1), torch.cat([held, x], dim=1))
+            pending.append(rest)
+        return x, ControlState(tuple(pending))
+
+    @staticmethod
+    def _stage(taps: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One stage as three products a token; taps `[Dd, 3]`. Gives outputs and unused inputs."""
+        count = (x.shape[1] - 1) // 2
+        out = sum(x[:, tap : tap + 2 * count : 2] * taps[:, tap] for tap in range(3))
+        assert isinstance(out, Tensor)
+        return out, x[:, 2 * count :]
+
+
+class PatchAdapter(nn.Module):
+    """DINO patch tokens of every frame -> control tokens of every latent."""
+
+    def __init__(self, dino_dim: int, hidden: int, dim: int) -> None:
+        super().__init__()
+        self.temporal_downsample = CausalPool(dino_dim)
+        self.ln = nn.LayerNorm(dino_dim)
+        self.mlp = nn.Sequential(nn.Linear(dino_dim, hidden), nn.SiLU(), nn.Linear(hidden, dim))
+
+    def forward(self, features: Tensor, state: ControlState | None) -> tuple[Tensor, ControlState]:
+        """`[B, F, N, Dd]` -> `[B, T, N, D]`."""
+        features = features.to(self.ln.weight.dtype)
+        pooled, state = self.temporal_downsample(features, state)
+        return self.mlp(self.ln(pooled)), state
+
+
+class FusionBridge(nn.Module):
+    """Residual two-layer network over the fused tokens; its last layer starts at zero."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.ln = nn.LayerNorm(dim)
+        self.fc1 = nn.Linear(dim, dim // 2)
+        self.fc2 = nn.Linear(dim // 2, dim)
+        nn.init.zeros_(self.fc2.weight)
+        nn.init.zeros_(self.fc2.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What is to be added to `x` `[B, L, D]`."""
+        return self.fc2(nn.functional.silu(self.fc1(self.ln(x))))
+
+
+class ControlAdapter(nn.Module):
+    """The published control network; see `c2r.models.control.ControlModule` for its interface."""
+
+    every_pass = True  # its hints cost an addition, so nothing is made ahead
+
+    def __init__(self, config: ControlConfig, dino_dim: int, dim: int, layers: int) -> None:
+        super().__init__()
+        self.dino_patch_adapter = PatchAdapter(dino_dim, config.hidden, dim)
+        self.dino_fusion_bridge = FusionBridge(dim)
+        for parameter in self.dino_patch_adapter.mlp[2].parameters():
+            nn.init.zeros_(parameter)
+        injected = injected_blocks(config.inject, layers)
+        fall = (config.last_scale - config.first_scale) / max(1, len(injected) - 1)
+        self.scales = {
+            block: config.first_scale + fall * place for place, block in enumerate(injected)
+        }
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """No blocks of its own."""
+        return nn.ModuleList()
+
+    def tokens(
+        self, features: Tensor, state: ControlState | None = None
+    ) -> tuple[Tensor, ControlState]:
+        """DINO features `[B, F, N, Dd]` -> control tokens `[B, T, N, D]` and the carried state.
+
+        Frames may come in any portions: T counts the latents that became whole.
+        """
+        return self.dino_patch_adapter(features, state)
+
+    def hints(self, x: Tensor | None, tokens: Tensor, call: Pass) -> Mapping[int, Tensor]:
+        """The scaled tokens for every injected block."""
+        return {block: tokens.flatten(1, 2) * scale for block, scale in self.scales.items()}
+
+    def enter(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+        """Add the tokens, pass the bridge; at strength 0 both leave `x` exactly as it was."""
+        strength = control.scale()
+        added = strength * control.tokens.flatten(1, 2)
+        x = x + added.to(x.dtype)
+        x = x + (strength > 0) * self.dino_fusion_bridge(x)
+
+        def hint(block: int) -> Tensor | None:
+            scale = self.scales.get(block)
+            return None if scale is None else (added * scale).to(x.dtype)
+
+        return x, hint

@@ -1,0 +1,141 @@
+"""Attention kernels behind one name each, and the latent masks that training needs.
+
+A mask never becomes a matrix of tokens: it is a short list of "these latents see those", and
+masked attention is one plain call a row, so every kernel here can serve it.
+
+Shapes: B batch, L query tokens, S key tokens, h heads, d head width, N tokens of one latent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""`(q [B, L, h, d], k [B, S, h, d], v [B, S, h, d]) -> [B, L, h, d]`; all queries see all keys."""
+
+
+def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """PyTorch's own attention; runs everywhere."""
+    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+
+def _flash_attn() -> Attention:
+    kernel = import_module("flash_attn").flash_attn_func
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return kernel(q, k, v)
+
+    return attend
+
+
+def _xformers() -> Attention:
+    kernel = import_module("xformers.ops").memory_efficient_attention
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return kernel(q, k, v)
+
+    return attend
+
+
+@dataclass(frozen=True)
+class _Entry:
+    load: Callable[[], Attention]
+    install: str
+
+
+BACKENDS: dict[str, _Entry] = {
+    "sdpa": _Entry(lambda: sdpa, ""),
+    "flash-attn": _Entry(_flash_attn, "pip install flash-attn --no-build-isolation (needs CUDA)"),
+    "xformers": _Entry(_xformers, "pip install xformers (needs CUDA)"),
+}
+
+
+def get_attention(name: str) -> Attention:
+    """The kernel of that name. `ValueError` if unknown, or if its package is not installed."""
+    if name not in BACKENDS:
+        raise ValueError(f"attention {name!r} is unknown; known: {', '.join(BACKENDS)}")
+    try:
+        return BACKENDS[name].load()
+    except ImportError as error:
+        raise ValueError(
+            f"attention {name!r} cannot be loaded ({error}); install it with "
+            f"`{BACKENDS[name].install}`, or use attention='sdpa'"
+        ) from error
+
+
+@dataclass(frozen=True)
+class LatentMask:
+    """Who sees whom, latent by latent: rows of (queries, what they see), queries in order."""
+
+    rows: tuple[tuple[range, tuple[range, ...]], ...]
+
+    @property
+    def latents(self) -> int:
+        """Latents of the whole sequence."""
+        return self.rows[-1][0].stop
+
+    def dense(self) -> Tensor:
+        """Truth table `[latents, latents]`, True where the row sees the column."""
+        table = torch.zeros(self.latents, self.latents, dtype=torch.bool)
+        for queries, seen in self.rows:
+            for keys in seen:
+                table[queries.start : queries.stop, keys.start : keys.stop] = True
+        return table
+
+
+def _blocks(latents: int, chunk: int) -> list[range]:
+    return [range(start, min(start + chunk, latents)) for start in range(0, latents, chunk)]
+
+
+def block_causal(
+    latents: int, chunk: int, *, window: int | None = None, sink: int = 0
+) -> LatentMask:
+    """Every block of `chunk` latents sees itself and what came before it.
+
+    With `window` it sees only the first `sink` latents and the latest, `window` in all, its own
+    included: what a cache of that window holds.
+    """
+    rows = []
+    for block in _blocks(latents, chunk):
+        first = 0 if window is None else max(0, block.stop - (window - sink))
+        whole = first <= sink
+        seen = (range(block.stop),) if whole else (range(sink), range(first, block.stop))
+        rows.append((block, tuple(part for part in seen if len(part))))
+    return LatentMask(tuple(rows))
+
+
+def teacher_forcing(latents: int, chunk: int) -> LatentMask:
+    """Mask of a doubled sequence: the clean clip, then the same clip noised.
+
+    Clean blocks are block-causal among themselves; noisy block b sees the clean blocks before b
+    and itself.
+    """
+    rows: list[tuple[range, tuple[range, ...]]] = list(block_causal(latents, chunk).rows)
+    for block in _blocks(latents, chunk):
+        noisy = range(latents + block.start, latents + block.stop)
+        before = (range(block.start),) if block.start else ()
+        rows.append((noisy, (*before, noisy)))
+    return LatentMask(tuple(rows))
+
+
+def attend_masked(attend: Attention, mask: LatentMask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention under a latent mask; q, k, v `[B, L, h, d]` with L = latents x N."""
+    tokens = q.shape[1] // mask.latents
+    assert tokens * mask.latents == q.shape[1], "the mask is for another number of latents"
+
+    def cut(x: Tensor, latents: range) -> Tensor:
+        return x[:, latents.start * tokens : latents.stop * tokens]
+
+    def gather(x: Tensor, seen: tuple[range, ...]) -> Tensor:
+        parts = [cut(x, latents) for latents in seen]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    rows = [attend(cut(q, own), gather(k, seen), gather(v, seen)) for own, seen in mask.rows]
+    return torch.cat(rows, dim=1)

@@ -1,0 +1,297 @@
+"""The Wan 2.1 video DiT: one definition for 1.3B and 14B, bidirectional and causal.
+
+Parameter names are Wan's official ones. Without a cache a pass sees the whole clip, or what a
+`LatentMask` allows; with a cache it sees what the cache holds and itself. Knows nothing of
+schedules, sessions, sharding or files.
+
+Shapes: B batch, T latents, H W rows and columns of tokens, N = H x W, L = T x N tokens, D width,
+h heads, d head width, C latent channels, S text tokens, M timesteps a sample (1 or T).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from c2r.models.attention import Attention, LatentMask, attend_masked, get_attention
+from c2r.models.control import ControlInput, ControlModule
+from c2r.models.presets import DiTConfig
+from c2r.models.rope import rope_table, rotate
+
+TextKV = Sequence[tuple[Tensor, Tensor]]
+"""Keys and values `[B, S, h, d]` of the prompt, a pair a layer: made once a prompt."""
+
+
+class LayerCache(Protocol):
+    """What the DiT needs of a K/V cache; `c2r.streaming.kv_cache.KVCache` is one."""
+
+    @property
+    def length(self) -> int:
+        """Latents held before the current ones, and so the place in time of the first of these."""
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Put rotated keys and values of the current latents behind the held ones; give all."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What all blocks of one forward pass share."""
+
+    modulation: Tensor  # [B, M, 6, D] float32
+    rope: tuple[Tensor, Tensor]
+    text: TextKV
+    attend: Attention
+    latents: int
+    mask: LatentMask | None = None
+    cache: LayerCache | None = None
+    recompute: bool = False
+
+    def run(self, block: nn.Module, x: Tensor, layer: int) -> Tensor:
+        """One block; with `recompute` its activations are made again in the backward pass."""
+        if self.recompute:
+            return checkpoint(block, x, layer, self, use_reentrant=False)
+        return block(x, layer, self)
+
+
+class SelfAttention(nn.Module):
+    """Attention among the clip's tokens; q and k are RMS-normalised over the full width."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.q, self.k, self.v, self.o = (nn.Linear(config.dim, config.dim) for _ in range(4))
+        self.norm_q = nn.RMSNorm(config.dim, config.eps)
+        self.norm_k = nn.RMSNorm(config.dim, config.eps)
+
+    def split(self, x: Tensor) -> Tensor:
+        """`[B, L, D]` -> `[B, L, h, d]`."""
+        return x.unflatten(-1, (self.heads, -1))
+
+    def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
+        """`[B, L, D]` -> `[B, L, D]`."""
+        v = self.split(self.v(x))
+        q = rotate(self.split(self.norm_q(self.q(x))), call.rope).to(v.dtype)
+        k = rotate(self.split(self.norm_k(self.k(x))), call.rope).to(v.dtype)
+        if call.cache is not None:
+            k, v = call.cache.append(layer, k, v)
+        if call.mask is not None:
+            out = attend_masked(call.attend, call.mask, q, k, v)
+        else:
+            out = call.attend(q, k, v)
+        return self.o(out.flatten(-2))
+
+
+class CrossAttention(SelfAttention):
+    """Attention from the clip's tokens to the prompt's, whose keys and values come ready."""
+
+    def text_kv(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedded text `[B, S, D]` -> keys and values `[B, S, h, d]`."""
+        v = self.split(self.v(context))
+        return self.split(self.norm_k(self.k(context))).to(v.dtype), v
+
+    def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
+        """`[B, L, D]` -> `[B, L, D]`."""
+        k, v = (part.expand(x.shape[0], -1, -1, -1) for part in call.text[layer])
+        q = self.split(self.norm_q(self.q(x))).to(v.dtype)
+        return self.o(call.attend(q, k, v).flatten(-2))
+
+
+def _modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+    """Affine-free LayerNorm, then scale and shift: x `[B, T, N, D]`, the rest `[B, M, 1, D]`."""
+    normed = F.layer_norm(x.float(), x.shape[-1:], eps=eps)
+    return (normed * (1 + scale) + shift).to(x.dtype)
+
+
+class Block(nn.Module):
+    """One transformer block: self-attention, cross-attention, feed-forward."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.self_attn = SelfAttention(config)
+        self.cross_attn = CrossAttention(config)
+        self.norm3 = nn.LayerNorm(config.dim, config.eps)
+        self.ffn = nn.Sequential(
+            nn.Linear(config.dim, config.ffn_dim),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(config.ffn_dim, config.dim),
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) / config.dim**0.5)
+
+    def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
+        """Tokens `[B, L, D]` -> `[B, L, D]`; `layer` is the place in caches and text K/V."""
+        parts = (self.modulation.float() + call.modulation).unsqueeze(-2).unbind(2)
+        shift1, scale1, gate1, shift2, scale2, gate2 = parts
+
+        def by_latent(x: Tensor) -> Tensor:
+            return x.unflatten(1, (call.latents, -1))
+
+        def gated(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
+            moved = by_latent(x).float() + by_latent(update).float() * gate
+            return moved.to(x.dtype).flatten(1, 2)
+
+        y = _modulate(by_latent(x), shift1, scale1, self.eps).flatten(1, 2)
+        x = gated(x, self.self_attn(y, layer, call), gate1)
+        x = x + self.cross_attn(self.norm3(x), layer, call)
+        y = _modulate(by_latent(x), shift2, scale2, self.eps).flatten(1, 2)
+        return gated(x, self.ffn(y), gate2)
+
+
+class Head(nn.Module):
+    """From tokens to the velocity of each latent pixel."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.head = nn.Linear(config.dim, config.channels * config.patch**2)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Tokens `[B, T, N, D]` and time embedding `[B, M, D]` -> `[B, T, N, patch^2 C]`."""
+        shift, scale = (self.modulation.float() + time[:, :, None]).unsqueeze(-2).unbind(2)
+        return self.head(_modulate(x, shift, scale, self.eps))
+
+
+def sinusoid(timestep: Tensor, width: int) -> Tensor:
+    """Timesteps `[...]` (0 to 1000) -> cosines, then sines, `[..., width]` float32."""
+    half = width // 2
+    steps = torch.arange(half, device=timestep.device, dtype=torch.float32)
+    angle = timestep.float()[..., None] * torch.exp(steps * (-math.log(10000.0) / half))
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+class DiT(nn.Module):
+    """Velocity of a noisy latent clip, given its timestep, a prompt and optional control.
+
+    `attention` names a kernel of `c2r.models.attention`. Set `checkpoint_blocks` to recompute
+    each block in the backward pass instead of keeping its activations.
+    """
+
+    def __init__(self, config: DiTConfig, attention: str = "sdpa") -> None:
+        super().__init__()
+        dim, patch = config.dim, config.patch
+        self.config = config
+        self.attend = get_attention(attention)
+        self.checkpoint_blocks = False
+        self.patch_embedding = nn.Conv3d(config.channels, dim, (1, patch, patch), (1, patch, patch))
+        self.text_embedding = nn.Sequential(
+            nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+        )
+        self.time_embedding = nn.Sequential(
+            nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
+        )
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.head = Head(config)
+
+    @staticmethod
+    def keeps_float32(name: str) -> bool:
+        """Whether the parameter of that name stays float32 in a half-precision model."""
+        time = name.startswith(("time_embedding.", "time_projection."))
+        return time or name.endswith("modulation")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the matrix products."""
+        return self.patch_embedding.weight.dtype
+
+    def text_kv(self, embeddings: Tensor, control: ControlModule | None = None) -> TextKV:
+        """Text embeddings `[B, S, text_dim]` -> keys and values of every layer, once a prompt.
+
+        The layers of a control network with blocks of its own follow the DiT's.
+        """
+        context = self.text_embedding(embeddings.to(self.dtype))
+        blocks = [*self.blocks, *(control.blocks if control is not None else ())]
+        return tuple(block.cross_attn.text_kv(context) for block in blocks)
+
+    def prepare_control(
+        self,
+        control: ControlInput | None,
+        text: TextKV,
+        *,
+        cache: LayerCache | None = None,
+        mask: LatentMask | None = None,
+        positions: Tensor | None = None,
+    ) -> ControlInput | None:
+        """Make the hints of a chunk now, when its control does not depend on x_t and t.
+
+        `forward` does so itself when this was not called before; once a chunk is enough.
+        """
+        if control is None or control.module.every_pass or control.ready is not None:
+            return control
+        tokens = control.tokens
+        zero = torch.zeros(tokens.shape[0], 1, device=tokens.device)
+        call, _ = self._begin(zero, text, tokens.shape[1], control.grid, positions, mask, cache)
+        return replace(control, ready=control.module.hints(None, tokens, call))
+
+    def forward(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        text: TextKV,
+        *,
+        control: ControlInput | None = None,
+        cache: LayerCache | None = None,
+        mask: LatentMask | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Velocity `e - x_0` of noisy latents.
+
+        `x`: `[B, T, C, rows, columns]`. `timestep`: 1000 sigma, `[B]` (one a sample) or `[B, T]`
+        (one a latent). `text`: from `text_kv`. `positions`: `[T]` places in time of the latents,
+        by default counted from what the cache holds. Gives the shape and dtype of `x`.
+        """
+        assert mask is None or cache is None, "a mask is for passes without a cache"
+        patch, latents = self.config.patch, x.shape[1]
+        grid = x.shape[-2] // patch, x.shape[-1] // patch
+        timestep = timestep[:, None] if timestep.ndim == 1 else timestep
+        call, time = self._begin(timestep, text, latents, grid, positions, mask, cache)
+        control = self.prepare_control(control, text, cache=cache, mask=mask, positions=positions)
+        tokens = self._embed(x)
+        if control is not None:
+            tokens, hint = control.module.enter(tokens, control, call)
+        for layer, block in enumerate(self.blocks):
+            if control is not None and (extra := hint(layer)) is not None:
+                tokens = tokens + extra
+            tokens = call.run(block, tokens, layer)
+        if control is not None and (extra := hint(len(self.blocks))) is not None:
+            tokens = tokens + extra
+        out = self.head(tokens.unflatten(1, (latents, -1)), time)
+        layout = "b t (h w) (p q c) -> b t c (h p) (w q)"
+        return rearrange(out, layout, h=grid[0], p=patch, q=patch).to(x.dtype)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """The patch convolution as a matrix product: `[B, T, C, rows, columns]` -> `[B, L, D]`."""
+        patch = self.config.patch
+        flat = rearrange(x, "b t c (h p) (w q) -> b (t h w) (c p q)", p=patch, q=patch)
+        weight, bias = self.patch_embedding.weight, self.patch_embedding.bias
+        return F.linear(flat.to(weight.dtype), weight.flatten(1), bias)
+
+    def _begin(
+        self,
+        timestep: Tensor,
+        text: TextKV,
+        latents: int,
+        grid: tuple[int, int],
+        positions: Tensor | None,
+        mask: LatentMask | None,
+        cache: LayerCache | None,
+    ) -> tuple[Pass, Tensor]:
+        """Everything that blocks share, and the time embedding `[B, M, D]` for the head."""
+        if positions is None:
+            start = cache.length if cache is not None else 0
+            positions = torch.arange(start, start + latents, device=timestep.device)
+        with torch.autocast(timestep.device.type, enabled=False):
+            time = self.time_embedding(sinusoid(timestep, self.config.freq_dim))
+            modulation = self.time_projection(time).unflatten(-1, (6, -1))
+        rope = rope_table(positions, grid, self.config.head_dim)
+        recompute = self.checkpoint_blocks and torch.is_grad_enabled()
+        return Pass(modulation, rope, text, self.attend, latents, mask, cache, recompute), time

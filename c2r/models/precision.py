@@ -1,0 +1,36 @@
+"""Half precision with the exceptions that a network asks for."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import nn
+
+
+@runtime_checkable
+class KeepsFloat32(Protocol):
+    """A network some of whose parameters stay float32 in a half-precision model."""
+
+    def keeps_float32(self, name: str) -> bool:
+        """Whether the parameter of that name does."""
+
+
+def parameter_dtype(module: nn.Module, name: str, dtype: torch.dtype) -> torch.dtype:
+    """Dtype that the parameter `name` of `module` takes when the module is to be `dtype`."""
+    if isinstance(module, KeepsFloat32) and module.keeps_float32(name):
+        return torch.float32
+    return dtype
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def cast(module: Module, dtype: torch.dtype) -> Module:
+    """Turn the parameters into `dtype` in place, but for those that the module keeps in float32.
+
+    Use this and not `module.to(dtype)`: the DiT's time embedding must stay float32.
+    """
+    for name, parameter in module.named_parameters():
+        parameter.data = parameter.data.to(parameter_dtype(module, name, dtype))
+    return module

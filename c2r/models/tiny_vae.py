@@ -1,0 +1,214 @@
+"""The small causal VAE: the TAEHV family (`taew2_1.pth` loads with `TinyVAEConfig()`).
+
+Convolutions see one frame at a time; time is crossed only by `MemBlock`, which also sees the step
+before, and by folding steps into channels (`TPool`) and back (`TGrow`). So a stream needs one past
+activation for each `MemBlock`. This module does not know where weights come from.
+
+B batch, F pixel frames, T latent frames, t time steps inside the network, c channels,
+H W rows and columns at any level. Inside, time is folded into the batch: [B*t, c, H, W].
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from c2r.models.presets import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
+from c2r.models.vae import VAEState, check_frames, check_latents
+
+LATENTS_AT_ONCE = 8  # of a whole clip; bounds the memory of its full-size activations
+
+
+class MemBlock(nn.Module):
+    """Residual block on a step and the step before it."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            _conv(2 * n_in, n_out), nn.ReLU(), _conv(n_out, n_out), nn.ReLU(), _conv(n_out, n_out)
+        )
+        self.skip = nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1, bias=False)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B*t, c, H, W], past [B, c, H, W] -> output [B*t, c', H, W], the last step of x."""
+        steps = rearrange(x, "(b t) c h w -> b t c h w", b=len(past))
+        before = torch.cat([past[:, None], steps[:, :-1]], dim=1)
+        y = self.conv(torch.cat([x, before.flatten(0, 1)], dim=1))
+        # A copy: a view would keep the whole chunk's activation alive as long as the stream.
+        return F.relu(y + self.skip(x)), steps[:, -1].clone()
+
+
+class TPool(nn.Module):
+    """Joins `factor` steps into one: [B*t, c, H, W] -> [B*t/factor, c, H, W]."""
+
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = nn.Conv2d(channels * factor, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Earlier steps come first among the joined channels."""
+        joined: Tensor = self.conv(rearrange(x, "(n s) c h w -> n (s c) h w", s=self.factor))
+        return joined
+
+
+class TGrow(nn.Module):
+    """Makes `factor` steps of one: [B*t, c, H, W] -> [B*t*factor, c, H, W]."""
+
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = nn.Conv2d(channels, channels * factor, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Earlier steps come from the first channels."""
+        return rearrange(self.conv(x), "n (s c) h w -> (n s) c h w", s=self.factor)
+
+
+class SoftClamp(nn.Module):
+    """Limits latents to (-3, 3): `3 tanh(x / 3)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return 3 * torch.tanh(x / 3)
+
+
+class TinyVAE(nn.Module):
+    """TAEHV as `VideoVAE`; state-dict names are those of the published checkpoints.
+
+    Latent j ends at frame 4j, as in Wan: an encoded stream starts with its first frame repeated
+    three times in front, where the upstream tool repeats the last frame of a clip at its end; a
+    decoded one drops its first three frames. `ValueError` unless the config makes 4 x 8 x 8.
+    """
+
+    def __init__(self, config: TinyVAEConfig) -> None:
+        super().__init__()
+        check_config(config)
+        self.config = config
+        self.encoder = build_encoder(config)
+        self.decoder = build_decoder(config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.parameters()).dtype
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """See `VideoVAE.encode`."""
+        check_frames(frames, first=True)
+        step = FRAMES_PER_LATENT * LATENTS_AT_ONCE
+        starts = [0, *range(step - FRAMES_PER_LATENT + 1, frames.shape[1], step)]
+        latents, state = [], None
+        for start, end in zip(starts, [*starts[1:], frames.shape[1]], strict=True):
+            part, state = self.encode_chunk(frames[:, start:end], state)
+            latents.append(part)
+        return torch.cat(latents, dim=1)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """See `VideoVAE.decode`."""
+        check_latents(latents, self.config.channels)
+        frames, state = [], None
+        for chunk in latents.split(LATENTS_AT_ONCE, dim=1):
+            part, state = self.decode_chunk(chunk, state)
+            frames.append(part)
+        return torch.cat(frames, dim=1)
+
+    def encode_chunk(self, frames: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
+        """See `VideoVAE.encode_chunk`."""
+        check_frames(frames, first=state is None)
+        if state is None:
+            frames = torch.cat(
+                [frames[:, :1].expand(-1, FRAMES_PER_LATENT - 1, -1, -1, -1), frames], 1
+            )
+        x = F.pixel_unshuffle(frames.to(self.dtype).flatten(0, 1), self.config.patch)
+        x, state = _run(self.encoder, x, len(frames), state)
+        return rearrange(x, "(b t) c h w -> b t c h w", b=len(frames)), state
+
+    def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
+        """See `VideoVAE.decode_chunk`."""
+        check_latents(latents, self.config.channels)
+        drop = FRAMES_PER_LATENT - 1 if state is None else 0
+        x, state = _run(self.decoder, latents.to(self.dtype).flatten(0, 1), len(latents), state)
+        x = F.pixel_shuffle(x, self.config.patch).clamp(0, 1)
+        return rearrange(x, "(b f) c h w -> b f c h w", b=len(latents))[:, drop:], state
+
+
+def check_config(config: TinyVAEConfig) -> None:
+    """Raise `ValueError` unless both halves change the size by 8 and the rate by 4."""
+    if len(config.decoder_widths) != len(config.decoder_time) + 1:
+        raise ValueError(
+            f"decoder_widths {config.decoder_widths} must have one entry more than decoder_time "
+            f"{config.decoder_time}: one for each stage and one for the last convolution"
+        )
+    for name, times in (("encoder", config.encoder_time), ("decoder", config.decoder_time)):
+        if config.patch * 2 ** len(times) != PIXELS_PER_LATENT:
+            raise ValueError(
+                f"{name}: patch {config.patch} and {len(times)} stages change the size by "
+                f"{config.patch * 2 ** len(times)}, not 8; use patch 1 with 3 stages or 2 with 2"
+            )
+        if prod(times) != FRAMES_PER_LATENT:
+            raise ValueError(f"{name}_time {times} must multiply to 4, not {prod(times)}")
+
+
+def build_encoder(config: TinyVAEConfig) -> nn.Sequential:
+    """[B*F, 3 patch^2, H/patch, W/patch] -> [B*T, C, H/8, W/8]; positions are checkpoint names."""
+    width = config.encoder_width
+    layers: list[nn.Module] = [_conv(3 * config.patch**2, width), nn.ReLU()]
+    for time in config.encoder_time:
+        layers += [TPool(width, time), _conv(width, width, stride=2, bias=False)]
+        layers += [MemBlock(width, width) for _ in range(config.blocks)]
+    return nn.Sequential(*layers, _conv(width, config.channels))
+
+
+def build_decoder(config: TinyVAEConfig) -> nn.Sequential:
+    """[B*T, C, H/8, W/8] -> [B*4T, 3 patch^2, H/patch, W/patch]; positions are checkpoint names."""
+    widths = config.decoder_widths
+    layers: list[nn.Module] = [SoftClamp(), _conv(config.channels, widths[0]), nn.ReLU()]
+    for width, after, time in zip(widths[:-1], widths[1:], config.decoder_time, strict=True):
+        layers += [MemBlock(width, width) for _ in range(config.blocks)]
+        layers += [nn.Upsample(scale_factor=2), TGrow(width, time)]
+        layers += [_conv(width, after, bias=False)]
+    last = _conv(widths[-1], 3 * config.patch**2)
+    # New weights start at mid grey: the clamp passes no gradient where the output is negative.
+    assert last.bias is not None
+    nn.init.constant_(last.bias, 0.5)
+    return nn.Sequential(*layers, nn.ReLU(), last)
+
+
+def trim_tgrow(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The state dict with each `TGrow` weight cut to its last outputs, as many as `model` has.
+
+    Published checkpoints were trained with more steps than they are used with; the last ones count.
+    Other tensors pass as they are, missing ones stay missing.
+    """
+    trimmed = dict(state_dict)
+    for name, module in model.named_modules():
+        key = f"{name}.conv.weight"
+        if isinstance(module, TGrow) and key in trimmed:
+            trimmed[key] = trimmed[key][-module.conv.out_channels :]
+    return trimmed
+
+
+def _run(
+    layers: nn.Sequential, x: Tensor, batch: int, state: VAEState | None
+) -> tuple[Tensor, VAEState]:
+    """Run x [B*t, c, H, W] through the layers, giving each `MemBlock` its past and keeping it."""
+    blocks = sum(isinstance(layer, MemBlock) for layer in layers)
+    assert state is None or len(state.past) == blocks, "the state of another network"
+    recent: list[Tensor] = []
+    for layer in layers:
+        if isinstance(layer, MemBlock):
+            past = x.new_zeros(batch, *x.shape[1:]) if state is None else state.past[len(recent)]
+            x, last = layer(x, past)
+            recent.append(last)
+        else:
+            x = layer(x)
+    return x, VAEState(tuple(recent))
+
+
+def _conv(n_in: int, n_out: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=bias)

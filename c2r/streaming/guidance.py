@@ -1,0 +1,98 @@
+"""Guidance over three predictions: nothing (v00), control only (vC0), control and text (vCT).
+
+CFG: `v00 + s_c (vC0 - v00) + s_t (vCT - vC0)`.
+APG (Sadat et al. 2024, arXiv 2410.02416) as C2R's release uses it: the same two differences, taken
+in x_0, each with its own running momentum, shortened to a norm, and stripped of the part parallel
+to the better prediction (kept with weight eta).
+
+Shapes: predictions `[B, T, C, rows, columns]`; norms and projections run over all but B.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from c2r.streaming.schedule import clean_from_velocity
+
+
+@dataclass(frozen=True)
+class GuidanceConfig:
+    """`kind`: `none` (one pass, vCT), `cfg` or `apg`; scales of 1 and 1 give back vCT under CFG.
+
+    `norm_threshold` None means differences are not shortened. The defaults are the release's.
+    """
+
+    kind: str = "apg"
+    control_scale: float = 1.0
+    text_scale: float = 10.0
+    eta: float = 0.0
+    momentum: float = -0.5
+    norm_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "cfg", "apg"):
+            raise ValueError(f"guidance {self.kind!r} is unknown; use 'none', 'cfg' or 'apg'")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Velocities of the three passes."""
+
+    nothing: Tensor
+    control: Tensor
+    both: Tensor
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """Running differences of APG, for control and for text; None before the first step."""
+
+    control: Tensor | None = None
+    text: Tensor | None = None
+
+
+def cfg(velocity: Predictions, config: GuidanceConfig) -> Tensor:
+    """Classifier-free guidance with one scale for control and one for text."""
+    v = velocity
+    return (
+        v.nothing
+        + config.control_scale * (v.control - v.nothing)
+        + config.text_scale * (v.both - v.control)
+    )
+
+
+def apg(
+    x: Tensor, velocity: Predictions, level: float, state: Momentum, config: GuidanceConfig
+) -> tuple[Tensor, Momentum]:
+    """Adaptive projected guidance at noise level `level` > 0: a velocity and the new momentum."""
+    nothing, control, both = (
+        clean_from_velocity(x, v, level)
+        for v in (velocity.nothing, velocity.control, velocity.both)
+    )
+    by_control = _accumulate(control - nothing, state.control, config.momentum)
+    by_text = _accumulate(both - control, state.text, config.momentum)
+    clean = (
+        nothing
+        + config.control_scale * _project(by_control, control, config)
+        + config.text_scale * _project(by_text, both, config)
+    )
+    return (x - clean) / level, Momentum(by_control, by_text)
+
+
+def _accumulate(difference: Tensor, running: Tensor | None, momentum: float) -> Tensor:
+    return difference if running is None else difference + momentum * running
+
+
+def _project(difference: Tensor, reference: Tensor, config: GuidanceConfig) -> Tensor:
+    """Shorten to the threshold; split along the reference, in float64; keep eta of the parallel."""
+    axes = tuple(range(1, difference.ndim))
+    difference64, reference64 = difference.double(), reference.double()
+    if config.norm_threshold is not None:
+        norm = torch.linalg.vector_norm(difference64, dim=axes, keepdim=True)
+        difference64 = difference64 * (config.norm_threshold / norm.clamp_min(1e-12)).clamp_max(1)
+    square = (reference64 * reference64).sum(axes, keepdim=True).clamp_min(1e-24)
+    parallel = (difference64 * reference64).sum(axes, keepdim=True) / square * reference64
+    return (difference64 - parallel + config.eta * parallel).to(difference.dtype)

@@ -1,0 +1,172 @@
+"""The causal student's stream: generate a chunk, send it, then finalize it.
+
+`generate` denoises a chunk in a few steps against the K/V cache; `finalize` runs the clean chunk
+once more to leave its keys and values there. Pictures can leave between the two. Serving and
+distillation call this very code; `denoise` is the part that graphs are captured from: it takes
+tensors ready made, and has no wait on the device and no shape that depends on data.
+
+Shapes: B batch, n latents of the chunk, C channels, K noise levels (steps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from c2r.models.control import ControlInput
+from c2r.models.dit import DiT, TextKV
+from c2r.models.presets import StreamConfig
+from c2r.streaming.kv_cache import CacheSpec, KVCache
+from c2r.streaming.noise import latent_noise
+from c2r.streaming.schedule import TRAIN_STEPS, add_noise, clean_from_velocity, few_step_levels
+
+
+@dataclass
+class StreamState:
+    """One session's place in its stream: what it has generated and the cache it owns."""
+
+    cache: KVCache
+    seeds: tuple[int, ...]
+    latents: int = 0
+
+    def reset(self) -> None:
+        """Begin anew after a cut: forget the past without taking memory; noise does not repeat."""
+        self.cache.reset()
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A generated chunk: clean latents `[B, n, C, rows, columns]` float32, and what made them."""
+
+    clean: Tensor
+    first: int
+    text: TextKV
+    control: ControlInput | None
+
+
+def velocity_timestep(level: float, device: torch.device) -> Tensor:
+    """A noise level as the DiT's timestep, `[1]`."""
+    return torch.full((1,), TRAIN_STEPS * level, device=device)
+
+
+def denoise(
+    dit: DiT,
+    noise: Tensor,
+    levels: Sequence[float],
+    text: TextKV,
+    *,
+    control: ControlInput | None,
+    cache: KVCache,
+    exit_step: int | None = None,
+) -> Tensor:
+    """Few-step denoising of one chunk: noise `[K, B, n, C, rows, columns]` -> clean latents.
+
+    Between steps fresh noise is added to the predicted x_0 for the next level (Self-Forcing).
+    `exit_step` ends there and lets gradients flow through that step alone.
+    """
+    last = len(levels) - 1 if exit_step is None else exit_step
+    x = noise[0]
+    clean = x
+    for step, level in enumerate(levels[: last + 1]):
+        with nullcontext() if step == last else torch.no_grad():
+            timestep = velocity_timestep(level, x.device)
+            velocity = dit(x, timestep, text, control=control, cache=cache)
+            clean = clean_from_velocity(x, velocity, level)
+            if step < last:
+                x = add_noise(clean, noise[step + 1], levels[step + 1])
+    return clean
+
+
+class Rollout:
+    """A student DiT and the way it streams. Holds no session: that is `StreamState`.
+
+    `latent_size`: (rows, columns) of a latent. `control_layers`: own blocks of the control network.
+    """
+
+    def __init__(
+        self,
+        dit: DiT,
+        config: StreamConfig,
+        latent_size: tuple[int, int],
+        *,
+        control_layers: int = 0,
+    ) -> None:
+        self.dit = dit
+        self.config = config
+        self.latent_shape = (dit.config.channels, *latent_size)
+        self.levels = few_step_levels(config.timesteps, config.shift)
+        first = config.first_timesteps or config.timesteps
+        self.first_levels = few_step_levels(first, config.shift)
+        patch = dit.config.patch
+        self.grid = latent_size[0] // patch, latent_size[1] // patch
+        self.control_layers = control_layers
+
+    @property
+    def device(self) -> torch.device:
+        """Where the student lives."""
+        return self.dit.patch_embedding.weight.device
+
+    def cache_spec(self, batch: int = 1) -> CacheSpec:
+        """The cache that a stream of `batch` videos needs; `.nbytes` says how much that is."""
+        return CacheSpec.of(
+            self.dit.config,
+            self.config,
+            self.grid[0] * self.grid[1],
+            control_layers=self.control_layers,
+            batch=batch,
+            dtype=self.dit.dtype,
+        )
+
+    def open(self, seeds: Sequence[int]) -> StreamState:
+        """A new stream, one video a seed. Takes the cache's memory, once."""
+        return StreamState(KVCache(self.cache_spec(len(seeds)), self.device), tuple(seeds))
+
+    def levels_of(self, state: StreamState) -> tuple[float, ...]:
+        """Noise levels of the stream's next chunk."""
+        return self.levels if state.cache.length else self.first_levels
+
+    def noise(self, state: StreamState, latents: int) -> Tensor:
+        """Noise of the next chunk `[K, B, n, C, rows, columns]`, from the seeds."""
+        shape, first = self.latent_shape, state.latents
+        steps = range(len(self.levels_of(state)))
+        drawn = [latent_noise(state.seeds, first, latents, step, shape) for step in steps]
+        return torch.stack(drawn).to(self.device, non_blocking=True)
+
+    @torch.no_grad()
+    def generate(
+        self, state: StreamState, text: TextKV, control: ControlInput | None = None
+    ) -> Chunk:
+        """The stream's next chunk. Called again before `finalize` it gives the same chunk again.
+
+        The chunk has as many latents as the control, or the configured number without control.
+        """
+        latents = self.config.chunk if control is None else control.tokens.shape[1]
+        state.cache.make_room(latents)
+        noise = self.noise(state, latents)
+        control = self.dit.prepare_control(control, text, cache=state.cache)
+        levels = self.levels_of(state)
+        clean = denoise(self.dit, noise, levels, text, control=control, cache=state.cache)
+        return Chunk(clean, state.latents, text, control)
+
+    @torch.no_grad()
+    def finalize(self, state: StreamState, chunk: Chunk) -> None:
+        """Write the clean chunk's keys and values and move the stream past it."""
+        if chunk.first != state.latents:
+            raise ValueError(
+                f"the chunk begins at latent {chunk.first}, the stream is at {state.latents}; "
+                "finalize every chunk once, in the order of generate"
+            )
+        latents, level = chunk.clean.shape[1], self.config.context_noise / TRAIN_STEPS
+        x = chunk.clean
+        if level > 0:
+            step = len(self.levels_of(state))
+            drawn = latent_noise(state.seeds, chunk.first, latents, step, self.latent_shape)
+            x = add_noise(x, drawn.to(x.device), level)
+        timestep = velocity_timestep(level, x.device)
+        self.dit(x, timestep, chunk.text, control=chunk.control, cache=state.cache)
+        state.cache.commit(latents)
+        state.latents += latents

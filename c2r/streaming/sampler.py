@@ -1,0 +1,84 @@
+"""The offline many-step sampler of the paper: a whole clip at once, Euler steps, guided.
+
+Used for the 14B teacher, for evaluation, and wherever time does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from c2r.models.attention import LatentMask
+from c2r.models.control import ControlInput
+from c2r.models.dit import DiT, TextKV
+from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg
+from c2r.streaming.schedule import TRAIN_STEPS, many_step_levels
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """The release's settings: 50 steps, shift 5, APG."""
+
+    steps: int = 50
+    shift: float = 5.0
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A DiT, the prompt, the negative prompt (often empty) and the control of one clip."""
+
+    dit: DiT
+    text: TextKV
+    negative: TextKV
+    control: ControlInput | None = None
+    mask: LatentMask | None = None
+
+    def predict(
+        self, x: Tensor, level: float, text: TextKV, control: ControlInput | None
+    ) -> Tensor:
+        """One pass: velocity at noise level `level`."""
+        timestep = torch.full((1,), TRAIN_STEPS * level, device=x.device)
+        return self.dit(x, timestep, text, control=control, mask=self.mask)
+
+    def guided(
+        self, x: Tensor, level: float, state: Momentum, config: GuidanceConfig
+    ) -> tuple[Tensor, Momentum]:
+        """One or three passes, combined; without control the second pass equals the first."""
+        both = self.predict(x, level, self.text, self.control)
+        if config.kind == "none":
+            return both, state
+        nothing = self.predict(x, level, self.negative, None)
+        with_control = (
+            nothing if self.control is None else self.predict(x, level, self.negative, self.control)
+        )
+        velocity = Predictions(nothing, with_control, both)
+        if config.kind == "cfg":
+            return cfg(velocity, config), state
+        return apg(x, velocity, level, state, config)
+
+    @torch.no_grad()
+    def run(
+        self,
+        noise: Tensor,
+        config: SamplerConfig | None = None,
+        *,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """Noise `[B, T, C, rows, columns]` float32 -> clean latents of the same shape.
+
+        `on_step(done, steps)` is called after each step.
+        """
+        config = config or SamplerConfig()
+        levels = many_step_levels(config.steps, config.shift)
+        x, state = noise, Momentum()
+        for step in range(config.steps):
+            level, following = levels[step], levels[step + 1]
+            velocity, state = self.guided(x, level, state, config.guidance)
+            x = x + (following - level) * velocity
+            if on_step is not None:
+                on_step(step + 1, config.steps)
+        return x

@@ -1,0 +1,147 @@
+"""One chunk of coarse frames in, one chunk of pictures out.
+
+The order of a chunk: DINO, control tokens, denoise, VAE decode; then, when the pictures have left,
+`finalize` writes the clean chunk's keys and values. Knows tensors and one stream's state, no
+message and no session.
+
+Shapes: F frames of the chunk, H W pixel rows and columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from c2r.models.build import Networks
+from c2r.models.control import ControlInput, ControlState, strength_tensor
+from c2r.models.dit import TextKV
+from c2r.models.vae import VAEState
+from c2r.streaming.rollout import Chunk, Rollout, StreamState
+from runtime.stages import StageClock
+
+Pictures = NDArray[np.uint8]
+"""RGB frames `[F, H, W, 3]`, row 0 at the top, 8-bit sRGB."""
+
+
+@dataclass
+class VideoState:
+    """Everything one stream carries from chunk to chunk."""
+
+    stream: StreamState
+    control: ControlState | None = None
+    vae: VAEState | None = None
+    first: bool = True
+
+    def reset(self) -> None:
+        """Begin anew after a cut; the memory stays where it is."""
+        self.stream.reset()
+        self.control, self.vae, self.first = None, None, True
+
+
+@dataclass(frozen=True)
+class RenderedChunk:
+    """Pictures of one chunk, and the milliseconds that each stage took."""
+
+    pictures: Pictures
+    chunk: Chunk
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Pipeline:
+    """Networks and the way they are run. Holds no stream: that is `VideoState`."""
+
+    def __init__(self, networks: Networks) -> None:
+        preset, control = networks.preset, networks.control
+        self.networks = networks
+        self.preset = preset
+        self.rollout = Rollout(
+            networks.dit,
+            preset.stream,
+            preset.latent_size,
+            control_layers=0 if control is None else len(control.blocks),
+        )
+        self.clock = StageClock(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        return self.rollout.device
+
+    def open(self, seed: int) -> VideoState:
+        """A new stream; takes the memory of its K/V cache."""
+        return VideoState(self.rollout.open([seed]))
+
+    def frames_wanted(self, state: VideoState) -> int:
+        """Frames that the stream's next chunk is made of."""
+        return self.preset.chunk_frames(state.first)
+
+    @torch.no_grad()
+    def prompt(self, prompt: str) -> Tensor:
+        """Text embeddings of a prompt, `[1, S, text_dim]`; remembered by the encoder."""
+        return self.networks.text.encode([prompt]).to(self.device)
+
+    @torch.no_grad()
+    def text(self, embeddings: Tensor) -> TextKV:
+        """Keys and values of embeddings for every layer, once a prompt."""
+        return self.networks.dit.text_kv(embeddings, self.networks.control)
+
+    @torch.no_grad()
+    def render(
+        self, state: VideoState, frames: Pictures, text: TextKV, strength: float = 1.0
+    ) -> RenderedChunk:
+        """Pictures of one chunk of coarse frames `[F, height, width, 3]`; changes `state`.
+
+        `ValueError` when F is not `frames_wanted(state)` or strength is negative. Call `finalize`
+        with the result before the next chunk.
+        """
+        wanted = self.frames_wanted(state)
+        if frames.ndim != 4 or frames.shape[0] != wanted or frames.shape[3] != 3:
+            raise ValueError(
+                f"frames have shape {list(frames.shape)}; this chunk takes [{wanted}, height, "
+                "width, 3] (frames_wanted says how many)"
+            )
+        scale = strength_tensor(strength, self.device)
+        with self.clock.chunk() as clock:
+            with clock.stage("upload"):
+                pixels = self._upload(frames)
+            with clock.stage("dino"):
+                features = self.networks.dino(pixels)
+            with clock.stage("control"):
+                control, control_state = self._control(features, state.control, scale)
+            with clock.stage("denoise"):
+                chunk = self.rollout.generate(state.stream, text, control)
+            with clock.stage("vae"):
+                decoded, vae_state = self.networks.vae.decode_chunk(chunk.clean, state.vae)
+            with clock.stage("download"):
+                pictures = self._download(decoded)
+        state.control, state.vae = control_state, vae_state
+        return RenderedChunk(pictures, chunk, clock.milliseconds)
+
+    @torch.no_grad()
+    def finalize(self, state: VideoState, rendered: RenderedChunk) -> float:
+        """Write the chunk's keys and values; milliseconds it took. The stream moves on."""
+        with self.clock.chunk() as clock, clock.stage("kv_write"):
+            self.rollout.finalize(state.stream, rendered.chunk)
+        state.first = False
+        return clock.milliseconds["kv_write"]
+
+    def _upload(self, frames: Pictures) -> Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(frames))
+        return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)[None]
+
+    def _control(
+        self, features: Tensor, state: ControlState | None, strength: Tensor
+    ) -> tuple[ControlInput | None, ControlState | None]:
+        network = self.networks.control
+        if network is None:
+            return None, None
+        tokens, state = network.tokens(features, state)
+        return ControlInput(network, tokens, self.preset.grid, strength), state
+
+    def _download(self, decoded: Tensor) -> Pictures:
+        pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

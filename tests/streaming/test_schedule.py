@@ -1,0 +1,87 @@
+"""Noise levels, and the offline sampler on a field whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+import torch
+
+from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.sampler import Sampler, SamplerConfig
+from c2r.streaming.schedule import (
+    add_noise,
+    clean_from_velocity,
+    few_step_levels,
+    many_step_levels,
+    shift_level,
+)
+from tests.conftest import DINO_DIM, make_adapter, make_control
+
+
+def test_self_forcing_levels():
+    levels = few_step_levels((1000, 750, 500, 250), 5.0)
+    assert [1000 * level for level in levels] == pytest.approx(
+        [1000, 937.5, 833.333, 625], abs=0.01
+    )
+    assert shift_level(0.3, 1.0) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("wrong", [(), (500, 750), (1200, 500), (1000, 0), (1000, 1000)])
+def test_bad_timesteps(wrong):
+    with pytest.raises(ValueError, match="must fall"):
+        few_step_levels(wrong, 5.0)
+
+
+def test_many_steps_fall_to_zero():
+    levels = many_step_levels(50, 5.0)
+    assert len(levels) == 51
+    assert levels[0] == 1
+    assert levels[-1] == 0
+    assert all(a > b for a, b in pairwise(levels))
+    with pytest.raises(ValueError, match="at least 1"):
+        many_step_levels(0, 5.0)
+
+
+def test_velocity_and_noise_agree():
+    clean, noise = torch.randn(2, 3), torch.randn(2, 3)
+    x = add_noise(clean, noise, 0.7)
+    torch.testing.assert_close(clean_from_velocity(x, noise - clean, 0.7), clean)
+
+
+@dataclass(frozen=True)
+class TowardsTarget(Sampler):
+    """The exact velocity field of one known clip: Euler must land on it in any number of steps."""
+
+    target: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    def predict(self, x, level, text, control):
+        return (x - self.target) / level
+
+
+@pytest.mark.parametrize("kind", ["none", "cfg"])
+def test_euler_lands_on_the_target(dit, kind):
+    target, noise = torch.randn(1, 2, 16, 6, 8), torch.randn(1, 2, 16, 6, 8)
+    sampler = TowardsTarget(dit, (), (), target=target)
+    config = SamplerConfig(7, 5.0, GuidanceConfig(kind, text_scale=3.0))
+    seen = []
+    got = sampler.run(noise, config, on_step=lambda done, of: seen.append((done, of)))
+    torch.testing.assert_close(got, target, atol=1e-5, rtol=1e-4)
+    assert seen == [(step, 7) for step in range(1, 8)]
+
+
+def test_scales_of_one_are_one_pass(dit):
+    adapter = make_adapter()
+    text, negative = (dit.text_kv(torch.randn(1, 16, 32)) for _ in range(2))
+    control = make_control(adapter, torch.randn(1, 9, 12, DINO_DIM))
+    sampler = Sampler(dit, text, negative, control)
+    noise = torch.randn(1, 3, 16, 6, 8)
+    plain = sampler.run(noise, SamplerConfig(3, 5.0, GuidanceConfig("none")))
+    neutral = GuidanceConfig("cfg", control_scale=1.0, text_scale=1.0)
+    torch.testing.assert_close(
+        sampler.run(noise, SamplerConfig(3, 5.0, neutral)), plain, atol=1e-5, rtol=1e-4
+    )
+    guided = sampler.run(noise, SamplerConfig(3, 5.0, GuidanceConfig("apg")))
+    assert guided.isfinite().all()
+    assert (guided - plain).abs().max() > 1e-3
