@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from c2r.models.attention import Attention, LatentMask, attend_masked, get_attention
 from c2r.models.control import ControlInput, ControlModule
+from c2r.models.precision import full_precision
 from c2r.models.presets import DiTConfig
 from c2r.models.rope import rope_table, rotate
 
@@ -289,7 +290,7 @@ class DiT(nn.Module):
         if positions is None:
             start = cache.length if cache is not None else 0
             positions = torch.arange(start, start + latents, device=timestep.device)
-        with torch.autocast(timestep.device.type, enabled=False):
+        with full_precision(timestep.device):
             time = self.time_embedding(sinusoid(timestep, self.config.freq_dim))
             modulation = self.time_projection(time).unflatten(-1, (6, -1))
         rope = rope_table(positions, grid, self.config.head_dim)

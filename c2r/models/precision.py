@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -21,6 +22,13 @@ def parameter_dtype(module: nn.Module, name: str, dtype: torch.dtype) -> torch.d
     if isinstance(module, KeepsFloat32) and module.keeps_float32(name):
         return torch.float32
     return dtype
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Autocast off within; the meta device, which knows no autocast, is left as it is."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -261,11 +261,11 @@ PRESETS: dict[str, Preset] = {
             dino=DinoConfig(hidden=192, mlp=768, layers=6, heads=3),
             vae=TinyVAEConfig(
                 patch=2,
-                encoder_width=64,
+                encoder_width=48,
                 encoder_time=(2, 2),
-                decoder_widths=(128, 96, 64),
+                decoder_widths=(160, 64, 32),
                 decoder_time=(2, 2),
-                blocks=2,
+                blocks=1,
             ),
             text=TextConfig(
                 dim=128,

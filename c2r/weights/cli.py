@@ -1,0 +1,75 @@
+"""`c2r weights`: look into weights files, and convert a DiT between layouts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from c2r.models.presets import get_preset
+from c2r.weights.folders import open_source
+from c2r.weights.info import inspect_path
+from c2r.weights.load import identify
+from c2r.weights.match import matching_preset, shapes_in
+from c2r.weights.save import save_weights
+
+
+def main(argv: list[str]) -> int:
+    """Run `c2r weights ARGV`; 0 if it worked, 2 with one line on stderr if the user must act."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.action == "inspect":
+            for path in arguments.path:
+                print("\n\n".join(info.text() for info in inspect_path(path)))
+        else:
+            for file in convert(arguments.path, arguments.output, arguments.layout):
+                print(file)
+    except (ValueError, OSError) as error:
+        print(f"c2r weights: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def convert(path: str, output: str, layout: str) -> list[Path]:
+    """Save the DiT at `path` under the names of `layout`, values and types as they are."""
+    source = open_source(path, "dit")
+    naming = identify(source, "dit")
+    state = {ours: source.read(name) for ours, name in naming.names.items()}  # views of the file
+    preset = matching_preset("dit", shapes_in(source, naming))
+    if layout == "diffusers" and preset is None:
+        print("no preset has these sizes, so no config.json is written", file=sys.stderr)
+    return save_weights(
+        state,
+        output,
+        layout="diffusers" if layout == "diffusers" else None,
+        prefix="pipe.dit." if layout == "c2r-backbone" else "",
+        metadata=source.metadata,
+        config=get_preset(preset).dit if preset else None,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="c2r weights", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    inspect = actions.add_parser(
+        "inspect",
+        help="say what weights are",
+        description="Say which network and layout weights are of, how large they are, and which "
+        "preset they fit. Reads headers only.",
+    )
+    inspect.add_argument("path", nargs="+", help="a weights file, an .index.json or a folder")
+    convert = actions.add_parser(
+        "convert",
+        help="rewrite a DiT in another layout",
+        description="Rewrite the DiT in PATH as safetensors in another layout. From a Self-Forcing "
+        "file the averaged weights are taken.",
+    )
+    convert.add_argument("path", help="a weights file, a folder or a hub id (org/name)")
+    convert.add_argument("output", help="a .safetensors file, or a folder for shards and an index")
+    convert.add_argument(
+        "--layout",
+        choices=["wan", "diffusers", "c2r-backbone"],
+        default="wan",
+        help="names to write (default: %(default)s, the official ones)",
+    )
+    return parser

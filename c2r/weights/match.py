@@ -1,0 +1,78 @@
+"""Which preset a checkpoint is made for, judged by shapes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from c2r.models.adapter import ControlAdapter
+from c2r.models.controlnet import ControlNet
+from c2r.models.dit import DiT
+from c2r.models.presets import PRESETS, Preset, TinyVAEConfig, WanVAEConfig
+from c2r.models.tiny_vae import TinyVAE, trim_tgrow
+from c2r.models.vae import WanVAE
+from c2r.weights.layouts import Naming, Network
+from c2r.weights.sources import Source
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def shapes_in(source: Source, naming: Naming) -> dict[str, tuple[int, ...]]:
+    """Our names -> shapes, as the file has them."""
+    return {ours: source.entries[name].shape for ours, name in naming.names.items()}
+
+
+def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Names -> shapes, as the module wants them."""
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+def build_on_meta(network: Network, preset: Preset) -> nn.Module | None:
+    """That network of a preset without memory behind it; None if the preset has no such network."""
+    dit, control, dino_dim = preset.dit, preset.control, preset.dino.hidden
+    with torch.device("meta"):
+        if network == "dit":
+            return DiT(dit)
+        if network == "adapter":
+            return ControlAdapter(control, dino_dim, dit.dim, dit.layers)
+        if network == "controlnet":
+            return ControlNet(control, dino_dim, dit)
+        if network == "tiny-vae" and isinstance(preset.vae, TinyVAEConfig):
+            return TinyVAE(preset.vae)
+        if network == "wan-vae" and isinstance(preset.vae, WanVAEConfig):
+            model: nn.Module = WanVAE(preset.vae).model
+            return model
+    return None
+
+
+def matching_preset(network: Network, shapes: Shapes) -> str | None:
+    """The preset whose network has these names and shapes."""
+    for preset in PRESETS.values():
+        module = build_on_meta(network, preset)
+        if module is not None and shapes_of(module) == _as_used(shapes, module):
+            return preset.name
+    return None
+
+
+def describe_dit(shapes: Shapes) -> str:
+    """The sizes of a DiT that can be read from its shapes (the number of heads cannot)."""
+    layers = {match[1] for name in shapes if (match := re.match(r"blocks\.(\d+)\.", name))}
+    parts = [f"{len(layers)} layers"]
+    for label, name, axis in (
+        ("width", "patch_embedding.weight", 0),
+        ("ffn", "blocks.0.ffn.0.weight", 0),
+        ("channels", "patch_embedding.weight", 1),
+        ("text width", "text_embedding.0.weight", 1),
+    ):
+        if name in shapes:
+            parts.append(f"{label} {shapes[name][axis]}")
+    return ", ".join(parts)
+
+
+def _as_used(shapes: Shapes, module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The shapes after the cut that a tiny VAE's weights get when they are loaded."""
+    empty = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    return {name: tuple(t.shape) for name, t in trim_tgrow(empty, module).items()}

@@ -1,0 +1,93 @@
+"""Load each network in one call: build it on meta, find its file, check it, fill it.
+
+Every function takes a file, a folder or a hub id (`folders.open_source`), gives the network in
+evaluation mode, and raises `ValueError` or `FileNotFoundError` with the remedy. DINO and the text
+encoder are loaded by `transformers` in their own modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from c2r.models.adapter import ControlAdapter
+from c2r.models.dit import DiT
+from c2r.models.presets import DiTConfig, TinyVAEConfig, WanVAEConfig
+from c2r.models.tiny_vae import TinyVAE, trim_tgrow
+from c2r.models.vae import WanVAE
+from c2r.weights.folders import open_source
+from c2r.weights.layouts import Network
+from c2r.weights.load import identify, load_into
+from c2r.weights.sources import source_of_tensors
+
+
+def load_dit(
+    path: str | Path,
+    config: DiTConfig,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+    attention: str = "sdpa",
+) -> DiT:
+    """A Wan DiT from any of its layouts: official, diffusers, Self-Forcing, C2R backbone."""
+    with torch.device("meta"):
+        dit = DiT(config, attention)
+    source = open_source(path, "dit")
+    load_into(dit, source, identify(source, "dit"), dtype=dtype, device=device)
+    return dit.eval()
+
+
+def load_control(
+    path: str | Path,
+    module: nn.Module,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Fill a `ControlAdapter` or `ControlNet`, on meta or real."""
+    network: Network = "adapter" if isinstance(module, ControlAdapter) else "controlnet"
+    source = open_source(path, network)
+    load_into(module, source, identify(source, network), dtype=dtype, device=device)
+    module.eval()
+
+
+def load_tiny_vae(
+    path: str | Path,
+    config: TinyVAEConfig,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+) -> TinyVAE:
+    """A TAEHV; its `TGrow` weights may have more outputs than are used."""
+    with torch.device("meta"):
+        vae = TinyVAE(config)
+    source = open_source(path, "tiny-vae")
+    naming = identify(source, "tiny-vae")
+    whole = {ours: source.read(name) for ours, name in naming.names.items()}  # about 20 MB
+    trimmed = source_of_tensors(source.path, trim_tgrow(whole, vae))
+    load_into(
+        vae,
+        trimmed,
+        replace(naming, names={name: name for name in whole}),
+        dtype=dtype,
+        device=device,
+    )
+    return vae.eval()
+
+
+def load_wan_vae(
+    path: str | Path,
+    config: WanVAEConfig,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+) -> WanVAE:
+    """The Wan 2.1 VAE, from the official `.pth` or a diffusers folder."""
+    with torch.device("meta"):
+        vae = WanVAE(config)
+    source = open_source(path, "wan-vae")
+    load_into(vae.model, source, identify(source, "wan-vae"), dtype=dtype, device=device)
+    return vae.to(device).eval()

@@ -1,0 +1,103 @@
+"""Counts against the published table, and the DiT's formula against the module as traced."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from c2r.__main__ import run
+from c2r.models.build import build_dit
+from c2r.models.describe import cost, count_parameters, describe, pass_cost, traced_operations
+from c2r.models.presets import PRESETS, DiTConfig, StreamConfig, get_preset
+from c2r.streaming.kv_cache import CacheSpec, KVCache
+
+
+@pytest.mark.parametrize(
+    ("window", "tflop", "share", "fps"),
+    [(6, 20.2, 0.40, 94), (9, 24.3, 0.50, 78), (12, 28.3, 0.57, 67), (21, 40.4, 0.70, 47)],
+)
+def test_published_cost_of_a_chunk(window, tflop, share, fps):
+    found = cost(get_preset("wan-1.3b"), window=window)
+    assert found.tokens == 4680
+    assert found.dit_pass.total / 1e12 == pytest.approx(tflop, rel=0.03)
+    assert found.dit_pass.attention / found.dit_pass.total == pytest.approx(share, abs=0.01)
+    assert found.fps_bound() == pytest.approx(fps, rel=0.03)
+
+
+@pytest.mark.parametrize(("window", "fps"), [(6, 156), (9, 130), (21, 78)])
+def test_published_bound_with_two_steps(window, fps):
+    found = cost(get_preset("wan-1.3b"), window=window, steps=2)
+    assert found.fps_bound() == pytest.approx(fps, rel=0.03)
+
+
+@pytest.mark.parametrize(("window", "gib"), [(9, 2.4), (12, 3.2), (21, 5.6)])
+def test_published_cache_size(window, gib):
+    found = cost(get_preset("wan-1.3b"), window=window)
+    assert found.kv_bytes / 2**30 == pytest.approx(gib, rel=0.03)
+
+
+def test_published_sizes_of_the_other_networks():
+    small, large = cost(get_preset("wan-1.3b")), cost(get_preset("wan-14b"))
+    assert small.operations["DINO"] / 1e12 == pytest.approx(4.27, rel=0.03)
+    assert small.operations["VAE decode"] / 1e12 == pytest.approx(1.63, rel=0.03)
+    assert large.operations["VAE decode"] / 1e12 == pytest.approx(40.65, rel=0.03)
+    assert small.parameters["control"] == pytest.approx(9.4e6, rel=0.03)
+    assert large.parameters["control"] == pytest.approx(44e6, rel=0.03)
+    assert large.parameters["DiT"] == 14_288_491_584
+
+
+@pytest.mark.parametrize("name", ["tiny", "wan-1.3b"])
+def test_formula_equals_what_the_module_does(name):
+    """One cached pass of the real module on meta, window full, as PyTorch counts it."""
+    preset = get_preset(name)
+    stream, dit_config = preset.stream, preset.dit
+    with torch.device("meta"):
+        dit = build_dit(preset)
+        cache = KVCache(CacheSpec.of(dit_config, stream, preset.tokens_per_latent), "meta")
+        cache.length = stream.window - stream.chunk
+        x = torch.empty(1, stream.chunk, dit_config.channels, *preset.latent_size)
+        timestep = torch.empty(1)
+        text = dit.text_kv(torch.empty(1, dit_config.text_len, dit_config.text_dim))
+        found = traced_operations(lambda: dit(x, timestep, text, cache=cache))
+    tokens = preset.tokens_per_latent
+    formula = pass_cost(dit_config, stream.chunk * tokens, stream.window * tokens).total
+    assert formula == pytest.approx(found, rel=0.01)
+
+
+def test_parameters_of_a_module():
+    config = DiTConfig(dim=96, ffn_dim=160, heads=4, layers=3, text_dim=32, text_len=16)
+    from c2r.models.dit import DiT
+
+    model = DiT(config)
+    assert count_parameters(model) == sum(value.numel() for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_the_text_names_what_matters(name):
+    text = describe(get_preset(name))
+    for word in ("DiT parameters", "tokens a latent", "K/V cache", "TFLOP", "a chunk"):
+        assert word in text
+
+
+def test_the_command(capsys):
+    assert run(["describe", "--preset", "tiny", "--window", "6", "--stream.chunk", "1"]) == 0
+    assert "window 6 latents" in capsys.readouterr().out
+    assert run(["describe", "--preset", "huge"]) == 2
+    assert "known presets: tiny, wan-1.3b, wan-14b" in capsys.readouterr().err
+    assert run(["describe", "--preset", "tiny", "--window", "2"]) == 2
+    assert "shorter than a chunk" in capsys.readouterr().err
+    assert run(["paint"]) == 2
+    assert "unknown command 'paint'" in capsys.readouterr().err
+
+
+def test_presets_are_whole():
+    tiny = get_preset("tiny")
+    assert tiny.grid == (9, 16)
+    assert tiny.chunk_frames(first=True) == 9
+    assert tiny.chunk_frames(first=False) == 12
+    for preset in PRESETS.values():
+        assert preset.latent_size == (preset.grid[0] * 2, preset.grid[1] * 2)
+    with pytest.raises(ValueError, match="timesteps is empty"):
+        StreamConfig(timesteps=())
+    with pytest.raises(ValueError, match="nearest that is: 256x144"):
+        tiny.resized(250, 150)

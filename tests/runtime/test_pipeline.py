@@ -1,0 +1,152 @@
+"""The whole chain at the tiny preset: chunks against the whole clip, seeds, faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from c2r.models.attention import block_causal
+from c2r.models.build import Networks, seeded_networks
+from c2r.models.control import ControlInput, strength_tensor
+from c2r.models.presets import ControlConfig, DiTConfig, Preset, StreamConfig, get_preset
+from c2r.streaming.noise import latent_noise
+from runtime.pipeline import Pipeline
+
+TINY = get_preset("tiny")
+SMALL: Preset = replace(
+    TINY,
+    width=64,
+    height=48,
+    dit=DiTConfig(dim=96, ffn_dim=128, heads=4, layers=3, text_dim=128, text_len=256),
+    stream=StreamConfig(chunk=2, window=12, sink=2, timesteps=(1000.0, 500.0)),
+    control=ControlConfig(hidden=64, inject="first:2"),
+)
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    return seeded_networks(SMALL, seed=1)
+
+
+def coarse(frames: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (frames, 48, 64, 3), np.uint8)
+
+
+def stream(pipeline: Pipeline, frames: np.ndarray, seed: int, prompt: str = "noon", **settings):
+    """Render all whole chunks of `frames`."""
+    state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(prompt))
+    made, done = [], 0
+    while done + pipeline.frames_wanted(state) <= len(frames):
+        count = pipeline.frames_wanted(state)
+        rendered = pipeline.render(state, frames[done : done + count], text, **settings)
+        pipeline.finalize(state, rendered)
+        made.append(rendered.pictures)
+        done += count
+    return np.concatenate(made)
+
+
+def test_streaming_equals_the_whole_clip(networks):
+    """DINO, control, denoise and VAE chunk by chunk against one pass of each over everything."""
+    pipeline, frames = Pipeline(networks), coarse(21)
+    got = stream(pipeline, frames, seed=5)
+    assert got.shape == frames.shape
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)[None]
+    assert networks.control is not None
+    with torch.no_grad():
+        tokens, _ = networks.control.tokens(networks.dino(pixels))
+        text = pipeline.text(pipeline.prompt("noon"))
+        clean = torch.zeros(1, 0, 16, *SMALL.latent_size)
+        levels = pipeline.rollout.levels
+        for first in range(0, tokens.shape[1], 2):
+            x = latent_noise([5], first, 2, 0, (16, *SMALL.latent_size))
+            strength = strength_tensor(1.0, "cpu")
+            so_far = tokens[:, : first + 2]
+            control = ControlInput(networks.control, so_far, SMALL.grid, strength)
+            for step, level in enumerate(levels):
+                timestep = torch.tensor([[0.0] * first + [1000 * level] * 2])
+                whole, mask = torch.cat([clean, x], dim=1), block_causal(first + 2, 2)
+                velocity = networks.dit(whole, timestep, text, control=control, mask=mask)
+                x0 = x - level * velocity[:, first:]
+                if step + 1 < len(levels):
+                    fresh = latent_noise([5], first, 2, step + 1, (16, *SMALL.latent_size))
+                    x = (1 - levels[step + 1]) * x0 + levels[step + 1] * fresh
+            clean = torch.cat([clean, x0], dim=1)
+        pictures = networks.vae.decode(clean)[0]
+    expected = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    difference = np.abs(got.astype(int) - expected.astype(int))
+    assert difference.max() <= 1, "beyond the rounding of 8 bits"
+    assert expected.std() > 1, "the pictures are flat; the test would see nothing"
+
+
+def test_seed_prompt_and_control_matter(networks):
+    pipeline, frames = Pipeline(networks), coarse(13)
+    base = stream(pipeline, frames, seed=5)
+    assert np.array_equal(base, stream(pipeline, frames, seed=5))
+    assert not np.array_equal(base, stream(pipeline, frames, seed=6))
+    assert not np.array_equal(base, stream(pipeline, frames, seed=5, prompt="night"))
+    assert not np.array_equal(base, stream(pipeline, coarse(13, seed=9), seed=5))
+    without = stream(pipeline, frames, seed=5, strength=0.0)
+    assert not np.array_equal(base, without)
+    assert np.array_equal(without, stream(pipeline, coarse(13, seed=9), seed=5, strength=0.0))
+
+
+def test_frames_of_any_size_are_resized(networks):
+    pipeline = Pipeline(networks)
+    state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
+    large = np.random.default_rng(0).integers(0, 256, (5, 100, 130, 3), np.uint8)
+    assert pipeline.render(state, large, text).pictures.shape == (5, 48, 64, 3)
+
+
+def test_reset_starts_a_first_chunk(networks):
+    pipeline = Pipeline(networks)
+    state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
+    assert pipeline.frames_wanted(state) == 5
+    pipeline.finalize(state, pipeline.render(state, coarse(5), text))
+    assert pipeline.frames_wanted(state) == 8
+    state.reset()
+    assert pipeline.frames_wanted(state) == 5
+
+
+@pytest.mark.parametrize(
+    ("frames", "strength", "message"),
+    [
+        (coarse(4), 1.0, "this chunk takes"),
+        (coarse(5)[..., :1], 1.0, "this chunk takes"),
+        (coarse(5), -1.0, "strength"),
+    ],
+)
+def test_bad_input_changes_nothing(networks, frames, strength, message):
+    pipeline = Pipeline(networks)
+    state, text = pipeline.open(3), pipeline.text(pipeline.prompt(""))
+    with pytest.raises(ValueError, match=message):
+        pipeline.render(state, frames, text, strength)
+    good = pipeline.render(state, coarse(5), text).pictures
+    assert np.array_equal(good, stream(pipeline, coarse(5), 3, prompt=""))
+
+
+def test_every_stage_is_timed(networks):
+    pipeline = Pipeline(networks)
+    state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
+    rendered = pipeline.render(state, coarse(5), text)
+    stages = {"upload", "dino", "control", "denoise", "vae", "download"}
+    assert rendered.stages_ms.keys() == stages
+    assert all(value >= 0 for value in rendered.stages_ms.values())
+    assert pipeline.finalize(state, rendered) > 0
+
+
+def test_controlnet_by_configuration():
+    preset = replace(SMALL, control=ControlConfig(kind="controlnet", hidden=64, inject="strided:2"))
+    pipeline = Pipeline(seeded_networks(preset, seed=2))
+    assert pipeline.rollout.cache_spec().layers == 5
+    pictures = stream(pipeline, coarse(13), seed=1)
+    other = stream(pipeline, coarse(13, seed=8), seed=1)
+    assert not np.array_equal(pictures, other)
+
+
+def test_seeded_networks_are_the_same_again(networks):
+    again = seeded_networks(SMALL, seed=1)
+    expected = networks.dit.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in again.dit.state_dict().items())
