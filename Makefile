@@ -11,7 +11,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[render,game,dev]"
 	touch $(STAMP)
 
 demo: $(STAMP)

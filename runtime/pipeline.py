@@ -18,7 +18,7 @@ from torch import Tensor
 
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
-from c2r.models.dit import TextKV
+from c2r.models.forward_pass import TextKV
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import Chunk, Rollout, StreamState
 from runtime.stages import StageClock

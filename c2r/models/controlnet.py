@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from c2r.models.adapter import PatchAdapter
 from c2r.models.control import ControlInput, ControlState, Hint, injected_blocks
-from c2r.models.dit import Block, DiT, Pass
+from c2r.models.dit import Block, DiT
+from c2r.models.forward_pass import Pass
 from c2r.models.presets import ControlConfig, DiTConfig
 
 

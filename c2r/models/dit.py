@@ -11,55 +11,19 @@ h heads, d head width, C latent channels, S text tokens, M timesteps a sample (1
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from c2r.models.attention import Attention, LatentMask, attend_masked, get_attention
+from c2r.models.attention import LatentMask, attend_masked, get_attention
 from c2r.models.control import ControlInput, ControlModule
+from c2r.models.forward_pass import LayerCache, Pass, TextKV
 from c2r.models.precision import full_precision
 from c2r.models.presets import DiTConfig
 from c2r.models.rope import rope_table, rotate
-
-TextKV = Sequence[tuple[Tensor, Tensor]]
-"""Keys and values `[B, S, h, d]` of the prompt, a pair a layer: made once a prompt."""
-
-
-class LayerCache(Protocol):
-    """What the DiT needs of a K/V cache; `c2r.streaming.kv_cache.KVCache` is one."""
-
-    @property
-    def length(self) -> int:
-        """Latents held before the current ones, and so the place in time of the first of these."""
-
-    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Put rotated keys and values of the current latents behind the held ones; give all."""
-
-
-@dataclass(frozen=True)
-class Pass:
-    """What all blocks of one forward pass share."""
-
-    modulation: Tensor  # [B, M, 6, D] float32
-    rope: tuple[Tensor, Tensor]
-    text: TextKV
-    attend: Attention
-    latents: int
-    mask: LatentMask | None = None
-    cache: LayerCache | None = None
-    recompute: bool = False
-
-    def run(self, block: nn.Module, x: Tensor, layer: int) -> Tensor:
-        """One block; with `recompute` its activations are made again in the backward pass."""
-        if self.recompute:
-            return checkpoint(block, x, layer, self, use_reentrant=False)
-        return block(x, layer, self)
 
 
 class SelfAttention(nn.Module):

@@ -10,6 +10,7 @@ Shapes: B batch, n latents of the chunk, C channels, K noise levels (steps).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ import torch
 from torch import Tensor
 
 from c2r.models.control import ControlInput
-from c2r.models.dit import DiT, TextKV
+from c2r.models.dit import DiT
+from c2r.models.forward_pass import TextKV
 from c2r.models.presets import StreamConfig
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise, clean_from_velocity, few_step_levels
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -122,8 +126,10 @@ class Rollout:
         )
 
     def open(self, seeds: Sequence[int]) -> StreamState:
-        """A new stream, one video a seed. Takes the cache's memory, once."""
-        return StreamState(KVCache(self.cache_spec(len(seeds)), self.device), tuple(seeds))
+        """A new stream, one video a seed. Takes the cache's memory, once, and says how much."""
+        spec = self.cache_spec(len(seeds))
+        log.info("K/V cache of %d latents: %.3f GiB", spec.window, spec.nbytes / 2**30)
+        return StreamState(KVCache(spec, self.device), tuple(seeds))
 
     def levels_of(self, state: StreamState) -> tuple[float, ...]:
         """Noise levels of the stream's next chunk."""

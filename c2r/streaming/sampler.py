@@ -13,7 +13,8 @@ from torch import Tensor
 
 from c2r.models.attention import LatentMask
 from c2r.models.control import ControlInput
-from c2r.models.dit import DiT, TextKV
+from c2r.models.dit import DiT
+from c2r.models.forward_pass import TextKV
 from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg
 from c2r.streaming.schedule import TRAIN_STEPS, many_step_levels
 
