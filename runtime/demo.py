@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from c2r.models.build import SEEDED_NOTICE, seeded_networks
+from c2r.models.build import seeded_networks, seeded_notice
 from c2r.models.presets import get_preset
 from runtime.pipeline import Pictures, Pipeline
 
@@ -58,8 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.chunks < 1:
         raise ValueError(f"--chunks {chosen.chunks}: render at least one")
     console, preset = Console(), get_preset("tiny")
-    console.print(SEEDED_NOTICE.format(seed=chosen.seed), style="bold yellow")
-    pipeline = Pipeline(seeded_networks(preset, chosen.seed))
+    networks = seeded_networks(preset, chosen.seed)
+    console.print(seeded_notice(networks, chosen.seed), style="bold yellow")
+    pipeline = Pipeline(networks)
     state, text = pipeline.open(chosen.seed), pipeline.text(pipeline.prompt(PROMPT))
     pairs: list[Pictures] = []
     stages: list[dict[str, float]] = []

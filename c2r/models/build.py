@@ -1,42 +1,65 @@
 """The networks of a preset, made anew: on the device in force, or with weights from a seed.
 
-Random weights give pictures of noise; whoever shows them to a person says so (`SEEDED_NOTICE`).
+Random weights give pictures of noise; whoever shows them to a person says so (`seeded_notice`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.controlnet import ControlNet
 from c2r.models.dino import DinoEncoder, build_dino
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
-from c2r.models.presets import Preset, TinyVAEConfig
-from c2r.models.seeded import seeded
-from c2r.models.text import TextEncoder, build_text
+from c2r.models.presets import Preset, TextConfig, TinyVAEConfig
+from c2r.models.seeded import DrawnText, seeded
+from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
 
 SEEDED_NOTICE = (
-    "RANDOM WEIGHTS: no trained weights were given, so the networks were made from seed {seed}. "
+    "RANDOM WEIGHTS: no trained weights were given for {parts}; they were made from seed {seed}. "
     "Speed is real; the pictures are noise."
 )
+
+Settled = TypeVar("Settled", bound=nn.Module)
+
+
+PART_NAMES = ("dit", "control", "vae", "dino", "text")
+LARGEST_SEEDED_TEXT = 1024
+"""Width up to which a text encoder is made from a seed; above it embeddings are drawn instead."""
+
+
+class PromptEncoder(Protocol):
+    """What turns prompts into text embeddings; `TextEncoder` is one."""
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        """Embeddings `[B, length, dim]`, zero beyond each prompt's own length."""
+
+    def to(self, device: torch.device | str) -> PromptEncoder:
+        """Move to a device; the CPU frees the accelerator's memory."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Everything that one renderer runs, on one device. Sessions share it; none of it is state."""
+    """Everything that one renderer runs, on one device. Sessions share it; none of it is state.
+
+    `random_parts`: those of `PART_NAMES` whose weights were drawn from a seed.
+    """
 
     preset: Preset
     dit: DiT
     control: ControlAdapter | ControlNet | None
     dino: DinoEncoder
     vae: TinyVAE | WanVAE
-    text: TextEncoder
+    text: PromptEncoder
+    random_parts: tuple[str, ...] = ()
 
 
 def build_dit(preset: Preset, attention: str = "sdpa") -> DiT:
@@ -61,11 +84,26 @@ def build_vae(preset: Preset) -> TinyVAE | WanVAE:
     return WanVAE(preset.vae)
 
 
-def _wake(module: nn.Module) -> None:
-    """Give layers that start at zero a small random value, so that their path is exercised."""
-    for parameter in module.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.02)
+def seeded_control(preset: Preset, seed: int) -> ControlAdapter | ControlNet | None:
+    """A control network from a seed, its zero-initialised layers random too: not for training."""
+    with seeded(seed), torch.no_grad():
+        control = build_control(preset)
+        for parameter in [] if control is None else control.parameters():
+            if not parameter.any():
+                nn.init.normal_(parameter, std=0.02)
+    return control
+
+
+def seeded_text(config: TextConfig, seed: int) -> PromptEncoder:
+    """A text encoder from a seed; for large ones drawn embeddings, which cost no memory."""
+    if config.dim > LARGEST_SEEDED_TEXT:
+        return DrawnText(config, seed)
+    return build_text(config, seed=seed)
+
+
+def settle(module: Settled, dtype: torch.dtype, device: torch.device | str) -> Settled:
+    """Ready to render: cast, on its device, frozen, in evaluation mode."""
+    return cast(module, dtype).to(device).requires_grad_(False).eval()
 
 
 def seeded_networks(
@@ -76,18 +114,25 @@ def seeded_networks(
     dtype: torch.dtype = torch.float32,
     attention: str = "sdpa",
 ) -> Networks:
-    """All networks with random weights from `seed`, the same on every machine.
+    """All networks with random weights from `seed`, the same on every machine."""
+    with seeded(seed):
+        dit = build_dit(preset, attention)
+    with seeded(seed):
+        vae = build_vae(preset)
+    control = seeded_control(preset, seed)
+    return Networks(
+        preset=preset,
+        dit=settle(dit, dtype, device),
+        control=None if control is None else settle(control, dtype, device),
+        dino=settle(build_dino(preset.dino, preset.grid, seed=seed), dtype, device),
+        vae=settle(vae, dtype, device),
+        text=seeded_text(preset.text, seed).to(device),
+        random_parts=PART_NAMES,
+    )
 
-    Control layers that training would start at zero are random too. Not for training.
-    """
-    with seeded(seed), torch.no_grad():
-        dit, control, vae = build_dit(preset, attention), build_control(preset), build_vae(preset)
-        if control is not None:
-            _wake(control)
-        dino = build_dino(preset.dino, preset.grid)
-        text = build_text(preset.text)
-    parts: list[nn.Module] = [dit, vae, dino, text.model]
-    parts += [] if control is None else [control]
-    for module in parts:
-        cast(module, dtype).to(device).requires_grad_(False).eval()
-    return Networks(preset, dit, control, dino, vae, text)
+
+def seeded_notice(networks: Networks, seed: int) -> str | None:
+    """What to tell a person about random weights, loudly; None when all were given."""
+    if not networks.random_parts:
+        return None
+    return SEEDED_NOTICE.format(parts=", ".join(networks.random_parts), seed=seed)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
+
+from c2r.models.presets import TextConfig
 
 
 @contextmanager
@@ -24,3 +28,33 @@ def seeded(seed: int | None) -> Iterator[None]:
             yield
     finally:
         torch.default_generator.set_state(state)
+
+
+class DrawnText:
+    """Stands in for a text encoder without weights: embeddings drawn from seed and prompt.
+
+    Of the right shape and as different as the prompts are; they mean nothing.
+    """
+
+    def __init__(self, config: TextConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device | str) -> DrawnText:
+        """Give embeddings on that device from now on."""
+        self.device = torch.device(device)
+        return self
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        """Embeddings `[B, length, dim]` float32: one row a byte and an end, zero beyond them."""
+        text = torch.zeros(len(prompts), self.config.length, self.config.dim)
+        for row, prompt in zip(text, prompts, strict=True):
+            words = prompt.encode()
+            digest = hashlib.blake2b(words, digest_size=8, salt=self.seed.to_bytes(8, "little"))
+            generator = torch.Generator().manual_seed(
+                int.from_bytes(digest.digest(), "little") >> 1
+            )
+            count = min(len(words) + 1, self.config.length)
+            row[:count] = torch.randn(count, self.config.dim, generator=generator)
+        return text.to(self.device)

@@ -1,0 +1,173 @@
+"""A whole renderer as one folder, and as one path a network.
+
+The folder holds `preset.yaml` (everything about the shapes), `dit.safetensors`,
+`control.safetensors`, `vae.safetensors`, `dino/` and `text/` (Hugging Face folders), and whatever
+else its maker leaves there (a model card, metrics). It is what `--weights` takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+
+from c2r.config import override, read_yaml, save_config
+from c2r.models.build import (
+    PART_NAMES,
+    Networks,
+    PromptEncoder,
+    build_control,
+    build_dit,
+    build_vae,
+    seeded_control,
+    seeded_text,
+    settle,
+)
+from c2r.models.dino import DinoEncoder, build_dino, load_dino
+from c2r.models.presets import Preset, TinyVAEConfig, get_preset
+from c2r.models.seeded import seeded
+from c2r.models.text import TextEncoder, load_text
+from c2r.models.tiny_vae import TinyVAE
+from c2r.models.vae import WanVAE
+from c2r.weights.networks import load_control, load_dit, load_tiny_vae, load_wan_vae
+from c2r.weights.save import save_weights
+
+PRESET_FILE = "preset.yaml"
+
+
+@dataclass(frozen=True)
+class WeightPaths:
+    """A file, folder or hub id for each network; None: random weights from a seed."""
+
+    dit: str | None = None
+    control: str | None = None
+    vae: str | None = None
+    dino: str | None = None
+    text: str | None = None
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The networks without weights."""
+        return tuple(part.name for part in fields(self) if getattr(self, part.name) is None)
+
+
+def read_renderer(folder: Path) -> tuple[Preset, WeightPaths]:
+    """What a renderer's folder holds; `ValueError` when a part is missing."""
+    file = folder / PRESET_FILE
+    if not file.is_file():
+        raise ValueError(
+            f"{folder} is no renderer's folder: it has no {PRESET_FILE}; give the folder that "
+            "training wrote, or name the networks one by one (--dit, --control, ...)"
+        )
+    changes = read_yaml(file)
+    preset = override(get_preset(str(changes.get("name"))), changes)
+    wanted = {"dit": "dit.safetensors", "vae": "vae.safetensors", "dino": "dino", "text": "text"}
+    if preset.control.kind != "none":
+        wanted["control"] = "control.safetensors"
+    missing = [name for name in wanted.values() if not (folder / name).exists()]
+    if missing:
+        raise ValueError(f"the renderer in {folder} is not whole: it lacks {', '.join(missing)}")
+    return preset, WeightPaths(**{part: str(folder / name) for part, name in wanted.items()})
+
+
+def load_networks(
+    preset: Preset,
+    paths: WeightPaths,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    attention: str = "sdpa",
+) -> Networks:
+    """Each network from its path, or from `seed` where there is none; ready to render.
+
+    `Networks.random_parts` names the latter. `ValueError` or `FileNotFoundError` as the loaders.
+    """
+    if paths.dit is not None:
+        dit = load_dit(paths.dit, preset.dit, dtype=dtype, device=device, attention=attention)
+    else:
+        with seeded(seed):
+            dit = build_dit(preset, attention)
+    control = seeded_control(preset, seed) if paths.control is None else build_control(preset)
+    if control is not None and paths.control is not None:
+        load_control(paths.control, control, dtype=dtype, device=device)
+    dino, vae = _dino(preset, paths.dino, seed), _vae(preset, paths.vae, seed)
+    random_parts = [part for part in paths.absent if part != "control" or control is not None]
+    return Networks(
+        preset=preset,
+        dit=settle(dit, dtype, device),
+        control=None if control is None else settle(control, dtype, device),
+        dino=settle(dino, dtype, device),
+        vae=settle(vae, dtype, device),
+        text=_text(preset, paths.text, seed, dtype).to(device),
+        random_parts=tuple(random_parts),
+    )
+
+
+def _dino(preset: Preset, path: str | None, seed: int) -> DinoEncoder:
+    if path is None:
+        return build_dino(preset.dino, preset.grid, seed=seed)
+    dino = load_dino(path, preset.grid)
+    if dino.dim != preset.dino.hidden:
+        raise ValueError(
+            f"the DINO in {path} is {dino.dim} wide, preset {preset.name} wants "
+            f"{preset.dino.hidden}; use the size that the control was trained with"
+        )
+    return dino
+
+
+def _vae(preset: Preset, path: str | None, seed: int) -> TinyVAE | WanVAE:
+    if path is None:
+        with seeded(seed):
+            return build_vae(preset)
+    if isinstance(preset.vae, TinyVAEConfig):
+        return load_tiny_vae(path, preset.vae, dtype=torch.float32)
+    return load_wan_vae(path, preset.vae, dtype=torch.float32)
+
+
+def _text(preset: Preset, path: str | None, seed: int, dtype: torch.dtype) -> PromptEncoder:
+    return (
+        seeded_text(preset.text, seed)
+        if path is None
+        else load_text(path, preset.text, dtype=dtype)
+    )
+
+
+def save_renderer(networks: Networks, folder: Path) -> None:
+    """Write all networks as one folder that `read_renderer` takes; `preset.yaml` comes last.
+
+    `ValueError` for a stand-in text encoder, which has no weights.
+    """
+    if not isinstance(networks.text, TextEncoder):
+        raise ValueError("the text encoder has no weights of its own; load one before saving")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(networks.dit, folder / "dit.safetensors")
+    if networks.control is not None:
+        save_weights(networks.control, folder / "control.safetensors")
+    vae = networks.vae
+    save_weights(vae.model if isinstance(vae, WanVAE) else vae, folder / "vae.safetensors")
+    networks.dino.model.save_pretrained(folder / "dino")
+    networks.text.model.save_pretrained(folder / "text")
+    if networks.preset.text.tokenizer != "bytes":
+        networks.text.tokenizer.save_pretrained(folder / "text")
+    save_config(networks.preset, folder / PRESET_FILE)
+
+
+def choose_networks(
+    preset_name: str | None, folder: Path | None, parts: WeightPaths
+) -> tuple[Preset, WeightPaths]:
+    """Preset and paths from what a command was given: a folder, single parts, or only a name.
+
+    Single parts replace those of the folder. `ValueError` when preset and folder disagree.
+    """
+    if folder is None:
+        return get_preset(preset_name or "tiny"), parts
+    preset, paths = read_renderer(folder)
+    if preset_name is not None and preset_name != preset.name:
+        raise ValueError(
+            f"{folder} holds a {preset.name} renderer, --preset says {preset_name}; "
+            "leave --preset out"
+        )
+    given = {part: getattr(parts, part) for part in PART_NAMES if getattr(parts, part) is not None}
+    return preset, replace(paths, **given)

@@ -1,0 +1,143 @@
+"""A whole renderer: written as a folder, read back equal; parts by themselves; what is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from c2r.models.build import PART_NAMES, Networks, seeded_networks, seeded_notice, seeded_text
+from c2r.models.presets import ControlConfig, DinoConfig, DiTConfig, TextConfig, get_preset
+from c2r.models.seeded import DrawnText
+from c2r.weights.renderer import (
+    WeightPaths,
+    choose_networks,
+    load_networks,
+    read_renderer,
+    save_renderer,
+)
+
+TINY = get_preset("tiny")
+SMALL = replace(
+    TINY,
+    width=64,
+    height=48,
+    dit=DiTConfig(dim=48, ffn_dim=64, heads=2, layers=3, text_dim=128, text_len=256),
+    dino=DinoConfig(hidden=48, mlp=96, layers=1, heads=2),
+    control=ControlConfig(hidden=32, inject="first:2"),
+)
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    return seeded_networks(SMALL, seed=4)
+
+
+@pytest.fixture
+def folder(networks, tmp_path):
+    save_renderer(networks, tmp_path / "renderer")
+    return tmp_path / "renderer"
+
+
+def weights_of(networks: Networks) -> dict[str, torch.Tensor]:
+    parts = {"dit": networks.dit, "vae": networks.vae, "dino": networks.dino}
+    parts["text"] = networks.text.model
+    if networks.control is not None:
+        parts["control"] = networks.control
+    return {f"{p}.{n}": value for p, m in parts.items() for n, value in m.state_dict().items()}
+
+
+def test_a_folder_reads_back_equal(networks, folder):
+    preset, paths = read_renderer(folder)
+    assert preset == SMALL
+    loaded = load_networks(preset, paths)
+    assert loaded.random_parts == ()
+    assert seeded_notice(loaded, 0) is None
+    expected, found = weights_of(networks), weights_of(loaded)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+    prompt = ["a street at night"]
+    torch.testing.assert_close(loaded.text.encode(prompt), networks.text.encode(prompt))
+
+
+def test_half_precision(folder):
+    loaded = load_networks(*read_renderer(folder), dtype=torch.bfloat16)
+    assert loaded.dit.dtype == torch.bfloat16
+    assert loaded.dit.blocks[0].modulation.dtype == torch.float32
+    assert next(loaded.vae.parameters()).dtype == torch.bfloat16
+
+
+def test_parts_without_weights_are_named(folder):
+    preset, paths = read_renderer(folder)
+    loaded = load_networks(preset, replace(paths, dit=None, text=None), seed=3)
+    assert loaded.random_parts == ("dit", "text")
+    notice = seeded_notice(loaded, 3)
+    assert notice is not None
+    assert "for dit, text; they were made from seed 3" in notice
+
+
+def test_random_parts_equal_the_seeded_ones(networks):
+    loaded = load_networks(SMALL, WeightPaths(), seed=4)
+    assert loaded.random_parts == PART_NAMES
+    expected, found = weights_of(networks), weights_of(loaded)
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_no_control_needs_no_control_file(tmp_path):
+    preset = replace(SMALL, control=ControlConfig(kind="none"))
+    save_renderer(seeded_networks(preset, seed=1), tmp_path)
+    loaded = load_networks(*read_renderer(tmp_path))
+    assert loaded.control is None
+    assert loaded.random_parts == ()
+
+
+def test_faulty_folders(folder, tmp_path):
+    with pytest.raises(ValueError, match=r"has no preset\.yaml"):
+        read_renderer(tmp_path)
+    (folder / "vae.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"it lacks vae\.safetensors"):
+        read_renderer(folder)
+
+
+def test_a_dino_of_another_width(folder, tmp_path):
+    other = replace(SMALL, dino=replace(SMALL.dino, hidden=96))
+    seeded_networks(other, seed=1).dino.model.save_pretrained(tmp_path / "dino")
+    paths = replace(read_renderer(folder)[1], dino=str(tmp_path / "dino"))
+    with pytest.raises(ValueError, match="is 96 wide, preset tiny wants 48"):
+        load_networks(SMALL, paths)
+
+
+def test_choice_of_preset_and_parts(folder):
+    assert choose_networks(None, None, WeightPaths()) == (TINY, WeightPaths())
+    preset, paths = choose_networks(None, folder, WeightPaths(vae="other.pth"))
+    assert preset == SMALL
+    assert paths.vae == "other.pth"
+    assert paths.dit == str(folder / "dit.safetensors")
+    with pytest.raises(ValueError, match="leave --preset out"):
+        choose_networks("wan-14b", folder, WeightPaths())
+
+
+def test_large_text_encoders_are_drawn_not_built():
+    text = seeded_text(get_preset("wan-1.3b").text, seed=1)
+    assert isinstance(text, DrawnText)
+    one, two = text.encode(["noon", "night"])
+    assert one.shape == (512, 4096)
+    assert one[:5].std() == pytest.approx(1, abs=0.1)
+    assert not one[5:].any()
+    assert not torch.equal(one, two)
+    assert torch.equal(text.encode(["noon"])[0], one)
+    with pytest.raises(ValueError, match="load one before saving"):
+        save_renderer(replace(seeded_networks(SMALL, 1), text=text), None)
+
+
+def test_stand_in_reads_whole_prompts():
+    config = TextConfig(dim=2048, length=8)
+    assert DrawnText(config, 0).encode(["x" * 50])[0].any(dim=1).all()
+
+
+def test_the_folder_is_plain_files(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {"preset.yaml", "dit.safetensors", "control.safetensors", "vae.safetensors"} <= names
+    assert json.loads((folder / "dino" / "config.json").read_text())["hidden_size"] == 48
