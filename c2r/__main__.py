@@ -12,6 +12,7 @@ from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("runtime.demo:main", "render a synthetic coarse clip through the whole pipeline"),
+    "render": ("runtime.render:main", "a coarse clip through the renderer, without a network"),
     "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),
     "weights": ("c2r.weights.cli:main", "inspect checkpoints"),
 }

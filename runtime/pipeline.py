@@ -51,6 +51,11 @@ class RenderedChunk:
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
+def pad_frames(frames: Pictures, count: int) -> Pictures:
+    """`count` frames: the given ones, then the last again; the end of a stream fills its chunk."""
+    return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
+
+
 class Pipeline:
     """Networks and the way they are run. Holds no stream: that is `VideoState`."""
 
@@ -107,7 +112,7 @@ class Pipeline:
         scale = strength_tensor(strength, self.device)
         with self.clock.chunk() as clock:
             with clock.stage("upload"):
-                pixels = self._upload(frames)
+                pixels = self.upload(frames)
             with clock.stage("dino"):
                 features = self.networks.dino(pixels)
             with clock.stage("control"):
@@ -117,7 +122,7 @@ class Pipeline:
             with clock.stage("vae"):
                 decoded, vae_state = self.networks.vae.decode_chunk(chunk.clean, state.vae)
             with clock.stage("download"):
-                pictures = self._download(decoded)
+                pictures = self.download(decoded)
         state.control, state.vae = control_state, vae_state
         return RenderedChunk(pictures, chunk, clock.milliseconds)
 
@@ -129,7 +134,8 @@ class Pipeline:
         state.first = False
         return clock.milliseconds["kv_write"]
 
-    def _upload(self, frames: Pictures) -> Tensor:
+    def upload(self, frames: Pictures) -> Tensor:
+        """Frames `[F, H, W, 3]` on the device as `[1, F, 3, H, W]` uint8."""
         pixels = torch.from_numpy(np.ascontiguousarray(frames))
         return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)[None]
 
@@ -142,6 +148,7 @@ class Pipeline:
         tokens, state = network.tokens(features, state)
         return ControlInput(network, tokens, self.preset.grid, strength), state
 
-    def _download(self, decoded: Tensor) -> Pictures:
+    def download(self, decoded: Tensor) -> Pictures:
+        """Decoded frames `[1, F, 3, H, W]` in [0, 1] as 8-bit pictures."""
         pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,0 +1,69 @@
+"""Command-line options that serve, render and bench share: which networks, from where, on what."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from c2r.config import override, parse_overrides
+from c2r.models.attention import BACKENDS
+from c2r.models.build import PART_NAMES, Networks, seeded_notice
+from c2r.models.presets import PRESETS
+from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `networks_from` reads."""
+    group = parser.add_argument_group("networks")
+    group.add_argument("--preset", choices=list(PRESETS), help="shape of the renderer (tiny)")
+    group.add_argument("--weights", type=Path, help="folder of a whole trained renderer")
+    for part in PART_NAMES:
+        group.add_argument(f"--{part}", help=f"file, folder or hub id of the {part} weights")
+    group.add_argument("--seed", type=int, default=0, help="of noise and of absent weights (0)")
+    group.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
+    group.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (auto)")
+    group.add_argument("--dtype", choices=list(DTYPES), help="bfloat16 on CUDA, else float32")
+    group.add_argument("--attention", choices=list(BACKENDS), default="sdpa", help="kernel (sdpa)")
+    parser.epilog = "Any part of the preset can be changed: --stream.window 12, --stream.chunk 1."
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA when there is one. `ValueError` for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"--device {name} is no device; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {name}: PyTorch sees no CUDA device here; use --device cpu")
+    return device
+
+
+def networks_from(
+    chosen: argparse.Namespace, rest: Sequence[str], console: Console | None = None
+) -> Networks:
+    """Load what the options name, `rest` being `--key.sub value` changes of the preset.
+
+    Tells the person at the console, loudly, which weights are random.
+    """
+    parts = WeightPaths(**{part: getattr(chosen, part) for part in PART_NAMES})
+    preset, paths = choose_networks(chosen.preset, chosen.weights, parts)
+    size = {key: getattr(chosen, key) for key in ("width", "height") if getattr(chosen, key)}
+    preset = override(preset, {**size, **parse_overrides(rest)})
+    device = choose_device(chosen.device)
+    dtype = DTYPES[chosen.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
+    networks = load_networks(
+        preset, paths, seed=chosen.seed, device=device, dtype=dtype, attention=chosen.attention
+    )
+    notice = seeded_notice(networks, chosen.seed)
+    if notice is not None:
+        (console or Console(stderr=True)).print(notice, style="bold yellow")
+    return networks

@@ -1,0 +1,96 @@
+"""The command `c2r render`, both modes, at a small preset."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from c2r.__main__ import run
+from c2r.models.build import seeded_networks
+from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.sampler import SamplerConfig
+from c2r.video import read_clip, write_image
+from runtime.offline import render_offline
+from runtime.pipeline import Pipeline
+from runtime.render import stream_clip
+from tests.runtime.test_pipeline import SMALL, coarse
+
+CHANGES = {"dit.dim": 96, "dit.ffn_dim": 128, "dit.layers": 3, "control.hidden": 64}
+SIZE = {"preset": "tiny", "width": 64, "height": 48, "stream.chunk": 2, "stream.window": 12}
+SMALL_ARGUMENTS = [f"--{key}={value}" for key, value in {**SIZE, **CHANGES}.items()]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline(seeded_networks(SMALL, seed=1))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index, frame in enumerate(coarse(7)):
+        write_image(tmp_path / "in" / f"{index}.png", frame)
+    return tmp_path / "in"
+
+
+def test_a_last_chunk_is_filled_and_cut(pipeline):
+    settings = {"prompt": "noon", "strength": 1.0, "seed": 3}
+    whole = np.concatenate(list(stream_clip(pipeline, coarse(13), **settings)))
+    cut = np.concatenate(list(stream_clip(pipeline, coarse(13)[:7], **settings)))
+    assert len(cut) == 7
+    assert np.array_equal(cut[:5], whole[:5]), "the first chunk knows nothing of the end"
+
+
+def test_stream_to_pngs(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["--input", str(folder), "--output", str(out), "--prompt", "noon", "--seed", "3"]
+    assert run(["render", *arguments, *SMALL_ARGUMENTS]) == 0
+    frames = list(read_clip(out, width=64, height=48, fps=16))
+    assert len(frames) == 7
+    assert "RANDOM WEIGHTS" in capsys.readouterr().err
+    assert run(["render", *arguments, *SMALL_ARGUMENTS]) == 0
+    again = list(read_clip(out, width=64, height=48, fps=16))
+    assert np.array_equal(frames, again), "the same seed gave other pictures"
+
+
+def test_offline_to_video(folder, tmp_path):
+    arguments = ["--input", str(folder), "--output", str(tmp_path / "out.mp4"), "--mode", "offline"]
+    extra = ["--steps", "2", "--beside", "--frames", "6"]
+    assert run(["render", *arguments, *extra, *SMALL_ARGUMENTS]) == 0
+    frames = list(read_clip(tmp_path / "out.mp4", width=128, height=48, fps=16))
+    assert len(frames) == 6
+
+
+def test_offline_equals_its_parts(pipeline):
+    """Guidance of one pass: the sampler over DINO and control of the whole clip, decoded."""
+    config = SamplerConfig(2, 5.0, GuidanceConfig("none"))
+    frames = coarse(5)
+    got = render_offline(pipeline, frames, prompt="noon", seed=2, config=config)
+    assert got.shape == frames.shape
+    padded = render_offline(pipeline, frames[:4], prompt="noon", seed=2, config=config)
+    assert len(padded) == 4
+    other = render_offline(pipeline, frames, prompt="noon", seed=3, config=config)
+    assert not np.array_equal(got, other)
+    free = render_offline(pipeline, frames, prompt="noon", seed=2, config=config, strength=0.0)
+    assert not np.array_equal(got, free)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--output", "x.avi"], "give a .mp4 file"),
+        (["--frames", "0"], "at least one"),
+        (["--strength", "-1"], "strength"),
+        (["--device", "tpu"], "is no device"),
+        (["--promt", "x"], "unknown key 'promt'"),
+        (["--width", "70"], "not a multiple of 16"),
+        (["--weights", "absent"], "is no renderer's folder"),
+        (["--input", "absent"], "there is no clip"),
+    ],
+)
+def test_mistakes_are_one_line(folder, tmp_path, capsys, extra, message):
+    given = {"--input": str(folder), "--output": str(tmp_path / "out")}
+    arguments = [word for pair in given.items() for word in pair]
+    assert run(["render", *arguments, *SMALL_ARGUMENTS, *extra]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err

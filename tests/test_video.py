@@ -1,0 +1,111 @@
+"""Clips on disk: written and read back, resampled by time, fitted without stretching, refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from c2r.video import VideoWriter, read_clip, write_image
+
+
+def clip(frames: int, width: int = 64, height: int = 48) -> list[np.ndarray]:
+    """Flat frames whose grey says which they are."""
+    return [np.full((height, width, 3), 10 + 8 * index, np.uint8) for index in range(frames)]
+
+
+def write(path, frames, fps=16):
+    height, width = frames[0].shape[:2]
+    with VideoWriter(path, width=width, height=height, fps=fps) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+def grey(frames) -> list[int]:
+    return [round((float(frame.mean()) - 10) / 8) for frame in frames]
+
+
+def test_round_trip(tmp_path):
+    write(tmp_path / "a.mp4", clip(13))
+    found = list(read_clip(tmp_path / "a.mp4", width=64, height=48, fps=16))
+    assert grey(found) == list(range(13))
+    assert found[0].shape == (48, 64, 3)
+    assert found[0].dtype == np.uint8
+
+
+def test_resampled_by_time(tmp_path):
+    write(tmp_path / "a.mp4", clip(24), fps=24)
+    half = grey(read_clip(tmp_path / "a.mp4", width=64, height=48, fps=12))
+    assert half[:12] == list(range(0, 24, 2))
+    double = grey(read_clip(tmp_path / "a.mp4", width=64, height=48, fps=48))
+    assert double[:8] == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_cover_crop_does_not_stretch(tmp_path):
+    """A circle stays a circle: a wide frame loses its sides, a high one its top and bottom."""
+    rows, columns = np.mgrid[:96, :192]
+    circle = ((rows - 48) ** 2 + (columns - 96) ** 2 < 40**2)[..., None] * np.uint8(255)
+    write_image(tmp_path / "wide" / "0.png", np.repeat(circle, 3, axis=2))
+    (frame,) = read_clip(tmp_path / "wide", width=96, height=96, fps=16)
+    inside = frame[..., 0] > 127
+    assert inside.any(axis=0).sum() == pytest.approx(inside.any(axis=1).sum(), abs=1)
+    assert inside.any(axis=0).sum() == pytest.approx(80, abs=2)
+
+
+def test_images_in_natural_order(tmp_path):
+    for index, frame in enumerate(clip(12)):
+        write_image(tmp_path / f"frame{index}.png", frame)
+    (tmp_path / "notes.txt").write_text("not an image")
+    assert grey(read_clip(tmp_path, width=64, height=48, fps=16)) == list(range(12))
+
+
+def test_what_cannot_be_read(tmp_path):
+    settings = {"width": 64, "height": 48, "fps": 16}
+    with pytest.raises(ValueError, match="there is no clip"):
+        list(read_clip(tmp_path / "absent.mp4", **settings))
+    with pytest.raises(ValueError, match="holds no images"):
+        list(read_clip(tmp_path, **settings))
+    (tmp_path / "a.mp4").write_bytes(b"not a video at all" * 50)
+    with pytest.raises(ValueError, match=r"cannot read the video .*a\.mp4"):
+        list(read_clip(tmp_path / "a.mp4", **settings))
+    (tmp_path / "b.png").write_bytes(b"nor an image")
+    with pytest.raises(ValueError, match=r"cannot read the image .*b\.png"):
+        list(read_clip(tmp_path, **settings))
+    with pytest.raises(ValueError, match="must be above 0"):
+        list(read_clip(tmp_path / "a.mp4", width=64, height=48, fps=0))
+
+
+def test_audio_alone_is_refused(tmp_path):
+    with av.open(str(tmp_path / "a.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+    with pytest.raises(ValueError, match="no video stream"):
+        list(read_clip(tmp_path / "a.wav", width=64, height=48, fps=16))
+
+
+def test_odd_sizes_and_broken_writes(tmp_path):
+    with pytest.raises(ValueError, match="sides must be even"):
+        VideoWriter(tmp_path / "a.mp4", width=63, height=48, fps=16)
+    path = tmp_path / "b.mp4"
+    refused = pytest.raises(ValueError, match="shape|dimension|format|array")
+    with refused, VideoWriter(path, width=64, height=48, fps=16) as writer:
+        writer.write(np.zeros((48, 64), np.uint8))
+    assert not path.exists(), "half a video was left"
+
+
+def test_written_images_are_exact(tmp_path):
+    frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    write_image(tmp_path / "new" / "a.png", frame)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "new" / "a.png")), frame)
+
+
+def test_imports_no_torch():
+    code = "import sys, c2r.video; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
