@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test check bench proto format clean
 
 setup: $(STAMP)
 
@@ -20,11 +20,18 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest -n auto --dist worksteal
 
+bench: $(STAMP)
+	$(BIN)/c2r bench --json out/bench.json
+
+proto: $(STAMP)
+	$(BIN)/python proto/generate.py
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "bench": ("runtime.bench:main", "how fast a preset runs here, stage by stage"),
     "demo": ("runtime.demo:main", "render a synthetic coarse clip through the whole pipeline"),
     "render": ("runtime.render:main", "a coarse clip through the renderer, without a network"),
     "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),

@@ -12,7 +12,7 @@ from c2r.models.adapter import CausalPool, ControlAdapter
 from c2r.models.control import injected_blocks, strength_tensor
 from c2r.models.controlnet import ControlNet
 from c2r.models.presets import ControlConfig
-from tests.conftest import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
+from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
 
 
 def features(frames: int, batch: int = 1) -> torch.Tensor:

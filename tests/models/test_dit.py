@@ -7,7 +7,7 @@ import torch
 
 from c2r.models.attention import block_causal, teacher_forcing
 from c2r.models.dit import DiT, sinusoid
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 
 
 def clip(latents: int, batch: int = 1) -> torch.Tensor:

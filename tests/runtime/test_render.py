@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def folder(tmp_path):
 
 
 def test_a_last_chunk_is_filled_and_cut(pipeline):
-    settings = {"prompt": "noon", "strength": 1.0, "seed": 3}
+    settings: dict[str, Any] = {"prompt": "noon", "strength": 1.0, "seed": 3}
     whole = np.concatenate(list(stream_clip(pipeline, coarse(13), **settings)))
     cut = np.concatenate(list(stream_clip(pipeline, coarse(13)[:7], **settings)))
     assert len(cut) == 7

@@ -10,7 +10,7 @@ from c2r.models.dit import DiT
 from c2r.models.presets import DiTConfig, StreamConfig, get_preset
 from c2r.models.rope import shift_time
 from c2r.streaming.kv_cache import CacheSpec, KVCache
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 
 TOKENS = 12
 NOISY, CLEAN = torch.tensor([625.0]), torch.tensor([0.0])

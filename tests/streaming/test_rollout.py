@@ -18,7 +18,7 @@ from c2r.models.presets import StreamConfig
 from c2r.streaming import rollout as rollout_module
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.rollout import Rollout, StreamState, denoise
-from tests.conftest import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
+from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
 
 STREAM = StreamConfig(chunk=2, window=24, sink=2, timesteps=(1000.0, 500.0))
 SHAPE = (16, 6, 8)

@@ -17,7 +17,7 @@ from c2r.streaming.schedule import (
     many_step_levels,
     shift_level,
 )
-from tests.conftest import DINO_DIM, make_adapter, make_control
+from tests.small_networks import DINO_DIM, make_adapter, make_control
 
 
 def test_self_forcing_levels():

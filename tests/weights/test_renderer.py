@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from c2r.models.build import PART_NAMES, Networks, seeded_networks, seeded_notice, seeded_text
 from c2r.models.presets import ControlConfig, DinoConfig, DiTConfig, TextConfig, get_preset
 from c2r.models.seeded import DrawnText
+from c2r.models.text import TextEncoder
 from c2r.weights.renderer import (
     WeightPaths,
     choose_networks,
@@ -42,7 +44,8 @@ def folder(networks, tmp_path):
 
 
 def weights_of(networks: Networks) -> dict[str, torch.Tensor]:
-    parts = {"dit": networks.dit, "vae": networks.vae, "dino": networks.dino}
+    assert isinstance(networks.text, TextEncoder)
+    parts: dict[str, nn.Module] = {"dit": networks.dit, "vae": networks.vae, "dino": networks.dino}
     parts["text"] = networks.text.model
     if networks.control is not None:
         parts["control"] = networks.control
@@ -119,7 +122,7 @@ def test_choice_of_preset_and_parts(folder):
         choose_networks("wan-14b", folder, WeightPaths())
 
 
-def test_large_text_encoders_are_drawn_not_built():
+def test_large_text_encoders_are_drawn_not_built(tmp_path):
     text = seeded_text(get_preset("wan-1.3b").text, seed=1)
     assert isinstance(text, DrawnText)
     one, two = text.encode(["noon", "night"])
@@ -129,7 +132,7 @@ def test_large_text_encoders_are_drawn_not_built():
     assert not torch.equal(one, two)
     assert torch.equal(text.encode(["noon"])[0], one)
     with pytest.raises(ValueError, match="load one before saving"):
-        save_renderer(replace(seeded_networks(SMALL, 1), text=text), None)
+        save_renderer(replace(seeded_networks(SMALL, 1), text=text), tmp_path)
 
 
 def test_stand_in_reads_whole_prompts():

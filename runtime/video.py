@@ -1,0 +1,130 @@
+"""One session's video on the device: what its stream carries, and the look in force.
+
+Everything here runs on the render thread. Knows the pipeline, no message and no session.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from c2r.models.dit import TextKV
+from runtime.pipeline import Pictures, Pipeline, RenderedChunk
+from runtime.prompt_blend import PromptBlend
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is asked of the pictures; a new prompt takes over during `blend_chunks` chunks."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    strength: float = 1.0
+    seed: int = 0
+    blend_chunks: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkOrder:
+    """Images `[height, width, 3]` of one chunk of `size` frames; the last is repeated to fill it.
+
+    `first`: the stream is at its beginning, or `reset` takes it there.
+    """
+
+    images: Sequence[Pictures]
+    size: int
+    first: bool
+    reset: bool
+    look: Look
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """Pictures of the images of an order, and when and how fast they were made.
+
+    `stages_ms`: by the pipeline's stage names; `kv_write_ms`: of the chunk before.
+    """
+
+    pictures: Pictures
+    stages_ms: dict[str, float]
+    kv_write_ms: float
+    begun_s: float
+
+
+class Video:
+    """One stream and the look it is rendered with."""
+
+    def __init__(self, pipeline: Pipeline, look: Look) -> None:
+        self.pipeline = pipeline
+        self.state = pipeline.open(_signed(look.seed))
+        self.look = look
+        self._blend = PromptBlend(*[pipeline.prompt(look.prompt)] * 2)
+        self._text: TextKV | None = None
+        self._written: RenderedChunk | None = None
+        self._kv_write_ms = 0.0
+
+    def paint(self, order: ChunkOrder) -> Painted:
+        """Render one chunk. After any error the stream begins anew."""
+        begun_s = time.perf_counter()
+        try:
+            if order.reset:
+                self.state.reset()
+            if order.first != self.state.first:
+                raise RuntimeError("the stream lost its past after this chunk was gathered")
+            blend, text = self._turn_to(order.look)
+            self.state.stream.seeds = (_signed(order.look.seed),)
+            missing = order.size - len(order.images)
+            frames = np.stack([*order.images, *[order.images[-1]] * missing])
+            rendered = self.pipeline.render(self.state, frames, text, order.look.strength)
+        except Exception:
+            self.state.reset()
+            raise
+        self.look, self._blend, self._text = order.look, blend, text
+        self._written = rendered
+        pictures = rendered.pictures[: len(order.images)]
+        return Painted(pictures, rendered.stages_ms, self._kv_write_ms, begun_s)
+
+    def write(self) -> None:
+        """Write the keys and values of the chunk that was painted last. See `paint` for errors."""
+        assert self._written is not None, "write follows paint"
+        try:
+            self._kv_write_ms = self.pipeline.finalize(self.state, self._written)
+        except Exception:
+            self.state.reset()
+            raise
+        finally:
+            self._written = None
+
+    def _turn_to(self, look: Look) -> tuple[PromptBlend, TextKV]:
+        if look.prompt != self.look.prompt:
+            end = self.pipeline.prompt(look.prompt)
+            blend = self._blend.toward(end, look.blend_chunks)
+        elif self._text is not None and self._blend.settled:
+            return self._blend, self._text
+        else:
+            blend = self._blend.next()
+        return blend, self.pipeline.text(blend.embeddings)
+
+
+def _signed(seed: int) -> int:
+    """A 64-bit seed as the signed number of the same bits, which the noise is drawn from."""
+    return seed - (1 << 64) if seed >= 1 << 63 else seed
+
+
+def warm_up(pipeline: Pipeline, chunks: int) -> float:
+    """Render grey chunks on a stream of their own, so that no session waits for first-time work.
+
+    Gives the milliseconds of the last one.
+    """
+    video, took_ms = Video(pipeline, Look()), 0.0
+    grey = np.full((pipeline.preset.height, pipeline.preset.width, 3), 128, np.uint8)
+    for index in range(chunks):
+        first = index == 0
+        size = pipeline.frames_wanted(video.state)
+        painted = video.paint(ChunkOrder([grey] * size, size, first, False, Look()))
+        video.write()
+        took_ms = (time.perf_counter() - painted.begun_s) * 1000
+    return took_ms
