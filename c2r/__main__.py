@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "bench": ("runtime.bench:main", "how fast a preset runs here, stage by stage"),
-    "demo": ("runtime.demo:main", "render a synthetic coarse clip through the whole pipeline"),
+    "demo": ("engine_bridge.demo:main", "play the sample game through a server and film it"),
+    "serve": ("runtime.serve:main", "wait for game engines and render what they send"),
+    "play": ("engine_bridge.play:main", "the sample game in a window, rendered by a server"),
     "render": ("runtime.render:main", "a coarse clip through the renderer, without a network"),
+    "replay": ("runtime.replay:main", "play a recorded session against a server"),
+    "bench": ("runtime.bench:main", "how fast a preset runs here, stage by stage"),
     "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),
-    "weights": ("c2r.weights.cli:main", "inspect checkpoints"),
+    "weights": ("c2r.weights.cli:main", "inspect and convert checkpoints"),
 }
 
 
