@@ -1,41 +1,29 @@
 """`c2r bench`: how fast a preset runs here, everything counted.
 
 Coarse frames are synthetic; speed does not depend on the weights, so random ones serve. The cache
-is filled before the measured chunks begin.
+is filled before the measured chunks begin. What the times do not contain is said in the report.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
-from c2r.models.forward_pass import TextKV
 from c2r.report import Report, percentiles
+from runtime.bench_grpc import measure_grpc
+from runtime.bench_local import chunks_to_fill, measure_local
+from runtime.measured import Measured
 from runtime.options import add_network_options, networks_from
-from runtime.pipeline import Pictures, Pipeline, VideoState
+from runtime.pipeline import Pictures, Pipeline
 
-PROMPT = "a city street at noon, people walking, photorealistic"
-
-
-@dataclass
-class Measured:
-    """What the measured chunks took, milliseconds; `chunk_ms` counts the K/V write in."""
-
-    ttff_cold_ms: float = 0.0
-    ttff_warm_ms: float = 0.0
-    frames: int = 0
-    chunk_ms: list[float] = field(default_factory=list)
-    latency_ms: list[float] = field(default_factory=list)
-    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+TRANSPORTS = {"none": measure_local, "grpc": measure_grpc}
 
 
 def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
@@ -52,44 +40,6 @@ def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
     return frames
 
 
-def run_chunk(
-    pipeline: Pipeline, state: VideoState, coarse: Pictures, text: TextKV, into: Measured
-) -> None:
-    """Render and finalize one chunk; record its times."""
-    begin = time.perf_counter()
-    rendered = pipeline.render(state, coarse, text)
-    shown = time.perf_counter()
-    write = pipeline.finalize(state, rendered)
-    into.chunk_ms.append((time.perf_counter() - begin) * 1000)
-    into.latency_ms.append((shown - begin) * 1000)
-    into.frames += len(coarse)
-    for name, value in {**rendered.stages_ms, "kv_write": write}.items():
-        into.stages_ms.setdefault(name, []).append(value)
-
-
-def first_frame(pipeline: Pipeline, coarse: Pictures, seed: int) -> float:
-    """Milliseconds from opening a stream to its first pictures."""
-    begin = time.perf_counter()
-    state = pipeline.open(seed)
-    text = pipeline.text(pipeline.prompt(PROMPT))
-    pipeline.render(state, coarse[: pipeline.frames_wanted(state)], text)
-    return (time.perf_counter() - begin) * 1000
-
-
-def measure(pipeline: Pipeline, *, chunks: int, seed: int, console: Console) -> Measured:
-    """Fill the cache, then measure `chunks` chunks."""
-    preset, measured = pipeline.preset, Measured()
-    coarse = coarse_frames(preset.chunk_frames(False), preset.width, preset.height, seed)
-    measured.ttff_cold_ms = first_frame(pipeline, coarse, seed)
-    measured.ttff_warm_ms = first_frame(pipeline, coarse, seed)
-    state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(PROMPT))
-    fill = -(-preset.stream.window // preset.stream.chunk) + 1
-    for index in track(range(fill + chunks), "measuring", console=console):
-        wanted = pipeline.frames_wanted(state)
-        run_chunk(pipeline, state, coarse[:wanted], text, measured if index >= fill else Measured())
-    return measured
-
-
 def peak_memory_gib(device: torch.device) -> float | None:
     """Most memory taken so far: of the CUDA device, else of the process; None where unknown."""
     if device.type == "cuda":
@@ -103,7 +53,7 @@ def peak_memory_gib(device: torch.device) -> float | None:
 
 
 def report_of(pipeline: Pipeline, measured: Measured, details: dict[str, object]) -> Report:
-    """The report of a run without transport."""
+    """The run as a report; `details` are added to what is known here."""
     preset, networks = pipeline.preset, pipeline.networks
     name = torch.cuda.get_device_name() if pipeline.device.type == "cuda" else "cpu"
     return Report(
@@ -112,18 +62,16 @@ def report_of(pipeline: Pipeline, measured: Measured, details: dict[str, object]
         device=name,
         width=preset.width,
         height=preset.height,
-        frames_sent=measured.frames,
-        frames_rendered=measured.frames,
-        frames_dropped=0,
-        fps_steady=1000 * measured.frames / sum(measured.chunk_ms),
+        frames_sent=measured.frames_sent,
+        frames_rendered=measured.frames_rendered,
+        frames_dropped=measured.frames_dropped,
+        fps_steady=1000 * measured.frames_rendered / measured.busy_ms,
         ttff_ms=measured.ttff_warm_ms,
         latency_ms=percentiles(measured.latency_ms),
         stages_ms={stage: percentiles(values) for stage, values in measured.stages_ms.items()},
-        left_out=("transport and codecs", "waiting for the frames of a chunk"),
+        left_out=measured.left_out,
         details={
             "ttff_cold_ms": measured.ttff_cold_ms,
-            "chunk_ms": percentiles(measured.chunk_ms).__dict__,
-            "chunks": len(measured.chunk_ms),
             "dtype": str(networks.dit.dtype).removeprefix("torch."),
             "peak_memory_gib": peak_memory_gib(pipeline.device),
             "threads": torch.get_num_threads(),
@@ -136,7 +84,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser("c2r bench", description=__doc__)
     parser.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
-    parser.add_argument("--transport", choices=["none", "grpc"], default="none")
+    transport = parser.add_argument("--transport", choices=list(TRANSPORTS), default="none")
+    transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (none)"
     parser.add_argument("--json", type=Path, help="write the report there")
     add_network_options(parser)
     chosen, rest = parser.parse_known_args(arguments)
@@ -144,9 +93,23 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError(f"--chunks {chosen.chunks}: measure at least one")
     console = Console(stderr=True)
     pipeline = Pipeline(networks_from(chosen, rest, console))
-    measured = measure(pipeline, chunks=chosen.chunks, seed=chosen.seed, console=console)
-    report = report_of(pipeline, measured, {"attention": chosen.attention, "transport": "none"})
+    preset = pipeline.preset
+    coarse = coarse_frames(preset.chunk_frames(False), preset.width, preset.height, chosen.seed)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("measuring", total=chunks_to_fill(pipeline) + chosen.chunks)
+        measured = TRANSPORTS[chosen.transport](
+            pipeline,
+            coarse,
+            chunks=chosen.chunks,
+            seed=chosen.seed,
+            on_chunk=lambda: progress.advance(bar),
+        )
+        progress.update(bar, completed=chunks_to_fill(pipeline) + chosen.chunks)
+    details = {"attention": chosen.attention, "transport": chosen.transport}
+    report = report_of(pipeline, measured, {**details, "chunks": chosen.chunks})
     Console().print(report.table())
+    for missing in report.left_out:
+        console.print(f"left out: {missing}")
     if chosen.json is not None:
         report.write(chosen.json)
         console.print(f"wrote {chosen.json}")

@@ -6,8 +6,9 @@ The rules, for frames that come faster than they are rendered:
   have taken since, at the best of its latest chunks, with three chunks of slack. A steady stream
   that is too fast is thus thinned evenly; a client that sends a chunk whenever one comes back keeps
   every frame.
-* Bound: no more frames wait than the window that the client was told, less those being rendered;
-  while the pace is passing frames over, no more than one chunk. Newest wins: the oldest goes.
+* Bound: no more frames wait than the window that the client was told, less those being rendered,
+  or one chunk if that is more; while the pace is passing frames over, no more than one chunk.
+  Newest wins: the oldest goes.
 * A frame with `reset` drops all that wait and begins a first chunk.
 
 Every frame that is added leaves exactly once: from `add`, `take` or `clear`. Knows no clock and no
@@ -71,6 +72,10 @@ class TokenBucket:
             return False
         self._level -= 1
         return True
+
+    def give(self, events: float) -> None:
+        """Let so many more pass."""
+        self._level = min(self.capacity, self._level + events)
 
 
 class Inbox:
@@ -169,4 +174,5 @@ class Inbox:
     def _room(self) -> int:
         if self._pressed or self._was_pressed:
             return self.wanted
-        return self._bound - (len(self._out.items) if self._out is not None else 0)
+        out = 0 if self._out is None else len(self._out.items)
+        return max(self.wanted, self._bound - out)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from c2r.models.dit import TextKV
-from runtime.pipeline import Pictures, Pipeline, RenderedChunk
+from runtime.pipeline import Pictures, Pipeline, RenderedChunk, pad_frames
 from runtime.prompt_blend import PromptBlend
 
 
@@ -61,7 +61,8 @@ class Video:
         self.pipeline = pipeline
         self.state = pipeline.open(_signed(look.seed))
         self.look = look
-        self._blend = PromptBlend(*[pipeline.prompt(look.prompt)] * 2)
+        embeddings = pipeline.prompt(look.prompt)
+        self._blend = PromptBlend(embeddings, embeddings)
         self._text: TextKV | None = None
         self._written: RenderedChunk | None = None
         self._kv_write_ms = 0.0
@@ -76,8 +77,9 @@ class Video:
                 raise RuntimeError("the stream lost its past after this chunk was gathered")
             blend, text = self._turn_to(order.look)
             self.state.stream.seeds = (_signed(order.look.seed),)
-            missing = order.size - len(order.images)
-            frames = np.stack([*order.images, *[order.images[-1]] * missing])
+            frames = np.stack(order.images)
+            if len(frames) < order.size:
+                frames = pad_frames(frames, order.size)
             rendered = self.pipeline.render(self.state, frames, text, order.look.strength)
         except Exception:
             self.state.reset()
@@ -97,6 +99,11 @@ class Video:
             raise
         finally:
             self._written = None
+
+    def close(self) -> None:
+        """Free the stream's memory; nothing can be painted afterwards."""
+        del self.state, self._blend
+        self._text = None
 
     def _turn_to(self, look: Look) -> tuple[PromptBlend, TextKV]:
         if look.prompt != self.look.prompt:

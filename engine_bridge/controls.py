@@ -1,0 +1,122 @@
+"""Control changes on their way: waiting, sent, acknowledged; exactly one acknowledgement for each.
+
+At most `MOST` wait: beyond that the oldest is folded into the one after it, and acknowledged as
+refused, saying so. Changes without an answer when a connection breaks are sent again on the next.
+Safe to use from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+from c2r.wire import ErrorCode, Fault
+from c2r.wire.events import ControlAck, ControlChange
+from c2r.wire.handshake import OpenRequest
+
+MOST = 64
+_SETTINGS = ("prompt", "negative_prompt", "strength", "seed")
+
+
+class Controls:
+    """The settings of one client's session; `opening` holds those in force."""
+
+    def __init__(self, opening: OpenRequest) -> None:
+        self.opening = opening
+        self._lock = threading.Lock()
+        self._next_id = 1
+        self._waiting: deque[ControlChange] = deque()
+        self._sent: dict[int, ControlChange] = {}
+        self._notices: deque[ControlAck] = deque()
+        self._over = ""
+
+    def change(
+        self,
+        *,
+        prompt: str | None = None,
+        negative_prompt: str | None = None,
+        strength: float | None = None,
+        seed: int | None = None,
+        blend_chunks: int | None = None,
+    ) -> int:
+        """Ask for a change; the id that its acknowledgement will carry. ValueError when wrong."""
+        with self._lock:
+            wanted = ControlChange(
+                control_id=self._next_id,
+                prompt=prompt,
+                negative_prompt=negative_prompt,
+                strength=strength,
+                seed=seed,
+                blend_chunks=blend_chunks,
+            )
+            self._next_id += 1
+            if self._over:
+                self._refuse(wanted, self._over)
+            else:
+                self._waiting.append(wanted)
+                self._fold()
+            return wanted.control_id
+
+    def take(self) -> ControlChange | None:
+        """The next change to send; None when there is none, or too many have no answer."""
+        with self._lock:
+            if not self._waiting or len(self._sent) >= MOST:
+                return None
+            wanted = self._waiting.popleft()
+            self._sent[wanted.control_id] = wanted
+            return wanted
+
+    def acknowledge(self, ack: ControlAck) -> bool:
+        """Note the server's answer; False when it answers nothing that was sent."""
+        with self._lock:
+            change = self._sent.pop(ack.control_id, None)
+            if change is not None and ack.refused is None:
+                asked = {name: getattr(change, name) for name in _SETTINGS}
+                news = {name: value for name, value in asked.items() if value is not None}
+                self.opening = replace(self.opening, **news)
+            return change is not None
+
+    def keep_seed(self, seed: int) -> None:
+        """The seed in force, so that a server that starts anew draws the same noise again."""
+        with self._lock:
+            self.opening = replace(self.opening, seed=seed)
+
+    def reopen(self) -> None:
+        """The connection is gone: what had no answer waits again."""
+        with self._lock:
+            self._waiting.extendleft(reversed(self._sent.values()))
+            self._sent.clear()
+            self._fold()
+
+    def finish(self, why: str) -> None:
+        """No session any more: refuses what has no answer, and all that is to come."""
+        with self._lock:
+            self._over = why
+            for change in (*self._sent.values(), *self._waiting):
+                self._refuse(change, why)
+            self._sent.clear()
+            self._waiting.clear()
+
+    def next_notice(self) -> ControlAck | None:
+        """The next acknowledgement that the client itself makes."""
+        with self._lock:
+            return self._notices.popleft() if self._notices else None
+
+    def _fold(self) -> None:
+        while len(self._waiting) > MOST:
+            older, newer = self._waiting.popleft(), self._waiting.popleft()
+            self._waiting.appendleft(_folded(older, newer))
+            self._refuse(older, f"folded into control {newer.control_id} before it was sent")
+
+    def _refuse(self, change: ControlChange, why: str) -> None:
+        fault = Fault(ErrorCode.UNSPECIFIED, why)
+        self._notices.append(ControlAck(change.control_id, blend_chunks=0, refused=fault))
+
+
+def _folded(older: ControlChange, newer: ControlChange) -> ControlChange:
+    """Both changes in one: the newer's settings, and the older's where the newer has none."""
+    names = (*_SETTINGS, "blend_chunks")
+    kept: dict[str, Any] = {n: getattr(older, n) for n in names if getattr(newer, n) is None}
+    return replace(newer, **kept)

@@ -1,0 +1,58 @@
+"""A window that shows pictures (Panda3D)."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from c2r.wire.formats import Image
+
+
+class WindowSink:
+    """Opens a window of width x height pixels; pictures of any size fill it.
+
+    OSError, with what to install, where no window can be opened.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        try:
+            from engine_bridge.engines.panda3d.display import open_display
+            from engine_bridge.engines.panda3d.screen import Screen
+        except ModuleNotFoundError as error:
+            raise OSError(f"a window needs Panda3D ({error}): pip install panda3d") from error
+        try:
+            self._display = open_display("window", width, height, smooth=False)
+        except RuntimeError as error:
+            raise OSError(f"no window for pictures: {error}") from error
+        assert self._display.window is not None
+        self._screen = Screen(self._display.window)
+        self._closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """False once the window was closed, by either side."""
+        window = self._display.window
+        return not self._closed and window is not None and bool(window.is_valid())
+
+    def write(self, rgb: Image, frame_id: int) -> None:
+        """Show a picture now; nothing happens once the window is closed."""
+        if self.is_open:
+            self._screen.show(rgb)
+            self._display.engine.render_frame()
+
+    def close(self) -> None:
+        """Close the window; closing twice is no error."""
+        if not self._closed:
+            self._closed = True
+            self._display.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

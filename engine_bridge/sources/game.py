@@ -1,0 +1,114 @@
+"""The sample game as a source: its frames in the form of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from panda3d.core import KeyboardButton
+
+from c2r.wire import Camera, CoarseFrame, ResetReason
+from engine_bridge.clock import Clock, monotonic_us
+from engine_bridge.engines.panda3d.frame import Camera as GameCamera
+from engine_bridge.engines.panda3d.frame import GameFrame
+from engine_bridge.engines.panda3d.game import Game
+
+_LARGEST_HALF = 65504.0
+
+
+class KeyedGame(Game):
+    """A game that can be asked for any key of its window."""
+
+    def is_down(self, key: str) -> bool:
+        """Whether the key of one ASCII character is held; never without a window."""
+        # The window's events can be read only once, so the game's own keyboard must answer.
+        keyboard = self._keyboard
+        button = KeyboardButton.ascii_key(key)
+        return keyboard is not None and bool(keyboard._watcher.is_button_down(button))
+
+
+class GameSource:
+    """Frames of a running `game`, until it ends. Owns it: closing the source closes the game."""
+
+    def __init__(self, game: KeyedGame, *, clock: Clock = monotonic_us) -> None:
+        self.game = game
+        self._clock = clock
+        self._last_us: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.game.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.game.height
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of simulated time."""
+        return self.game.fps
+
+    def __iter__(self) -> Iterator[CoarseFrame]:
+        while self.game.running:
+            yield self.step()
+
+    def step(self) -> CoarseFrame:
+        """The next frame, drawn now."""
+        captured_us = self._clock()
+        frame = self.game.step()
+        last_us = frame.time_us if self._last_us is None else self._last_us
+        self._last_us = frame.time_us
+        return coarse_frame(frame, captured_us, (frame.time_us - last_us) / 1000)
+
+    def close(self) -> None:
+        """End the game; closing twice is no error."""
+        self.game.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def coarse_frame(frame: GameFrame, captured_us: int, delta_ms: float) -> CoarseFrame:
+    """A game's frame as the wire has it; `captured_us` by the engine's clock."""
+    return CoarseFrame(
+        frame_id=frame.frame_id,
+        capture_time_us=captured_us,
+        rgb=frame.rgb,
+        frame_delta_ms=delta_ms,
+        depth=frame.depth,
+        motion=None if frame.motion is None else _halves(frame.motion),
+        camera=_camera(frame.camera),
+        reset=None if frame.reset_reason is None else ResetReason(frame.reset_reason),
+    )
+
+
+def _halves(motion: NDArray[np.float32]) -> NDArray[np.float16]:
+    """What half precision cannot hold has no answer."""
+    with np.errstate(invalid="ignore"):
+        fits = np.abs(motion) <= _LARGEST_HALF
+    return np.where(fits, motion, np.float32(np.nan)).astype(np.float16)
+
+
+def _camera(camera: GameCamera) -> Camera:
+    return Camera(
+        position=camera.position,
+        right=camera.right,
+        up=camera.up,
+        forward=camera.forward,
+        fov_y=camera.fov_y,
+        view_to_clip=camera.view_to_clip,
+        clip_to_prev_clip=camera.clip_to_prev_clip,
+    )

@@ -1,0 +1,115 @@
+"""A session: what outlives one stream, so that a client that was cut off finds it again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from c2r.wire import OpenRequest
+from c2r.wire.events import ControlChange, EndReason, WarningCode
+from runtime.tally import Tally
+from runtime.video import Look, Video
+
+TOKEN_BYTES = 32
+NO_NEGATIVE_PROMPT = "this renderer is distilled: a negative prompt has no effect"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a stream ends. `error`: it ends with a status instead of `Ended`.
+
+    `resumable`: the session waits for its client to return.
+    """
+
+    reason: EndReason
+    message: str
+    resumable: bool = False
+    error: Exception | None = None
+
+
+class Line(Protocol):
+    """The stream that a session is on, as the session knows it."""
+
+    def take_over(self) -> None:
+        """Another stream goes on with the session: end."""
+        ...
+
+    def drain(self) -> None:
+        """The server stops: finish the chunk and end."""
+        ...
+
+    def begin_anew(self) -> None:
+        """The video lost its past: the next chunk is a first one."""
+        ...
+
+
+class Session:
+    """One client's video, the look it asked for, and its numbers. Lives on the event loop.
+
+    `look` is asked for; the video has it from its next chunk on. `fresh`: that chunk is a first
+    one. `line` is None while the session is parked.
+    """
+
+    def __init__(self, video: Video, look: Look, now_s: float) -> None:
+        self.name = secrets.token_hex(4)
+        self.token = secrets.token_bytes(TOKEN_BYTES)
+        self.video = video
+        self.look = look
+        self.fresh = True
+        self.tally = Tally(now_s)
+        self.line: Line | None = None
+        self._faults = 0
+        self._warned: set[WarningCode] = set()
+
+    def warns(self, code: WarningCode) -> bool:
+        """Whether a warning is the first of its kind; it counts as said now."""
+        if code in self._warned:
+            return False
+        self._warned.add(code)
+        return True
+
+    def chunk_done(self, *, first: bool) -> int:
+        """A chunk was rendered; gives its index. A later chunk proves that those before held."""
+        self._faults = self._faults if first else 0
+        self.tally.chunks += 1
+        return self.tally.chunks - 1
+
+    def stumbled(self) -> int:
+        """The video lost its past; gives how often that happened in a row."""
+        self._faults += 1
+        self.fresh = True
+        if self.line is not None:
+            self.line.begin_anew()
+        return self._faults
+
+
+def look_of(request: OpenRequest, blend_chunks: int) -> Look:
+    """What a new session asks for; the seed is drawn when the client gave none."""
+    return Look(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        strength=request.strength,
+        seed=secrets.randbits(64) if request.seed is None else request.seed,
+        blend_chunks=blend_chunks,
+    )
+
+
+def look_resumed(look: Look, request: OpenRequest, blend_chunks: int) -> Look:
+    """What a resumed session asks for: what its client says now, and the seed that it had."""
+    asked = look_of(request, blend_chunks)
+    return asked if request.seed is not None else replace(asked, seed=look.seed)
+
+
+def look_changed(look: Look, change: ControlChange, blend_chunks: int) -> Look:
+    """A look after a control change; `blend_chunks`: the server's choice."""
+    wanted = {
+        "prompt": change.prompt,
+        "negative_prompt": change.negative_prompt,
+        "strength": change.strength,
+        "seed": change.seed,
+    }
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    if change.prompt is not None:
+        changes["blend_chunks"] = change.blend_chunks or blend_chunks
+    return replace(look, **changes)  # type: ignore[arg-type]

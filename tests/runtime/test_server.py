@@ -1,0 +1,410 @@
+"""A server's life and its doors: loading, admission, limits, tokens, resuming, draining."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from c2r.wire import DroppedFrame, FailedFrame, RenderedFrame
+from c2r.wire.convert import from_message
+from c2r.wire.events import EndReason, EndRequest, Feedback, Flow, SessionWarning, WarningCode
+from c2r.wire.formats import Codec, CodecLists, SideChannel
+from c2r.wire.handshake import ServerInfo
+from c2r.wire.v1 import renderer_pb2 as pb
+from runtime.background import BackgroundServer
+from runtime.pipeline import Pipeline
+from runtime.server import PendingPipeline, start_server
+from runtime.service import SERVICE
+from tests.runtime.serving import (
+    FIRST,
+    INFO,
+    LATER,
+    PRESET,
+    SETTINGS,
+    SlowPipeline,
+    frames,
+    pipeline,
+    request,
+    run,
+    serving,
+    session,
+    stream,
+)
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def info(address: str, metadata: Any = None) -> ServerInfo:
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(
+            INFO,
+            request_serializer=pb.GetServerInfoRequest.SerializeToString,
+            response_deserializer=pb.GetServerInfoResponse.FromString,
+        )
+        found = await call(pb.GetServerInfoRequest(), metadata=metadata, timeout=10)
+        return from_message(ServerInfo, found)
+
+
+async def health(channel: Any, service: str = "") -> Any:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+    return answer.status
+
+
+# Loading
+
+
+def test_a_session_opened_while_loading_waits_for_its_turn():
+    loaded = threading.Event()
+
+    def load() -> Pipeline:
+        assert loaded.wait(20)
+        return pipeline()
+
+    async def test() -> None:
+        source = PendingPipeline(PRESET, load)
+        server = await start_server(source, replace(SETTINGS, warm_chunks=2))
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                assert await health(channel) == await health(channel, SERVICE) == NOT_SERVING
+                assert not (await info(server.address)).ready
+                async with stream(server) as client:
+                    await client.send(request())
+                    await client.until(lambda: client.heard(Flow))
+                    assert client.heard(Flow)[0] == Flow(window_frames=0, queue_position=1)
+                    loaded.set()
+                    await client.until(lambda: client.accepted)
+                    await client.render(frames(FIRST))
+                await server.ready()
+                assert await health(channel) == await health(channel, SERVICE) == SERVING
+        finally:
+            loaded.set()
+            await server.stop()
+
+    run(test())
+
+
+def test_what_fails_to_load_is_raised():
+    def load() -> Pipeline:
+        raise ValueError("the weights are not whole")
+
+    async def test() -> None:
+        server = await start_server(PendingPipeline(PRESET, load), SETTINGS)
+        try:
+            with pytest.raises(ValueError, match="not whole"):
+                await server.ready()
+        finally:
+            await server.stop()
+
+    run(test())
+
+
+def test_server_info():
+    async def test() -> None:
+        async with serving(max_sessions=3) as server, session(server):
+            found = await info(server.address)
+            assert found.ready
+            assert found.random_weights
+            assert (found.preset, found.width, found.height) == ("small", 64, 48)
+            assert (found.chunk_latents, found.device) == (PRESET.stream.chunk, "cpu")
+            assert (found.sessions, found.max_sessions) == (1, 3)
+            assert found.limits.max_width == 64
+            assert set(found.codecs.coarse) == set(Codec)
+            assert set(found.side_channels) == set(SideChannel)
+
+    run(test())
+
+
+def test_reflection_is_opt_in():
+    async def services(address: str) -> list[str]:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+            asked = reflection_pb2.ServerReflectionRequest(list_services="")
+            async for answer in stub.ServerReflectionInfo(iter([asked]), timeout=10):
+                return [one.name for one in answer.list_services_response.service]
+        return []
+
+    async def test() -> None:
+        async with serving(reflection=True) as server:
+            assert SERVICE in await services(server.address)
+        async with serving() as server:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await services(server.address)
+            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+    run(test())
+
+
+def test_random_weights_are_said():
+    async def test() -> None:
+        async with serving() as server, session(server) as client:
+            codes = [one.code for one in client.heard(SessionWarning)]
+            assert codes == [WarningCode.RANDOM_WEIGHTS]
+
+    run(test())
+
+
+# What a session is granted
+
+
+def test_what_is_granted_is_what_was_asked():
+    async def test() -> None:
+        async with serving() as server:
+            asked = request(
+                codecs=CodecLists((Codec.ZSTD, Codec.RAW), (Codec.JPEG,)),
+                side_channels=(SideChannel.CAMERA,),
+                strength=0.5,
+                fps=24.0,
+            )
+            async with session(server, asked) as client:
+                granted = client.accepted
+                assert granted is not None
+                assert granted.codecs.coarse is granted.codecs.plane is Codec.ZSTD
+                assert granted.codecs.picture is Codec.JPEG
+                assert granted.side_channels == (SideChannel.CAMERA,)
+                assert (granted.first_chunk_frames, granted.chunk_frames) == (FIRST, LATER)
+                assert (granted.strength, granted.seed, granted.fps) == (0.5, 5, 24.0)
+                assert len(granted.resume_token) == 32
+                assert client.heard(Flow) == [Flow(granted.max_in_flight_chunks * LATER)]
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"width": 128, "height": 96}, "INVALID_ARGUMENT", "--width 128 --height 96"),
+        ({"fps": 1000.0}, "RESOURCE_EXHAUSTED", "open.fps"),
+        ({"prompt": "x" * 5000}, "RESOURCE_EXHAUSTED", "open.prompt"),
+        ({"protocol_major": 9}, "FAILED_PRECONDITION", "speaks protocol 9"),
+    ],
+)
+def test_what_cannot_be_granted_is_refused_with_what_to_change(changes, code, words):
+    async def test() -> None:
+        async with serving() as server, stream(server) as client:
+            await client.send(request(**changes))
+            assert await client.over() is grpc.StatusCode[code]
+            assert words in client.details
+            assert server.seated == 0
+
+    run(test())
+
+
+def test_another_minor_version_is_a_warning_and_its_news_are_ignored():
+    async def test() -> None:
+        async with serving() as server, session(server, protocol_minor=7) as client:
+            codes = [one.code for one in client.heard(SessionWarning)]
+            assert WarningCode.PROTOCOL_MINOR in codes
+            await client.send(b"\xfa\x01\x02hi", *frames(FIRST))  # field 31, of later servers
+            assert len(await client.answers(FIRST)) == FIRST
+
+    run(test())
+
+
+# Admission
+
+
+def test_who_waits_hears_the_position_and_moves_up():
+    async def test() -> None:
+        async with (
+            serving(max_sessions=1, max_waiting=2, resume_grace_s=0) as server,
+            session(server) as first,
+            stream(server) as two,
+            stream(server) as three,
+        ):
+            await two.send(request())
+            await two.until(lambda: [one.queue_position for one in two.heard(Flow)] == [1])
+            await three.send(request())
+            await three.until(lambda: [one.queue_position for one in three.heard(Flow)] == [2])
+            async with stream(server) as four:
+                await four.send(request())
+                assert await four.over() is grpc.StatusCode.UNAVAILABLE
+                assert "full" in four.details
+            await first.send(EndRequest())
+            await first.over()
+            await two.until(lambda: two.accepted)
+            await three.until(lambda: three.heard(Flow)[-1].queue_position == 1)
+            two.call.cancel()
+            await three.until(lambda: three.accepted)
+            await three.render(frames(FIRST))
+
+    run(test())
+
+
+def test_who_leaves_the_queue_makes_room():
+    async def test() -> None:
+        async with serving(max_sessions=1, max_waiting=1, resume_grace_s=0) as server:
+            async with session(server) as first, stream(server) as two:
+                await two.send(request())
+                await two.until(lambda: two.heard(Flow))
+                two.call.cancel()
+                await asyncio.sleep(0.2)
+                async with stream(server) as three:
+                    await three.send(request())
+                    await three.until(lambda: three.heard(Flow))
+                    await first.send(EndRequest())
+                    await three.until(lambda: three.accepted)
+            await asyncio.sleep(0.2)
+            assert server.seated == 0
+
+    run(test())
+
+
+# Silence
+
+
+def test_a_stream_without_its_open_is_ended():
+    async def test() -> None:
+        async with serving(first_message_s=0.3) as server, stream(server) as client:
+            assert await client.over() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "open" in client.details
+
+    run(test())
+
+
+def test_a_stream_closed_before_its_open_is_refused():
+    async def test() -> None:
+        async with serving() as server, stream(server) as client:
+            await client.call.done_writing()
+            assert await client.over() is grpc.StatusCode.INVALID_ARGUMENT
+
+    run(test())
+
+
+@pytest.mark.parametrize("body", [EndRequest(), Feedback()])
+def test_the_first_message_is_open(body):
+    async def test() -> None:
+        async with serving() as server, stream(server) as client:
+            await client.send(body)
+            assert await client.over() is grpc.StatusCode.FAILED_PRECONDITION
+            assert "first message" in client.details
+
+    run(test())
+
+
+def test_open_comes_once():
+    async def test() -> None:
+        async with serving() as server, session(server) as client:
+            await client.send(request())
+            assert await client.over() is grpc.StatusCode.FAILED_PRECONDITION
+            assert "again" in client.details
+
+    run(test())
+
+
+# Tokens
+
+
+def test_only_who_has_the_token_gets_in():
+    async def test() -> None:
+        token = b"correct-horse-battery"
+        async with serving(token=token) as server:
+            wrong = [None, [("authorization", "Bearer wrong")], [("authorization", token.decode())]]
+            for metadata in wrong:
+                async with stream(server, metadata=metadata) as client:
+                    assert await client.over() is grpc.StatusCode.UNAUTHENTICATED
+                    assert "authorization: Bearer" in client.details
+                with pytest.raises(grpc.aio.AioRpcError, match="UNAUTHENTICATED"):
+                    await info(server.address, metadata)
+            good = [("authorization", f"Bearer {token.decode()}")]
+            assert (await info(server.address, good)).ready
+            async with stream(server, metadata=good) as client:
+                await client.send(request())
+                await client.until(lambda: client.accepted)
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                assert await health(channel) == SERVING, "probes carry no token"
+
+    run(test())
+
+
+def test_metadata_beyond_the_limit_is_refused():
+    async def test() -> None:
+        async with serving() as server:
+            async with stream(server, metadata=[("x-long", "x" * 40_000)]) as client:
+                assert await client.over() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            async with session(server) as client:
+                await client.render(frames(FIRST))
+
+    run(test())
+
+
+# The end
+
+
+def test_draining_finishes_the_chunk_and_says_so():
+    async def test() -> None:
+        slow = SlowPipeline(0.5)
+        async with (
+            serving(slow, max_sessions=2) as server,
+            session(server) as busy,
+            session(server) as idle,
+            stream(server) as queued,
+        ):
+            await queued.send(request())
+            await queued.until(lambda: queued.heard(Flow))
+            await busy.send(*frames(FIRST + 2))
+            while not slow.started:
+                await asyncio.sleep(0.01)
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                assert await health(channel) == SERVING
+                stopping = asyncio.create_task(server.stop())
+                await idle.over()
+                assert await health(channel) == NOT_SERVING
+                assert await busy.over() is grpc.StatusCode.OK
+                await stopping
+            assert busy.ids(RenderedFrame) == [*range(FIRST)]
+            assert busy.ids(DroppedFrame) == [FIRST, FIRST + 1]
+            for client in (busy, idle):
+                assert client.ended is not None
+                assert client.ended.reason is EndReason.SHUTDOWN
+                assert not client.ended.resumable
+            assert await queued.over() is grpc.StatusCode.UNAVAILABLE
+
+    run(test())
+
+
+def test_a_session_that_does_not_finish_cannot_hold_up_the_end():
+    async def test() -> None:
+        slow = SlowPipeline(1.5)
+        async with serving(slow, drain_s=0.3) as server, session(server) as client:
+            await client.send(*frames(FIRST))
+            while not slow.started:
+                await asyncio.sleep(0.01)
+            begun = time.perf_counter()
+            await server.stop()
+            assert time.perf_counter() - begun < 10
+            await client.over()
+
+    run(test())
+
+
+def test_a_taken_port_is_said():
+    async def test() -> None:
+        async with serving() as server:
+            port = int(server.address.rpartition(":")[2])
+            with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+                await start_server(pipeline(), replace(SETTINGS, port=port))
+
+    run(test())
+
+
+def test_a_server_in_a_thread():
+    with BackgroundServer(pipeline(), SETTINGS) as server:
+
+        async def test() -> None:
+            async with session(server.address) as client:
+                await client.render(frames(FIRST))
+                assert not client.ids(FailedFrame)
+
+        run(test())
+    with pytest.raises(ValueError, match="can be reached"):
+        BackgroundServer(pipeline(), replace(SETTINGS, host="0.0.0.0")).__enter__()

@@ -1,0 +1,220 @@
+"""Many clients at once, and clients that vanish: each harms nobody but itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import numpy as np
+
+from c2r.wire import CoarseFrame, FailedFrame, RenderedFrame, pack_request
+from c2r.wire.events import EndReason, EndRequest, Feedback
+from c2r.wire.v1 import renderer_pb2 as pb
+from tests.runtime.serving import (
+    FIRST,
+    LATER,
+    RENDER,
+    Client,
+    SlowPipeline,
+    direct,
+    frames,
+    images,
+    request,
+    run,
+    serving,
+    session,
+    stream,
+)
+
+
+def packed(client: Client, frame: CoarseFrame) -> pb.RenderStreamRequest:
+    assert client._encoder is not None
+    return client._encoder.encode(frame)
+
+
+def test_eight_sessions_at_once_with_one_that_misbehaves():
+    """The other seven get every frame, bit for bit what they get alone."""
+
+    async def misbehave(client: Client) -> None:
+        draw = random.Random(4)
+        for number, frame in enumerate(frames(80)):
+            bad = packed(client, frame)
+            if number % 3 == 0:
+                bad.frame.colour.payload.data = draw.randbytes(50)
+            if number % 7 == 0:
+                bad.frame.frame_id = 1
+            await client.send(bad)
+        await client.send(b"\xff" * 40)
+
+    async def test() -> None:
+        count = FIRST + 2 * LATER
+        alone = {seed: direct(images(count, seed), seed=seed) for seed in range(7)}
+        async with serving(max_sessions=8) as server, AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            good = [await enter(session(server, seed=seed)) for seed in range(7)]
+            bad = await enter(session(server))
+            works = [one.render(frames(count, seed)) for seed, one in enumerate(good)]
+            await asyncio.gather(misbehave(bad), *works)
+            assert await bad.over() is grpc.StatusCode.INVALID_ARGUMENT
+            assert bad.ids(FailedFrame)
+            for seed, client in enumerate(good):
+                assert client.ids(RenderedFrame) == [*range(count)]
+                found = client.pictures()
+                assert all(np.array_equal(found[one], alone[seed][one]) for one in range(count))
+
+    run(test())
+
+
+def test_a_fault_in_one_session_is_not_the_others():
+    async def test() -> None:
+        slow = SlowPipeline(0.05)
+        async with serving(slow) as server, session(server) as one, session(server) as other:
+            slow.faults = [RuntimeError("this chunk")]
+            await one.render(frames(FIRST))
+            await other.render(frames(FIRST))
+            assert one.ids(FailedFrame) == [*range(FIRST)]
+            assert other.ids(RenderedFrame) == [*range(FIRST)]
+
+    run(test())
+
+
+def test_turns_are_fair():
+    """Who asks for much does not keep out who asks for little."""
+
+    async def test() -> None:
+        slow = SlowPipeline(0.1)
+        async with serving(slow) as server, session(server) as greedy, session(server) as modest:
+            flood = asyncio.create_task(greedy.render(frames(FIRST + 20 * LATER)))
+            await greedy.answers(FIRST)
+            await modest.render(frames(FIRST + LATER))
+            assert len(greedy.replies) <= FIRST + 5 * LATER
+            flood.cancel()
+            await asyncio.gather(flood, return_exceptions=True)
+
+    run(test())
+
+
+def test_a_client_killed_in_mid_chunk_leaves_no_trace():
+    async def test() -> None:
+        slow = SlowPipeline(0.2)
+        async with serving(slow, resume_grace_s=0) as server, session(server) as other:
+            channel = grpc.aio.insecure_channel(server.address)
+            async with stream(server, channel=channel) as victim:
+                await victim.send(request())
+                await victim.until(lambda: victim.accepted)
+                await victim.send(*frames(FIRST + 2))
+                while not slow.started:
+                    await asyncio.sleep(0.01)
+                await channel.close()
+            await other.render(frames(FIRST))
+            assert np.array_equal(other.pictures()[0], direct(images(FIRST))[0])
+            await asyncio.sleep(0.3)
+            assert server.seated == 1
+
+    run(test())
+
+
+def test_a_client_that_never_reads_is_ended():
+    """Its answers fill the network's buffers; the server gives up in bounded time."""
+
+    async def test() -> None:
+        async with serving(idle_timeout_s=1.0, flush_s=0.5, resume_grace_s=0) as server:
+            small = [("grpc.http2.lookahead_bytes", 1 << 16), ("grpc.http2.bdp_probe", 0)]
+            async with grpc.aio.insecure_channel(server.address, small) as channel:
+                call: Any = channel.stream_stream(RENDER)()
+                await call.write(pack_request(request()).SerializeToString())
+                body = pb.RenderStreamRequest()
+                body.frame.colour.payload.data = bytes(20_000)
+                sent = 0
+
+                async def flood() -> None:
+                    nonlocal sent
+                    while True:
+                        body.frame.frame_id = sent
+                        await call.write(body.SerializeToString())
+                        sent += 1
+
+                flooding = asyncio.create_task(flood())
+                async with session(server) as other:
+                    async with asyncio.timeout(15):
+                        while server.seated != 1:
+                            await other.send(Feedback())
+                            await asyncio.sleep(0.1)
+                    assert sent > 400, "its answers filled the buffers"
+                    await other.render(frames(FIRST))
+                flooding.cancel()
+                await asyncio.gather(flooding, return_exceptions=True)
+                call.cancel()
+
+    run(test())
+
+
+class Relay:
+    """Passes bytes between a client and a server until it is told to go silent."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._target = host, int(port)
+        self._silent = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Relay:
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+
+    def go_silent(self) -> None:
+        """From now on nothing passes, and nothing is closed: a pulled cable."""
+        self._silent.set()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._target)
+        self._writers += [writer, back]
+        self._tasks += [
+            asyncio.create_task(self._pass(reader, back)),
+            asyncio.create_task(self._pass(there, writer)),
+        ]
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            if self._silent.is_set():
+                await asyncio.Event().wait()
+            writer.write(data)
+            await writer.drain()
+
+
+def test_a_half_open_connection_is_noticed():
+    async def test() -> None:
+        async with serving(idle_timeout_s=0.8, flush_s=0.5) as server, session(server) as other:
+            async with Relay(server.address) as relay, session(relay.address) as client:
+                await client.render(frames(FIRST))
+                assert client.accepted is not None
+                token = client.accepted.resume_token
+                relay.go_silent()
+                await client.send(frames(1, first_id=90)[0])
+                for _ in range(15):
+                    await other.send(Feedback())
+                    await asyncio.sleep(0.1)
+                async with session(server, resume_token=token) as again:
+                    assert again.accepted is not None
+                    assert again.accepted.resumed, "the session was parked, not lost"
+                    await again.send(EndRequest())
+                    await again.over()
+                    assert again.ended is not None
+                    assert again.ended.reason is EndReason.CLIENT
+            await other.render(frames(FIRST))
+
+    run(test())

@@ -1,0 +1,190 @@
+"""Sessions that outlive their stream: resumed, taken over, expired, and their memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from c2r.wire import DroppedFrame, RenderedFrame
+from c2r.wire.events import EndReason, EndRequest, SessionWarning, WarningCode
+from runtime.video import Video
+from tests.runtime.serving import (
+    FIRST,
+    LATER,
+    SlowPipeline,
+    direct,
+    frames,
+    images,
+    request,
+    run,
+    serving,
+    session,
+)
+
+
+def test_a_session_that_was_cut_off_goes_on():
+    async def test() -> None:
+        coarse = images(FIRST + 2 * LATER)
+        sent = frames(len(coarse))
+        async with serving() as server:
+            async with session(server) as before:
+                await before.render(sent[: FIRST + LATER])
+                assert before.accepted is not None
+                token = before.accepted.resume_token
+            await asyncio.sleep(0.2)
+            asked = request(resume_token=token, seed=None)
+            async with session(server, asked) as after:
+                assert after.accepted is not None
+                assert after.accepted.resumed
+                assert after.accepted.session_id == before.accepted.session_id
+                assert after.accepted.seed == 5
+                await after.render(sent[FIRST + LATER :])
+                expected = direct(coarse)
+                found = before.pictures() | after.pictures()
+                assert all(np.array_equal(found[one], expected[one]) for one in range(len(sent)))
+                chunks = {
+                    one.chunk_index for one in after.replies if isinstance(one, RenderedFrame)
+                }
+                assert chunks == {2}
+                await after.send(EndRequest())
+                await after.over()
+                assert after.ended is not None
+                assert after.ended.statistics.frames_rendered == len(sent)
+            codes = [one.code for one in after.heard(SessionWarning)]
+            assert WarningCode.RESTARTED not in codes
+
+    run(test())
+
+
+def test_a_cut_in_mid_chunk_loses_no_frame_from_the_count():
+    async def test() -> None:
+        async with serving(SlowPipeline(0.4)) as server:
+            async with session(server) as before:
+                await before.send(*frames(FIRST + 2))
+                await asyncio.sleep(0.2)
+                assert before.accepted is not None
+                token = before.accepted.resume_token
+            async with session(server, resume_token=token) as after:
+                await after.send(*frames(LATER, first_id=100), EndRequest())
+                await after.over()
+                assert after.ended is not None
+                numbers = after.ended.statistics
+                assert numbers.frames_received == FIRST + 2 + LATER
+                assert numbers.frames_rendered == LATER
+                assert numbers.frames_dropped == FIRST + 2
+                assert numbers.chunks == 2, "the chunk that nobody waited for was rendered"
+
+    run(test())
+
+
+def test_a_living_session_can_be_taken_over():
+    async def test() -> None:
+        coarse = images(FIRST + LATER)
+        sent = frames(len(coarse))
+        async with serving(max_sessions=1) as server, session(server) as old:
+            await old.render(sent[:FIRST])
+            await old.send(*sent[FIRST : FIRST + 2])
+            await asyncio.sleep(0.1)
+            assert old.accepted is not None
+            async with session(server, resume_token=old.accepted.resume_token) as new:
+                assert new.accepted is not None
+                assert new.accepted.resumed
+                assert await old.over() is grpc.StatusCode.OK
+                assert old.ended is not None
+                assert old.ended.reason is EndReason.TAKEN_OVER
+                assert not old.ended.resumable
+                assert old.ids(DroppedFrame) == [FIRST, FIRST + 1]
+                await new.render(sent[FIRST:])
+                expected, found = direct(coarse), new.pictures()
+                assert np.array_equal(found[len(sent) - 1], expected[-1])
+                assert server.seated == 1
+
+    run(test())
+
+
+@pytest.mark.parametrize("how", ["unknown", "expired", "ended"])
+def test_a_token_of_no_living_session_restarts(how):
+    async def test() -> None:
+        async with serving(resume_grace_s=0.2) as server:
+            token = b"nobody knows this one"
+            if how != "unknown":
+                async with session(server) as before:
+                    assert before.accepted is not None
+                    token = before.accepted.resume_token
+                    if how == "ended":
+                        await before.send(EndRequest())
+                        await before.over()
+                await asyncio.sleep(0.5)
+                assert server.seated == 0
+            async with session(server, resume_token=token) as after:
+                assert after.accepted is not None
+                assert not after.accepted.resumed
+                assert after.accepted.resume_token != token
+                codes = [one.code for one in after.heard(SessionWarning)]
+                assert WarningCode.RESTARTED in codes
+                await after.render(frames(FIRST))
+                assert np.array_equal(after.pictures()[0], direct(images(FIRST))[0])
+
+    run(test())
+
+
+def test_without_a_grace_period_there_is_no_token():
+    async def test() -> None:
+        async with serving(resume_grace_s=0) as server:
+            async with session(server) as client:
+                assert client.accepted is not None
+                assert client.accepted.resume_token == b""
+            await asyncio.sleep(0.2)
+            assert server.seated == 0
+
+    run(test())
+
+
+def test_a_parked_session_gives_way_to_a_new_one():
+    async def test() -> None:
+        async with serving(max_sessions=1) as server:
+            async with session(server) as before:
+                assert before.accepted is not None
+                token = before.accepted.resume_token
+            await asyncio.sleep(0.2)
+            async with session(server) as other:
+                assert server.seated == 1
+                await other.render(frames(FIRST))
+            await asyncio.sleep(0.2)
+            async with session(server, resume_token=token) as after:
+                assert after.accepted is not None
+                assert not after.accepted.resumed
+
+    run(test())
+
+
+def test_memory_returns_when_sessions_end():
+    async def test() -> None:
+        made: list[weakref.ref[Any]] = []
+        whole = Video.__init__
+
+        def noting(self: Video, *arguments: Any) -> None:
+            whole(self, *arguments)
+            made.append(weakref.ref(self.state))
+
+        with pytest.MonkeyPatch.context() as patch:
+            async with serving(resume_grace_s=0.1) as server:
+                patch.setattr(Video, "__init__", noting)
+                for _ in range(3):
+                    async with session(server) as one, session(server) as two:
+                        await one.render(frames(FIRST))
+                        await two.send(*frames(FIRST), EndRequest())
+                        await two.over()
+                await asyncio.sleep(0.5)
+                assert server.seated == 0
+                gc.collect()
+                assert len(made) == 6
+                assert [one for one in made if one() is not None] == []
+
+    run(test())

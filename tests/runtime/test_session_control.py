@@ -1,0 +1,178 @@
+"""Prompt, strength and seed in mid-stream: from which frame on, and with what pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from c2r.wire import RenderedFrame
+from c2r.wire.events import (
+    ControlAck,
+    ControlChange,
+    EndRequest,
+    SessionWarning,
+    WarningCode,
+)
+from tests.runtime.serving import (
+    FIRST,
+    LATER,
+    Client,
+    SlowPipeline,
+    direct,
+    frames,
+    images,
+    pipeline,
+    run,
+    serving,
+    session,
+)
+
+
+def same(client: Client, expected: np.ndarray, first_id: int = 0) -> bool:
+    """The client has exactly these pictures, bit for bit."""
+    found = client.pictures()
+    wanted = range(first_id, first_id + len(expected))
+    assert sorted(found) == [*wanted]
+    return all(np.array_equal(found[one], expected[one - first_id]) for one in wanted)
+
+
+def changed(changes: list[ControlChange], later: int = 2) -> tuple[Client, np.ndarray]:
+    """A session that sends the changes while its first chunk is rendered, then `later` chunks."""
+    coarse = images(FIRST + later * LATER)
+    clients = []
+
+    async def test() -> None:
+        slow = SlowPipeline(0.2)
+        async with serving(slow) as server, session(server) as client:
+            clients.append(client)
+            sent = frames(len(coarse))
+            await client.send(*sent[:FIRST])
+            while not slow.started:
+                await asyncio.sleep(0.01)
+            await client.send(*changes, *sent[FIRST : FIRST + LATER])
+            await client.answers(FIRST + LATER)
+            await client.render(sent[FIRST + LATER :])
+
+    run(test())
+    return clients[0], coarse
+
+
+def by_hand(coarse: np.ndarray, looks: list[dict[str, Any]]) -> np.ndarray:
+    """The pipeline called with an embedding, a strength and a seed of its own for each chunk."""
+    renderer, made, done = pipeline(), [], 0
+    state = renderer.open(5)
+    for look in looks:
+        count = renderer.frames_wanted(state)
+        state.stream.seeds = (look.get("seed", 5),)
+        embedding = look.get("embedding", renderer.prompt("noon"))
+        text, strength = renderer.text(embedding), look.get("strength", 1.0)
+        rendered = renderer.render(state, coarse[done : done + count], text, strength)
+        renderer.finalize(state, rendered)
+        made.append(rendered.pictures)
+        done += count
+    return np.concatenate(made)
+
+
+def test_a_change_takes_effect_on_the_frame_it_is_acknowledged_with():
+    change = ControlChange(7, prompt="night", strength=0.25, seed=9, blend_chunks=1)
+    client, coarse = changed([change])
+    assert client.heard(ControlAck) == [ControlAck(7, frame_id=FIRST, blend_chunks=1)]
+    night = {"embedding": pipeline().prompt("night"), "strength": 0.25, "seed": 9}
+    expected = by_hand(coarse, [{}, night, night])
+    assert same(client, expected)
+    assert not np.array_equal(expected[FIRST], direct(coarse)[FIRST]), "nothing changed"
+
+
+def test_a_prompt_is_blended_over_the_chunks_that_were_said():
+    client, coarse = changed([ControlChange(1, prompt="night", blend_chunks=4)], later=5)
+    assert client.heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=4)]
+    noon, night = pipeline().prompt("noon"), pipeline().prompt("night")
+    steps = [torch.lerp(noon, night, share) for share in (0.25, 0.5, 0.75)]
+    looks = [{"embedding": one} for one in (noon, *steps, night, night)]
+    assert same(client, by_hand(coarse, looks))
+
+
+def test_changes_before_one_chunk_add_up_and_are_each_acknowledged():
+    changes = [
+        ControlChange(1, prompt="night", blend_chunks=1),
+        ControlChange(2, strength=0.5),
+        ControlChange(3, prompt="snow", blend_chunks=1),
+    ]
+    client, coarse = changed(changes, later=1)
+    acks = client.heard(ControlAck)
+    assert [(ack.control_id, ack.frame_id) for ack in acks] == [(1, FIRST), (2, FIRST), (3, FIRST)]
+    snow = {"embedding": pipeline().prompt("snow"), "strength": 0.5}
+    assert same(client, by_hand(coarse, [{}, snow]))
+
+
+def test_a_bad_change_is_refused_and_changes_nothing():
+    async def test() -> None:
+        async with serving(max_prompt_bytes=100) as server, session(server) as client:
+            bad = ControlChange(4, prompt="x" * 101)
+            await client.send(bad, *frames(FIRST))
+            await client.answers(FIRST)
+            (ack,) = client.heard(ControlAck)
+            assert ack.control_id == 4
+            assert ack.refused is not None
+            assert "100" in ack.refused.message
+            assert same(client, direct(images(FIRST)))
+
+    run(test())
+
+
+def test_a_change_without_a_chunk_to_come_is_refused():
+    async def test() -> None:
+        async with serving() as server, session(server) as client:
+            await client.send(ControlChange(1, strength=0.5), EndRequest())
+            await client.over()
+            (ack,) = client.heard(ControlAck)
+            assert ack.frame_id is None
+            assert ack.refused is not None
+
+    run(test())
+
+
+def test_a_negative_prompt_is_said_to_have_no_effect():
+    async def test() -> None:
+        async with serving() as server, session(server, negative_prompt="blurry") as client:
+            await client.send(ControlChange(1, negative_prompt="ugly"), *frames(FIRST))
+            await client.answers(FIRST)
+            codes = [one.code for one in client.heard(SessionWarning)]
+            assert codes.count(WarningCode.NO_EFFECT) == 1
+            assert client.heard(ControlAck)[0].frame_id == 0
+            assert same(client, direct(images(FIRST)))
+
+    run(test())
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1, 2**63, 2**64 - 1])
+def test_any_seed_renders_and_is_echoed(seed):
+    async def test() -> None:
+        async with serving() as server, session(server, seed=seed) as client:
+            assert client.accepted is not None
+            assert client.accepted.seed == seed
+            await client.send(*frames(FIRST))
+            assert all(isinstance(one, RenderedFrame) for one in await client.answers(FIRST))
+
+    run(test())
+
+
+def test_a_seed_that_was_drawn_repeats_the_pictures():
+    async def test() -> None:
+        async with serving() as server:
+            async with session(server, seed=None) as one, session(server, seed=None) as two:
+                assert one.accepted is not None
+                assert two.accepted is not None
+                assert one.accepted.seed != two.accepted.seed
+                await one.send(*frames(FIRST))
+                await one.answers(FIRST)
+            async with session(server, seed=one.accepted.seed) as again:
+                await again.send(*frames(FIRST))
+                await again.answers(FIRST)
+                assert same(again, np.stack([one.pictures()[place] for place in range(FIRST)]))
+
+    run(test())
