@@ -39,7 +39,7 @@ def _merge(schema: type, base: Any, changes: Mapping[str, Any], path: str) -> di
             raise ValueError(f"unknown key {place!r}; known there: {', '.join(known)}")
         inner = _dataclasses_of(hints[key])
         if inner and isinstance(value, Mapping):
-            kind = type(merged[key]) if type(merged[key]) in inner else inner[0]
+            kind = _chosen(inner, merged[key], value, place)
             start = merged[key] if type(merged[key]) is kind else kind()
             merged[key] = kind(**_checked(kind, _merge(kind, start, value, place), place))
         else:
@@ -47,11 +47,23 @@ def _merge(schema: type, base: Any, changes: Mapping[str, Any], path: str) -> di
     return merged
 
 
+def _chosen(options: list[type], base: Any, value: Mapping[str, Any], path: str) -> type:
+    """The dataclass meant: the one whose `kind` is named, else that of the base value."""
+    if "kind" in value and len(options) > 1:
+        kinds = {option.kind: option for option in options if hasattr(option, "kind")}
+        if value["kind"] not in kinds:
+            raise ValueError(f"{path}.kind is {value['kind']!r}; known: {', '.join(kinds)}")
+        return kinds[value["kind"]]
+    return type(base) if type(base) in options else options[0]
+
+
 def _checked(schema: type, values: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Each value as its field's type wants it; `ValueError` with the path if it cannot be."""
     hints, checked = typing.get_type_hints(schema), {}
     for key, value in values.items():
         place = f"{path}.{key}" if path else key
+        if isinstance(value, bool) and hints[key] in (int, float, int | None, float | None):
+            raise ValueError(f"{place}: a number is wanted (got {value!r})")
         try:
             checked[key] = TypeAdapter(hints[key]).validate_python(value)
         except ValidationError as error:
@@ -74,8 +86,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping; `ValueError` with file and line for anything else."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ValueError(f"cannot read the configuration {path}: {reason}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if found is None:
@@ -104,7 +117,12 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise ValueError(f"--{key} goes below a key that was given a value of its own")
-        place[last] = yaml.safe_load(value)
+        if isinstance(place.get(last), dict):
+            raise ValueError(f"--{key} would undo what was given below it; leave one of them out")
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--{key} {value!r} cannot be read as a value") from error
     return changes
 
 

@@ -102,15 +102,16 @@ def _resampled(
 class VideoWriter:
     """Writes frames of one size as H.264 in mp4. Sides must be even. A context manager.
 
-    A file that was not closed by leaving the block whole is removed.
+    The file appears under its name when the block is left whole; an error leaves what was there.
     """
 
     def __init__(self, path: Path, *, width: int, height: int, fps: float, crf: int = 18) -> None:
         if width % 2 or height % 2:
             raise ValueError(f"a video of {width}x{height} cannot be written: sides must be even")
-        self.path = path
+        self.path, self._shape = path, (height, width, 3)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(path), "w", format="mp4")
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._container = av.open(str(self._partial), "w", format="mp4")
         self._stream = self._container.add_stream(
             "libx264", rate=round(fps), options={"crf": str(crf)}
         )
@@ -119,6 +120,8 @@ class VideoWriter:
 
     def write(self, frame: Frame) -> None:
         """Add one frame `[height, width, 3]`."""
+        if frame.shape != self._shape:
+            raise ValueError(f"{self.path} takes frames {self._shape}; this one is {frame.shape}")
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         self._container.mux(self._stream.encode(picture))
 
@@ -131,11 +134,14 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._container.mux(self._stream.encode())
-        self._container.close()
-        if kind is not None:
-            self.path.unlink(missing_ok=True)
+        try:
+            with self._container as container:
+                if kind is None:
+                    container.mux(self._stream.encode())
+            if kind is None:
+                self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
 
 def write_image(path: Path, frame: Frame) -> None:

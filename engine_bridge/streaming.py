@@ -79,46 +79,61 @@ def stream_source(
 
     ConnectionError when the session is refused or lost for good.
     """
-    pairs = Pairs()
-
-    def settle(replies: Iterable[FrameReply]) -> None:
-        for reply in replies:
-            pair = pairs.match(reply)
-            if pair is not None and on_pair is not None:
-                on_pair(pair)
-
-    def make_way(moment: float) -> None:
-        """Wait until the next frame's time; outcomes are read meanwhile."""
-        settle(client.poll())
-        if realtime:
-            time.sleep(max(0.0, moment - time.perf_counter()))
-            return
-        deadline = time.perf_counter() + ROOM_TIMEOUT_S
-        while not client.wait_for_room(POLL_S):
-            settle(client.poll())
-            if time.perf_counter() > deadline:
-                raise ConnectionError(
-                    f"no frame could be sent for {ROOM_TIMEOUT_S:g} s: {client.status.text}"
-                )
-
     client.wait_streaming()
-    begun, coarse = time.perf_counter(), iter(source)
+    run = _Run(client, fps if realtime else None, on_pair)
+    coarse = iter(source)
     for index in itertools.count() if frames is None else range(frames):
-        make_way(begun + index / fps)
-        if client.status.state is State.FAILED:
-            raise ConnectionError(client.status.text)
+        run.make_way(index)
         # Drawn only now: the clock of its latency begins with its capture.
         frame = next(coarse, None)
         if frame is None:
             break
-        pairs.keep(frame)
-        client.submit(frame)
+        run.submit(frame)
         if on_progress is not None:
             on_progress(index + 1)
     client.close(timeout_s=close_timeout_s)
-    seconds = time.perf_counter() - begun
-    settle(client.results())
+    seconds = time.perf_counter() - run.begun
+    run.settle(client.results())
     return StreamReport.of(client.statistics, seconds)
+
+
+class _Run:
+    """One source on its way through a client; `fps` None: as fast as none is dropped."""
+
+    def __init__(
+        self, client: RenderClient, fps: float | None, on_pair: Callable[[Pair], None] | None
+    ) -> None:
+        self.begun = time.perf_counter()
+        self._client, self._fps, self._on_pair = client, fps, on_pair
+        self._pairs = Pairs()
+
+    def submit(self, frame: CoarseFrame) -> None:
+        self._pairs.keep(frame)
+        self._client.submit(frame)
+
+    def settle(self, replies: Iterable[FrameReply]) -> None:
+        for reply in replies:
+            pair = self._pairs.match(reply)
+            if pair is not None and self._on_pair is not None:
+                self._on_pair(pair)
+
+    def make_way(self, index: int) -> None:
+        """Wait until a frame's time has come; outcomes are read meanwhile."""
+        self.settle(self._client.poll())
+        if self._fps is None:
+            self._wait_for_room()
+        else:
+            time.sleep(max(0.0, self.begun + index / self._fps - time.perf_counter()))
+        if self._client.status.state is State.FAILED:
+            raise ConnectionError(self._client.status.text)
+
+    def _wait_for_room(self) -> None:
+        deadline = time.perf_counter() + ROOM_TIMEOUT_S
+        while not self._client.wait_for_room(POLL_S):
+            self.settle(self._client.poll())
+            if time.perf_counter() > deadline:
+                text = self._client.status.text
+                raise ConnectionError(f"no frame could be sent for {ROOM_TIMEOUT_S:g} s: {text}")
 
 
 def _rounded(value: Any) -> Any:

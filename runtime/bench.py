@@ -32,7 +32,7 @@ def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
     frames = np.full((count, height, width, 3), 90, np.uint8)
     for _ in range(8):
         left, top = draw.integers(0, width), draw.integers(0, height)
-        wide, high = draw.integers(8, width // 4), draw.integers(8, height // 3)
+        wide, high = draw.integers(1, width // 4 + 2), draw.integers(1, height // 3 + 2)
         speed, colour = draw.integers(-4, 5), draw.integers(0, 256, 3)
         for index, frame in enumerate(frames):
             place = (left + speed * index) % width

@@ -42,9 +42,23 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"--device {name} is no device; use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"--device {name}: PyTorch sees no CUDA device here; use --device cpu")
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise ValueError(f"--device {name}: the renderer runs on cpu and cuda only")
+    count = torch.cuda.device_count()
+    if (device.index or 0) >= count:
+        raise ValueError(f"--device {name}: PyTorch sees {count} CUDA devices here; try cpu")
+    torch.cuda.set_device(device)  # events and names go by the current device
     return device
+
+
+def check_attention(name: str, device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse kernels that run on CUDA in half precision only, before anything is loaded."""
+    if name != "sdpa" and (device.type != "cuda" or dtype == torch.float32):
+        raise ValueError(
+            f"--attention {name} needs CUDA and --dtype bfloat16 or float16; use --attention sdpa"
+        )
 
 
 def networks_from(
@@ -56,10 +70,13 @@ def networks_from(
     """
     parts = WeightPaths(**{part: getattr(chosen, part) for part in PART_NAMES})
     preset, paths = choose_networks(chosen.preset, chosen.weights, parts)
-    size = {key: getattr(chosen, key) for key in ("width", "height") if getattr(chosen, key)}
+    size = {
+        key: getattr(chosen, key) for key in ("width", "height") if getattr(chosen, key) is not None
+    }
     preset = override(preset, {**size, **parse_overrides(rest)})
     device = choose_device(chosen.device)
     dtype = DTYPES[chosen.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
+    check_attention(chosen.attention, device, dtype)
     networks = load_networks(
         preset, paths, seed=chosen.seed, device=device, dtype=dtype, attention=chosen.attention
     )

@@ -44,10 +44,12 @@ class VideoState:
 
 @dataclass(frozen=True)
 class RenderedChunk:
-    """Pictures of one chunk, and the milliseconds that each stage took."""
+    """Pictures of one chunk, the milliseconds that each stage took, and what `finalize` keeps."""
 
     pictures: Pictures
     chunk: Chunk
+    control: ControlState | None
+    vae: VAEState | None
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -98,10 +100,10 @@ class Pipeline:
     def render(
         self, state: VideoState, frames: Pictures, text: TextKV, strength: float = 1.0
     ) -> RenderedChunk:
-        """Pictures of one chunk of coarse frames `[F, height, width, 3]`; changes `state`.
+        """Pictures of one chunk of coarse frames `[F, height, width, 3]`.
 
-        `ValueError` when F is not `frames_wanted(state)` or strength is negative. Call `finalize`
-        with the result before the next chunk.
+        `ValueError` when F is not `frames_wanted(state)` or strength is negative. The stream moves
+        on with `finalize` of the result; until then the same call gives the same pictures.
         """
         wanted = self.frames_wanted(state)
         if frames.ndim != 4 or frames.shape[0] != wanted or frames.shape[3] != 3:
@@ -114,7 +116,7 @@ class Pipeline:
             with clock.stage("upload"):
                 pixels = self.upload(frames)
             with clock.stage("dino"):
-                features = self.networks.dino(pixels)
+                features = self._features(pixels)
             with clock.stage("control"):
                 control, control_state = self._control(features, state.control, scale)
             with clock.stage("denoise"):
@@ -123,27 +125,29 @@ class Pipeline:
                 decoded, vae_state = self.networks.vae.decode_chunk(chunk.clean, state.vae)
             with clock.stage("download"):
                 pictures = self.download(decoded)
-        state.control, state.vae = control_state, vae_state
-        return RenderedChunk(pictures, chunk, clock.milliseconds)
+        return RenderedChunk(pictures, chunk, control_state, vae_state, clock.milliseconds)
 
     @torch.no_grad()
     def finalize(self, state: VideoState, rendered: RenderedChunk) -> float:
         """Write the chunk's keys and values; milliseconds it took. The stream moves on."""
         with self.clock.chunk() as clock, clock.stage("kv_write"):
             self.rollout.finalize(state.stream, rendered.chunk)
-        state.first = False
+        state.control, state.vae, state.first = rendered.control, rendered.vae, False
         return clock.milliseconds["kv_write"]
 
     def upload(self, frames: Pictures) -> Tensor:
         """Frames `[F, H, W, 3]` on the device as `[1, F, 3, H, W]` uint8."""
-        pixels = torch.from_numpy(np.ascontiguousarray(frames))
+        pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
         return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)[None]
 
+    def _features(self, pixels: Tensor) -> Tensor | None:
+        return None if self.networks.control is None else self.networks.dino(pixels)
+
     def _control(
-        self, features: Tensor, state: ControlState | None, strength: Tensor
+        self, features: Tensor | None, state: ControlState | None, strength: Tensor
     ) -> tuple[ControlInput | None, ControlState | None]:
         network = self.networks.control
-        if network is None:
+        if network is None or features is None:
             return None, None
         tokens, state = network.tokens(features, state)
         return ControlInput(network, tokens, self.preset.grid, strength), state

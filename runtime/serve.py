@@ -89,7 +89,8 @@ def preset_from(chosen: argparse.Namespace, rest: Sequence[str]) -> Preset:
     """The preset that the options name, before anything is loaded."""
     parts = WeightPaths(**{part: getattr(chosen, part) for part in PART_NAMES})
     preset, _ = choose_networks(chosen.preset, chosen.weights, parts)
-    size = {key: getattr(chosen, key) for key in ("width", "height") if getattr(chosen, key)}
+    sides = {key: getattr(chosen, key) for key in ("width", "height")}
+    size = {key: side for key, side in sides.items() if side is not None}
     return override(preset, {**size, **parse_overrides(rest)})
 
 

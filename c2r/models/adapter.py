@@ -9,8 +9,6 @@ Shapes: B batch, F pixel frames, T latents, N tokens of one latent, Dd DINO widt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +54,7 @@ class CausalPool(nn.Module):
         count = (x.shape[1] - 1) // 2
         out = sum(x[:, tap : tap + 2 * count : 2] * taps[:, tap] for tap in range(3))
         assert isinstance(out, Tensor)
-        return out, x[:, 2 * count :]
+        return out, x[:, 2 * count :].clone()  # a view would keep the whole chunk alive
 
 
 class PatchAdapter(nn.Module):
@@ -94,7 +92,8 @@ class FusionBridge(nn.Module):
 class ControlAdapter(nn.Module):
     """The published control network; see `c2r.models.control.ControlModule` for its interface."""
 
-    every_pass = True  # its hints cost an addition, so nothing is made ahead
+    ahead = None
+    """Its hints cost a product each; to keep them all ready would cost more."""
 
     def __init__(self, config: ControlConfig, dino_dim: int, dim: int, layers: int) -> None:
         super().__init__()
@@ -121,10 +120,6 @@ class ControlAdapter(nn.Module):
         Frames may come in any portions: T counts the latents that became whole.
         """
         return self.dino_patch_adapter(features, state)
-
-    def hints(self, x: Tensor | None, tokens: Tensor, call: Pass) -> Mapping[int, Tensor]:
-        """The scaled tokens for every injected block."""
-        return {block: tokens.flatten(1, 2) * scale for block, scale in self.scales.items()}
 
     def enter(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
         """Add the tokens, pass the bridge; at strength 0 both leave `x` exactly as it was."""

@@ -72,9 +72,13 @@ def get_attention(name: str) -> Attention:
 
 @dataclass(frozen=True)
 class LatentMask:
-    """Who sees whom, latent by latent: rows of (queries, what they see), queries in order."""
+    """Who sees whom, latent by latent: rows of (queries, what they see), queries in order.
+
+    `places`: the latents' places in time, where they are not 0, 1, 2 ...
+    """
 
     rows: tuple[tuple[range, tuple[range, ...]], ...]
+    places: tuple[int, ...] | None = None
 
     @property
     def latents(self) -> int:
@@ -100,8 +104,13 @@ def block_causal(
     """Every block of `chunk` latents sees itself and what came before it.
 
     With `window` it sees only the first `sink` latents and the latest, `window` in all, its own
-    included: what a cache of that window holds.
+    included: what a cache of that window holds. `ValueError` when that is less than a block.
     """
+    if window is not None and window - sink < chunk:
+        raise ValueError(
+            f"a window of {window} with {sink} sink latents cannot hold a block of {chunk}; "
+            f"make it {sink + chunk} or more"
+        )
     rows = []
     for block in _blocks(latents, chunk):
         first = 0 if window is None else max(0, block.stop - (window - sink))
@@ -115,20 +124,19 @@ def teacher_forcing(latents: int, chunk: int) -> LatentMask:
     """Mask of a doubled sequence: the clean clip, then the same clip noised.
 
     Clean blocks are block-causal among themselves; noisy block b sees the clean blocks before b
-    and itself.
+    and itself. Both copies of a latent have the same place in time. Control tokens are doubled too.
     """
     rows: list[tuple[range, tuple[range, ...]]] = list(block_causal(latents, chunk).rows)
     for block in _blocks(latents, chunk):
         noisy = range(latents + block.start, latents + block.stop)
         before = (range(block.start),) if block.start else ()
         rows.append((noisy, (*before, noisy)))
-    return LatentMask(tuple(rows))
+    return LatentMask(tuple(rows), places=(*range(latents), *range(latents)))
 
 
 def attend_masked(attend: Attention, mask: LatentMask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention under a latent mask; q, k, v `[B, L, h, d]` with L = latents x N."""
     tokens = q.shape[1] // mask.latents
-    assert tokens * mask.latents == q.shape[1], "the mask is for another number of latents"
 
     def cut(x: Tensor, latents: range) -> Tensor:
         return x[:, latents.start * tokens : latents.stop * tokens]

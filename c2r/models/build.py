@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.controlnet import ControlNet
-from c2r.models.dino import DinoEncoder, build_dino
+from c2r.models.dino import DinoEncoder
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
 from c2r.models.presets import Preset, TextConfig, TinyVAEConfig
@@ -104,31 +104,6 @@ def seeded_text(config: TextConfig, seed: int) -> PromptEncoder:
 def settle(module: Settled, dtype: torch.dtype, device: torch.device | str) -> Settled:
     """Ready to render: cast, on its device, frozen, in evaluation mode."""
     return cast(module, dtype).to(device).requires_grad_(False).eval()
-
-
-def seeded_networks(
-    preset: Preset,
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    attention: str = "sdpa",
-) -> Networks:
-    """All networks with random weights from `seed`, the same on every machine."""
-    with seeded(seed):
-        dit = build_dit(preset, attention)
-    with seeded(seed):
-        vae = build_vae(preset)
-    control = seeded_control(preset, seed)
-    return Networks(
-        preset=preset,
-        dit=settle(dit, dtype, device),
-        control=None if control is None else settle(control, dtype, device),
-        dino=settle(build_dino(preset.dino, preset.grid, seed=seed), dtype, device),
-        vae=settle(vae, dtype, device),
-        text=seeded_text(preset.text, seed).to(device),
-        random_parts=PART_NAMES,
-    )
 
 
 def seeded_notice(networks: Networks, seed: int) -> str | None:

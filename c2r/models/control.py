@@ -1,6 +1,6 @@
 """What every kind of control has in common: the tokens it makes and the hints it gives the DiT.
 
-The DiT asks `ControlInput.enter` once a pass; it does not know which kind of control answers.
+The DiT asks `ControlModule.enter` once a pass; it does not know which kind of control answers.
 
 Shapes: B batch, F pixel frames, T latents, N tokens of one latent, Dd DINO width, D DiT width.
 """
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from c2r.models.dit import Pass
+from c2r.models.forward_pass import Pass
 
 Hint = Callable[[int], Tensor | None]
 """Block index -> what to add to the tokens before that block, or None."""
+
+
+HintsAhead = Callable[[Tensor, Pass], Mapping[int, Tensor]]
+"""(control tokens, pass) -> hints by block, before strength."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,13 @@ class ControlModule(Protocol):
         """Own transformer blocks; their layers follow the DiT's in caches and text K/V."""
 
     @property
-    def every_pass(self) -> bool:
-        """Whether the hints depend on x_t and t; if not, they are made once a chunk."""
+    def ahead(self) -> HintsAhead | None:
+        """Makes the hints once a chunk, when they do not depend on x_t and t; else None."""
 
     def tokens(
         self, features: Tensor, state: ControlState | None = None
     ) -> tuple[Tensor, ControlState]:
         """DINO features `[B, F, N, Dd]` -> control tokens `[B, T, N, D]` of the whole latents."""
-
-    def hints(self, x: Tensor | None, tokens: Tensor, call: Pass) -> Mapping[int, Tensor]:
-        """Hints by block, before strength; `x` is None when `every_pass` is False."""
 
     def enter(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
         """Tokens `[B, L, D]` as the first block shall see them, and the hints for all blocks."""
@@ -56,7 +56,8 @@ class ControlInput:
     """Control of one pass: the network, its tokens and how much of it.
 
     `tokens`: `[B, T, N, D]`. `grid`: (H, W) tokens of one latent. `strength`: `[B]` or `[1]`, at
-    least 0; 0 is exactly no control. `ready`: hints made ahead by `DiT.prepare_control`.
+    least 0; 0 is exactly no control. `ready`: hints made ahead by `DiT.prepare_control`;
+    `written`: their keys and values are in the cache (not so when they were made with gradients).
     """
 
     module: ControlModule
@@ -64,6 +65,7 @@ class ControlInput:
     grid: tuple[int, int]
     strength: Tensor
     ready: Mapping[int, Tensor] | None = None
+    written: bool = True
 
     def scale(self) -> Tensor:
         """Strength as a factor of tokens `[B, L, D]`, in their dtype."""

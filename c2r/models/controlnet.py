@@ -11,11 +11,12 @@ Shapes: B batch, F pixel frames, T latents, N tokens of one latent, L = T x N, D
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor, nn
 
 from c2r.models.adapter import PatchAdapter
-from c2r.models.control import ControlInput, ControlState, Hint, injected_blocks
+from c2r.models.control import ControlInput, ControlState, Hint, HintsAhead, injected_blocks
 from c2r.models.dit import Block, DiT
 from c2r.models.forward_pass import Pass
 from c2r.models.presets import ControlConfig, DiTConfig
@@ -36,6 +37,11 @@ class ControlNet(nn.Module):
             assert isinstance(projection, nn.Linear)
             nn.init.zeros_(projection.weight)
             nn.init.zeros_(projection.bias)
+
+    @property
+    def ahead(self) -> HintsAhead | None:
+        """With `every_pass` off: the clones over the control alone."""
+        return None if self.every_pass else partial(self.hints, None)
 
     @staticmethod
     def keeps_float32(name: str) -> bool:

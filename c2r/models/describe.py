@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from c2r.models.build import build_control, build_dit, build_vae
+from c2r.models.control import injected_blocks
 from c2r.models.dino import build_dino
 from c2r.models.presets import DiTConfig, Preset
 
@@ -29,7 +30,7 @@ def count_parameters(module: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class PassCost:
-    """Operations of one DiT pass over a chunk: everything but self-attention, and that."""
+    """Operations of one pass over a chunk: everything but self-attention, and that."""
 
     linear: float
     attention: float
@@ -39,16 +40,31 @@ class PassCost:
         """All operations of the pass."""
         return self.linear + self.attention
 
+    def __add__(self, other: PassCost) -> PassCost:
+        return PassCost(self.linear + other.linear, self.attention + other.attention)
+
 
 def pass_cost(dit: DiTConfig, tokens: int, window_tokens: int) -> PassCost:
     """One pass over `tokens` that see `window_tokens`, themselves included; text K/V at hand."""
+    blocks = blocks_cost(dit, dit.layers, tokens, window_tokens)
+    ends = 2 * dit.channels * dit.patch**2 * dit.dim
+    return PassCost(blocks.linear + 2.0 * tokens * ends, blocks.attention)
+
+
+def clones_cost(dit: DiTConfig, clones: int, tokens: int, window_tokens: int) -> PassCost:
+    """One pass of a ControlNet's cloned blocks and their projections."""
+    blocks = blocks_cost(dit, clones, tokens, window_tokens)
+    return PassCost(blocks.linear + 2.0 * tokens * clones * dit.dim**2, blocks.attention)
+
+
+def blocks_cost(dit: DiTConfig, layers: int, tokens: int, window_tokens: int) -> PassCost:
+    """`layers` transformer blocks over `tokens` that see `window_tokens`."""
     width = dit.dim
     self_linear, cross_linear = 4 * width * width, 2 * width * width
     feed_forward, cross = 2 * width * dit.ffn_dim, 2 * dit.text_len * width
-    layers = dit.layers * (self_linear + cross_linear + feed_forward + cross)
-    ends = 2 * dit.channels * dit.patch**2 * width
-    attention = 2 * window_tokens * width * dit.layers
-    return PassCost(2.0 * tokens * (layers + ends), 2.0 * tokens * attention)
+    linear = layers * (self_linear + cross_linear + feed_forward + cross)
+    attention = 2 * window_tokens * width * layers
+    return PassCost(2.0 * tokens * linear, 2.0 * tokens * attention)
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,10 @@ class Cost:
     dit_pass: PassCost
     parameters: dict[str, int]
     operations: dict[str, float]
-    """Of one later chunk, by stage; each pass of a ControlNet's own blocks is not in here."""
+    """Of one later chunk, by stage. `dit_pass` holds the clones of a ControlNet that runs in it."""
+    clones: int = 0
+    ahead: float = 0.0
+    """Operations of clones that run once a chunk."""
 
     @property
     def tokens(self) -> int:
@@ -70,13 +89,14 @@ class Cost:
 
     @property
     def kv_bytes(self) -> int:
-        """K/V cache in bf16."""
+        """K/V cache in bf16, a ControlNet's own layers included."""
         dit = self.preset.dit
-        return 2 * dit.layers * self.window * self.preset.tokens_per_latent * dit.dim * 2
+        layers = dit.layers + self.clones
+        return 2 * layers * self.window * self.preset.tokens_per_latent * dit.dim * 2
 
     def fps_bound(self, rate: float = H200_BF16) -> float:
         """Frames a second if denoising and the K/V write ran at `rate` and nothing else did."""
-        busy = (self.steps + 1) * self.dit_pass.total / rate
+        busy = ((self.steps + 1) * self.dit_pass.total + self.ahead) / rate
         return self.preset.chunk_frames(first=False) / busy
 
 
@@ -97,10 +117,19 @@ def cost(preset: Preset, *, window: int | None = None, steps: int | None = None)
         raise ValueError(f"steps is {steps}; a chunk takes at least one")
     networks, operations = _trace_networks(preset)
     tokens = preset.stream.chunk * preset.tokens_per_latent
-    dit_pass = pass_cost(preset.dit, tokens, window * preset.tokens_per_latent)
+    seen = window * preset.tokens_per_latent
+    dit_pass, control = pass_cost(preset.dit, tokens, seen), preset.control
+    ahead, clones = 0.0, 0
+    if control.kind == "controlnet":
+        clones = len(injected_blocks(control.inject, preset.dit.layers))
+        cloned = clones_cost(preset.dit, clones, tokens, seen)
+        if control.every_pass:
+            dit_pass = dit_pass + cloned
+        else:
+            ahead = operations["control clones"] = cloned.total
     operations |= {f"denoise x {steps}": steps * dit_pass.total, "K/V write": dit_pass.total}
     parameters = {name: count_parameters(module) for name, module in networks.items()}
-    return Cost(preset, window, steps, dit_pass, parameters, operations)
+    return Cost(preset, window, steps, dit_pass, parameters, operations, clones, ahead)
 
 
 def _trace_networks(preset: Preset) -> tuple[dict[str, nn.Module], dict[str, float]]:
@@ -113,9 +142,10 @@ def _trace_networks(preset: Preset) -> tuple[dict[str, nn.Module], dict[str, flo
         features = torch.empty(1, frames, tokens, preset.dino.hidden)
         latents = torch.empty(1, preset.stream.chunk, preset.dit.channels, *preset.latent_size)
         networks: dict[str, nn.Module] = {"DiT": dit, "DINO": dino, "VAE": vae}
-        operations = {"DINO": traced_operations(lambda: dino(pixels))}
+        operations = {}
         if control is not None:
             networks["control"] = control
+            operations["DINO"] = traced_operations(lambda: dino(pixels))
             operations["control"] = traced_operations(lambda: control.tokens(features))
         _, state = vae.decode_chunk(latents, None)
         operations["VAE decode"] = traced_operations(lambda: vae.decode_chunk(latents, state))

@@ -190,12 +190,13 @@ class DiT(nn.Module):
 
         `forward` does so itself when this was not called before; once a chunk is enough.
         """
-        if control is None or control.module.every_pass or control.ready is not None:
+        if control is None or control.ready is not None or control.module.ahead is None:
             return control
         tokens = control.tokens
         zero = torch.zeros(tokens.shape[0], 1, device=tokens.device)
         call, _ = self._begin(zero, text, tokens.shape[1], control.grid, positions, mask, cache)
-        return replace(control, ready=control.module.hints(None, tokens, call))
+        ready = control.module.ahead(tokens, call)
+        return replace(control, ready=ready, written=not torch.is_grad_enabled())
 
     def forward(
         self,
@@ -212,10 +213,13 @@ class DiT(nn.Module):
 
         `x`: `[B, T, C, rows, columns]`. `timestep`: 1000 sigma, `[B]` (one a sample) or `[B, T]`
         (one a latent). `text`: from `text_kv`. `positions`: `[T]` places in time of the latents,
-        by default counted from what the cache holds. Gives the shape and dtype of `x`.
+        by default those of the mask, or counted from what the cache holds. Gives the shape and
+        dtype of `x`. `ValueError` for a mask of another number of latents.
         """
         assert mask is None or cache is None, "a mask is for passes without a cache"
         patch, latents = self.config.patch, x.shape[1]
+        if mask is not None and mask.latents != latents:
+            raise ValueError(f"the mask is for {mask.latents} latents, the clip has {latents}")
         grid = x.shape[-2] // patch, x.shape[-1] // patch
         timestep = timestep[:, None] if timestep.ndim == 1 else timestep
         call, time = self._begin(timestep, text, latents, grid, positions, mask, cache)
@@ -251,12 +255,20 @@ class DiT(nn.Module):
         cache: LayerCache | None,
     ) -> tuple[Pass, Tensor]:
         """Everything that blocks share, and the time embedding `[B, M, D]` for the head."""
-        if positions is None:
+        if positions is None and mask is not None and mask.places is not None:
+            positions = torch.tensor(mask.places, device=timestep.device)
+        elif positions is None:
             start = cache.length if cache is not None else 0
             positions = torch.arange(start, start + latents, device=timestep.device)
+        if self.time_embedding[0].weight.dtype != torch.float32:
+            raise ValueError(
+                "the time embedding must stay float32; use c2r.models.precision.cast, not .to()"
+            )
         with full_precision(timestep.device):
             time = self.time_embedding(sinusoid(timestep, self.config.freq_dim))
             modulation = self.time_projection(time).unflatten(-1, (6, -1))
         rope = rope_table(positions, grid, self.config.head_dim)
         recompute = self.checkpoint_blocks and torch.is_grad_enabled()
+        if recompute and cache is not None:
+            cache = cache.snapshot()
         return Pass(modulation, rope, text, self.attend, latents, mask, cache, recompute), time

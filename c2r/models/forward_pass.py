@@ -28,6 +28,9 @@ class LayerCache(Protocol):
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Put rotated keys and values of the current latents behind the held ones; give all."""
 
+    def snapshot(self) -> LayerCache:
+        """What is held now, safe from later chunks: recomputed blocks must see the same."""
+
 
 @dataclass(frozen=True)
 class Pass:

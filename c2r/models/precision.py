@@ -1,4 +1,4 @@
-"""Half precision with the exceptions that a network asks for."""
+"""Half precision with the exceptions that a network asks for, and values that are none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -42,3 +42,11 @@ def cast(module: Module, dtype: torch.dtype) -> Module:
     for name, parameter in module.named_parameters():
         parameter.data = parameter.data.to(parameter_dtype(module, name, dtype))
     return module
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite; the extremes tell, and take no memory to find."""
+    if not tensor.is_floating_point() or tensor.numel() == 0:
+        return True
+    low, high = tensor.aminmax()
+    return bool(torch.isfinite(low) & torch.isfinite(high))

@@ -6,10 +6,20 @@ are; `c2r.models.describe` counts from them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
+
+
+def check_positive(config: object, *names: str) -> None:
+    """Raise `ValueError` unless each of these fields is a number above 0."""
+    for name in names:
+        value = getattr(config, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{type(config).__name__}.{name} is {value}; it must be above 0")
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,8 @@ class DiTConfig:
     eps: float = 1e-6
 
     def __post_init__(self) -> None:
+        check_positive(self, "dim", "ffn_dim", "heads", "layers", "channels", "patch")
+        check_positive(self, "text_dim", "text_len", "freq_dim", "eps")
         if self.dim % self.heads or self.head_dim % 2:
             raise ValueError(
                 f"dim {self.dim} must split into {self.heads} heads of an even width; "
@@ -57,6 +69,7 @@ class DinoConfig:
     gated_mlp: bool = False
 
     def __post_init__(self) -> None:
+        check_positive(self, "hidden", "mlp", "layers", "heads")
         if self.family not in ("dinov3", "dinov2"):
             raise ValueError(f"DINO family {self.family!r} is unknown; use 'dinov3' or 'dinov2'")
 
@@ -84,6 +97,7 @@ class ControlConfig:
     every_pass: bool = True
 
     def __post_init__(self) -> None:
+        check_positive(self, "hidden")
         if self.kind not in ("adapter", "controlnet", "none"):
             raise ValueError(
                 f"control kind {self.kind!r} is unknown; use 'adapter', 'controlnet' or 'none'"
@@ -94,6 +108,7 @@ class ControlConfig:
 class WanVAEConfig:
     """The Wan 2.1 VAE as `diffusers.AutoencoderKLWan` builds it."""
 
+    kind: Literal["wan"] = "wan"
     base_dim: int = 96
     dim_mult: tuple[int, ...] = (1, 2, 4, 4)
     res_blocks: int = 2
@@ -109,6 +124,7 @@ class TinyVAEConfig:
     `decoder_widths`: channels of each decoder stage, then of the last convolution's input.
     """
 
+    kind: Literal["tiny"] = "tiny"
     channels: int = 16
     patch: int = 1
     encoder_width: int = 64
@@ -130,6 +146,9 @@ class TextConfig:
     vocab: int = 256384
     length: int = 512
     tokenizer: str = "folder"
+
+    def __post_init__(self) -> None:
+        check_positive(self, "dim", "ffn", "layers", "heads", "head_dim", "vocab", "length")
 
 
 @dataclass(frozen=True)
@@ -159,13 +178,21 @@ class StreamConfig:
                 f"window {self.window} cannot hold the sink ({self.sink}) and one chunk "
                 f"({self.chunk}); raise window to {self.sink + self.chunk} or more"
             )
+        check_positive(self, "shift")
+        if not 0 <= self.context_noise < 1000:
+            raise ValueError(
+                f"context_noise is the timestep {self.context_noise}; it must be 0 to below 1000"
+            )
         if not self.timesteps:
             raise ValueError("timesteps is empty; name at least one, for example (1000.0,)")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One whole renderer: frame size, rate and the shape of every network."""
+    """One whole renderer: frame size, rate and the shape of every network.
+
+    `frames`: the longest clip that is rendered whole, as the networks were trained.
+    """
 
     name: str
     width: int
@@ -180,7 +207,13 @@ class Preset:
     frames: int = 81
 
     def __post_init__(self) -> None:
+        check_positive(self, "fps", "frames")
         self.check_size(self.width, self.height)
+        if self.dit.channels != self.vae.channels:
+            raise ValueError(
+                f"preset {self.name}: the VAE makes {self.vae.channels} channels, the DiT takes "
+                f"{self.dit.channels}; make them equal"
+            )
         if self.text.dim != self.dit.text_dim or self.text.length != self.dit.text_len:
             raise ValueError(
                 f"preset {self.name}: text encoder gives {self.text.length} x {self.text.dim}, the "
@@ -222,10 +255,6 @@ class Preset:
         frames = FRAMES_PER_LATENT * self.stream.chunk
         return frames - FRAMES_PER_LATENT + 1 if first else frames
 
-    def resized(self, width: int, height: int) -> Preset:
-        """The same networks at another frame size (multiples of 16 pixels)."""
-        return replace(self, width=width, height=height)
-
 
 def latent_count(frames: int) -> int:
     """Latents of a clip of `frames` pixel frames; `ValueError` unless frames is 4n + 1."""
@@ -236,11 +265,6 @@ def latent_count(frames: int) -> int:
             f"for example {below} or {below + FRAMES_PER_LATENT}"
         )
     return 1 + (frames - 1) // FRAMES_PER_LATENT
-
-
-def frame_count(latents: int) -> int:
-    """Pixel frames of a clip of `latents` latents: 1 + 4(n-1)."""
-    return 1 + (latents - 1) * FRAMES_PER_LATENT
 
 
 DINOV3_S = DinoConfig(hidden=384, mlp=1536, layers=12, heads=6)

@@ -11,6 +11,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import PretrainedConfig, PreTrainedModel
 
+from c2r.models.precision import is_finite
+
+SHOWN = 10
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -65,14 +68,20 @@ class Pretrained:
             )
         except (OSError, SafetensorError) as error:
             raise self.refusal(error) from error
+        tensors = model.state_dict()
         faults = {
-            "missing": sorted(report["missing_keys"]),
+            "missing": [
+                f"{name} {list(tensors[name].shape)}" if name in tensors else name
+                for name in sorted(report["missing_keys"])
+            ],
             "unexpected": sorted(k for k in report["unexpected_keys"] if not k.startswith(unused)),
             "of the wrong shape": sorted(map(str, report["mismatched_keys"])),
         }
         if any(faults.values()):
             found = "; ".join(f"{what}: {_few(keys)}" for what, keys in faults.items() if keys)
             raise ValueError(f"the weights in {self} do not fit its config.json: {found}")
+        if broken := [name for name, value in tensors.items() if not is_finite(value)]:
+            raise ValueError(f"the weights in {self} hold NaN or infinity in: {_few(broken)}")
         return model
 
     def __str__(self) -> str:
@@ -85,5 +94,5 @@ class Pretrained:
 
 
 def _few(names: list[str]) -> str:
-    rest = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + rest
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest

@@ -12,6 +12,11 @@ from torch import Tensor
 from c2r.models.presets import TextConfig
 
 
+def fold_seed(seed: int) -> int:
+    """Any whole number as the 64 bits that generators take."""
+    return seed & 0xFFFF_FFFF_FFFF_FFFF
+
+
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
     """Random weights made inside come from `seed`, on the CPU: the same on every machine.
@@ -22,7 +27,7 @@ def seeded(seed: int | None) -> Iterator[None]:
         yield
         return
     state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)
+    torch.default_generator.manual_seed(fold_seed(seed))
     try:
         with torch.device("cpu"):
             yield
@@ -51,7 +56,9 @@ class DrawnText:
         text = torch.zeros(len(prompts), self.config.length, self.config.dim)
         for row, prompt in zip(text, prompts, strict=True):
             words = prompt.encode()
-            digest = hashlib.blake2b(words, digest_size=8, salt=self.seed.to_bytes(8, "little"))
+            digest = hashlib.blake2b(
+                words, digest_size=8, salt=fold_seed(self.seed).to_bytes(8, "little")
+            )
             generator = torch.Generator().manual_seed(
                 int.from_bytes(digest.digest(), "little") >> 1
             )

@@ -92,7 +92,7 @@ class KVCache:
         start = self.length * self.spec.tokens
         stop = start + k.shape[1]
         keys, values = self.keys[layer], self.values[layer]
-        if torch.is_grad_enabled() and k.requires_grad:
+        if torch.is_grad_enabled():
             return torch.cat([keys[:, :start], k], dim=1), torch.cat([values[:, :start], v], dim=1)
         keys[:, start:stop] = k
         values[:, start:stop] = v
@@ -126,3 +126,25 @@ class KVCache:
     def reset(self) -> None:
         """Forget everything; the memory stays where it is."""
         self.length = 0
+
+    def snapshot(self) -> HeldKV:
+        """What is held now, copied: for a pass whose blocks run again in the backward pass."""
+        stop = self.length * self.spec.tokens
+        return HeldKV(self.keys[:, :, :stop].clone(), self.values[:, :, :stop].clone(), self.length)
+
+
+@dataclass(frozen=True)
+class HeldKV:
+    """Keys and values `[layers, B, held, h, d]` that no later chunk changes."""
+
+    keys: Tensor
+    values: Tensor
+    length: int
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """The held ones and the new ones `[B, L, h, d]`, joined."""
+        return torch.cat([self.keys[layer], k], dim=1), torch.cat([self.values[layer], v], dim=1)
+
+    def snapshot(self) -> HeldKV:
+        """Itself."""
+        return self

@@ -9,9 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from c2r.models.seeded import fold_seed
+
 
 def _stream(seed: int, latent: int, step: int) -> torch.Generator:
-    digest = hashlib.blake2b(struct.pack("<qqq", seed, latent, step), digest_size=8).digest()
+    digest = hashlib.blake2b(
+        struct.pack("<Qqq", fold_seed(seed), latent, step), digest_size=8
+    ).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -171,8 +171,10 @@ class Rollout:
         if level > 0:
             step = len(self.levels_of(state))
             drawn = latent_noise(state.seeds, chunk.first, latents, step, self.latent_shape)
-            x = add_noise(x, drawn.to(x.device), level)
-        timestep = velocity_timestep(level, x.device)
-        self.dit(x, timestep, chunk.text, control=chunk.control, cache=state.cache)
+            x = add_noise(x, drawn.to(x.device, non_blocking=True), level)
+        timestep, control = velocity_timestep(level, x.device), chunk.control
+        if control is not None and not control.written:
+            control = replace(control, ready=None)
+        self.dit(x, timestep, chunk.text, control=control, cache=state.cache)
         state.cache.commit(latents)
         state.latents += latents

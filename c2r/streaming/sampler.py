@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,6 +30,14 @@ class SamplerConfig:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """The control of passes with the prompt, and with the negative one."""
+
+    both: ControlInput | None
+    negative: ControlInput | None
+
+
+@dataclass(frozen=True)
 class Sampler:
     """A DiT, the prompt, the negative prompt (often empty) and the control of one clip."""
 
@@ -38,6 +47,11 @@ class Sampler:
     control: ControlInput | None = None
     mask: LatentMask | None = None
 
+    def prepared(self) -> Prepared:
+        """Control for both prompts, with what can be made ahead made once for all steps."""
+        prepare = partial(self.dit.prepare_control, self.control, mask=self.mask)
+        return Prepared(prepare(self.text), prepare(self.negative))
+
     def predict(
         self, x: Tensor, level: float, text: TextKV, control: ControlInput | None
     ) -> Tensor:
@@ -46,15 +60,17 @@ class Sampler:
         return self.dit(x, timestep, text, control=control, mask=self.mask)
 
     def guided(
-        self, x: Tensor, level: float, state: Momentum, config: GuidanceConfig
+        self, x: Tensor, level: float, control: Prepared, state: Momentum, config: GuidanceConfig
     ) -> tuple[Tensor, Momentum]:
         """One or three passes, combined; without control the second pass equals the first."""
-        both = self.predict(x, level, self.text, self.control)
+        both = self.predict(x, level, self.text, control.both)
         if config.kind == "none":
             return both, state
         nothing = self.predict(x, level, self.negative, None)
         with_control = (
-            nothing if self.control is None else self.predict(x, level, self.negative, self.control)
+            nothing
+            if control.negative is None
+            else self.predict(x, level, self.negative, control.negative)
         )
         velocity = Predictions(nothing, with_control, both)
         if config.kind == "cfg":
@@ -75,10 +91,10 @@ class Sampler:
         """
         config = config or SamplerConfig()
         levels = many_step_levels(config.steps, config.shift)
-        x, state = noise, Momentum()
+        x, state, control = noise, Momentum(), self.prepared()
         for step in range(config.steps):
             level, following = levels[step], levels[step + 1]
-            velocity, state = self.guided(x, level, state, config.guidance)
+            velocity, state = self.guided(x, level, control, state, config.guidance)
             x = x + (following - level) * velocity
             if on_step is not None:
                 on_step(step + 1, config.steps)

@@ -9,7 +9,7 @@ from pathlib import Path
 from c2r.models.presets import get_preset
 from c2r.weights.folders import open_source
 from c2r.weights.info import inspect_path
-from c2r.weights.load import identify
+from c2r.weights.load import identify, shorten
 from c2r.weights.match import matching_preset, shapes_in
 from c2r.weights.save import save_weights
 
@@ -34,6 +34,11 @@ def convert(path: str, output: str, layout: str) -> list[Path]:
     """Save the DiT at `path` under the names of `layout`, values and types as they are."""
     source = open_source(path, "dit")
     naming = identify(source, "dit")
+    if naming.foreign:
+        raise ValueError(
+            f"{source.path} has {len(naming.foreign)} tensors that a text-to-video DiT lacks "
+            f"({shorten(naming.foreign)}); they would be lost, so nothing was converted"
+        )
     state = {ours: source.read(name) for ours, name in naming.names.items()}  # views of the file
     preset = matching_preset("dit", shapes_in(source, naming))
     if layout == "diffusers" and preset is None:

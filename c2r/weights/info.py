@@ -39,7 +39,7 @@ class WeightsInfo:
         kind = f"{NETWORKS[self.network]}, layout {self.layout}" if self.network else "unknown"
         lines = [str(self.path), f"  network     {kind}"]
         if self.network:
-            fits = self.preset or "none: of other sizes, or not whole"
+            fits = self.preset or "none as it is: of other sizes or settings, or not whole"
             lines.append(f"  preset      {fits}")
         if self.sizes:
             lines.append(f"  sizes       {self.sizes}")

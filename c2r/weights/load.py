@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from c2r.models.precision import parameter_dtype
+from c2r.models.precision import is_finite, parameter_dtype
 from c2r.weights.layouts import NETWORKS, Naming, Network, layout_names, recognise
 from c2r.weights.match import describe_dit, matching_preset, shapes_in, shapes_of
 from c2r.weights.sources import Entry, Source
@@ -131,14 +131,6 @@ def advice(source: Source, naming: Naming, misfit: Misfit) -> str:
         return "What both have agrees: the file is a part or a variant; use the whole checkpoint."
     sizes = f" The file has {describe_dit(shapes)}." if naming.network == "dit" else ""
     return f"It is of other sizes than the preset; use weights made for the preset.{sizes}"
-
-
-def is_finite(tensor: Tensor) -> bool:
-    """Whether no value is NaN or infinite; the extremes tell, and take no memory to find."""
-    if not tensor.is_floating_point() or tensor.numel() == 0:
-        return True
-    low, high = tensor.aminmax()
-    return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
 def _read_all(

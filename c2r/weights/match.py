@@ -10,8 +10,10 @@ from torch import nn
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.controlnet import ControlNet
+from c2r.models.dino import build_dino
 from c2r.models.dit import DiT
 from c2r.models.presets import PRESETS, Preset, TinyVAEConfig, WanVAEConfig
+from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE, trim_tgrow
 from c2r.models.vae import WanVAE
 from c2r.weights.layouts import Naming, Network
@@ -45,6 +47,10 @@ def build_on_meta(network: Network, preset: Preset) -> nn.Module | None:
         if network == "wan-vae" and isinstance(preset.vae, WanVAEConfig):
             model: nn.Module = WanVAE(preset.vae).model
             return model
+        if network == "dino":
+            return build_dino(preset.dino, preset.grid).model
+        if network == "text-encoder":
+            return build_text(preset.text).model
     return None
 
 

@@ -61,7 +61,10 @@ def read_renderer(folder: Path) -> tuple[Preset, WeightPaths]:
             "training wrote, or name the networks one by one (--dit, --control, ...)"
         )
     changes = read_yaml(file)
-    preset = override(get_preset(str(changes.get("name"))), changes)
+    try:
+        preset = override(get_preset(str(changes.get("name"))), changes)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     wanted = {"dit": "dit.safetensors", "vae": "vae.safetensors", "dino": "dino", "text": "text"}
     if preset.control.kind != "none":
         wanted["control"] = "control.safetensors"
@@ -84,6 +87,11 @@ def load_networks(
 
     `Networks.random_parts` names the latter. `ValueError` or `FileNotFoundError` as the loaders.
     """
+    if paths.control is not None and preset.control.kind == "none":
+        raise ValueError(
+            f"control weights {paths.control} were given, but control.kind is none; leave them out "
+            "or choose --control.kind adapter or controlnet"
+        )
     if paths.dit is not None:
         dit = load_dit(paths.dit, preset.dit, dtype=dtype, device=device, attention=attention)
     else:
@@ -103,6 +111,19 @@ def load_networks(
         text=_text(preset, paths.text, seed, dtype).to(device),
         random_parts=tuple(random_parts),
     )
+
+
+def seeded_networks(
+    preset: Preset,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    attention: str = "sdpa",
+) -> Networks:
+    """All networks with random weights from `seed`, the same on every machine. Not for training."""
+    paths = WeightPaths()
+    return load_networks(preset, paths, seed=seed, device=device, dtype=dtype, attention=attention)
 
 
 def _dino(preset: Preset, path: str | None, seed: int) -> DinoEncoder:

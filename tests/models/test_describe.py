@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -100,4 +102,4 @@ def test_presets_are_whole():
     with pytest.raises(ValueError, match="timesteps is empty"):
         StreamConfig(timesteps=())
     with pytest.raises(ValueError, match="nearest that is: 256x144"):
-        tiny.resized(250, 150)
+        replace(tiny, width=250, height=150)

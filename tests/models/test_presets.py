@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from c2r.models.presets import frame_count, get_preset, latent_count
+from c2r.models.presets import get_preset, latent_count
 
 
 @pytest.mark.parametrize(("frames", "latents"), [(1, 1), (5, 2), (49, 13), (81, 21)])
 def test_whole_clips(frames, latents):
     assert latent_count(frames) == latents
-    assert frame_count(latents) == frames
 
 
 @pytest.mark.parametrize("frames", [0, -3, 2, 80, 82])

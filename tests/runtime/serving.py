@@ -15,7 +15,6 @@ import grpc.aio
 import numpy as np
 import torch
 
-from c2r.models.build import seeded_networks
 from c2r.models.presets import (
     ControlConfig,
     DinoConfig,
@@ -25,6 +24,7 @@ from c2r.models.presets import (
     TextConfig,
     TinyVAEConfig,
 )
+from c2r.weights.renderer import seeded_networks
 from c2r.wire import (
     Accepted,
     CoarseEncoder,
@@ -314,3 +314,17 @@ def direct(
         made.append(rendered.pictures)
         done += count
     return np.concatenate(made)
+
+
+def same(client: Client, expected: np.ndarray, first_id: int = 0) -> bool:
+    """The client has exactly these pictures, bit for bit."""
+    found = client.pictures()
+    wanted = range(first_id, first_id + len(expected))
+    assert sorted(found) == [*wanted]
+    return all(np.array_equal(found[one], expected[one - first_id]) for one in wanted)
+
+
+def packed(client: Client, frame: CoarseFrame) -> pb.RenderStreamRequest:
+    """A frame as the client would send it."""
+    assert client._encoder is not None
+    return client._encoder.encode(frame)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from c2r.__main__ import run
-from c2r.models.build import seeded_networks
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
 from c2r.video import read_clip, write_image
+from c2r.weights.renderer import seeded_networks
 from runtime.offline import render_offline
 from runtime.pipeline import Pipeline
 from runtime.render import stream_clip

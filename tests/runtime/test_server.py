@@ -1,4 +1,4 @@
-"""A server's life and its doors: loading, admission, limits, tokens, resuming, draining."""
+"""A server's life and its doors: loading, admission, limits, tokens, draining."""
 
 from __future__ import annotations
 

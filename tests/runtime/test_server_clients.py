@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from c2r.wire import CoarseFrame, FailedFrame, RenderedFrame, pack_request
+from c2r.wire import FailedFrame, RenderedFrame, pack_request
 from c2r.wire.events import EndReason, EndRequest, Feedback
 from c2r.wire.v1 import renderer_pb2 as pb
 from tests.runtime.serving import (
@@ -22,17 +22,13 @@ from tests.runtime.serving import (
     direct,
     frames,
     images,
+    packed,
     request,
     run,
     serving,
     session,
     stream,
 )
-
-
-def packed(client: Client, frame: CoarseFrame) -> pb.RenderStreamRequest:
-    assert client._encoder is not None
-    return client._encoder.encode(frame)
 
 
 def test_eight_sessions_at_once_with_one_that_misbehaves():

@@ -1,4 +1,4 @@
-"""Broken frames, broken clients and broken connections: each harms nobody but itself."""
+"""Broken frames and bytes that are no messages: each harms nobody but itself."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.runtime.serving import (
     FIRST,
     LATER,
     PRESET,
-    Client,
     SlowPipeline,
     direct,
     frames,
     images,
+    packed,
     request,
     run,
     serving,
@@ -35,11 +35,6 @@ from tests.runtime.serving import (
 )
 
 PIXELS = PRESET.width * PRESET.height
-
-
-def packed(client: Client, frame: CoarseFrame) -> pb.RenderStreamRequest:
-    assert client._encoder is not None
-    return client._encoder.encode(frame)
 
 
 def bomb_with_a_size() -> bytes:

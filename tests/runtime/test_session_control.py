@@ -27,17 +27,10 @@ from tests.runtime.serving import (
     images,
     pipeline,
     run,
+    same,
     serving,
     session,
 )
-
-
-def same(client: Client, expected: np.ndarray, first_id: int = 0) -> bool:
-    """The client has exactly these pictures, bit for bit."""
-    found = client.pictures()
-    wanted = range(first_id, first_id + len(expected))
-    assert sorted(found) == [*wanted]
-    return all(np.array_equal(found[one], expected[one - first_id]) for one in wanted)
 
 
 def changed(changes: list[ControlChange], later: int = 2) -> tuple[Client, np.ndarray]:

@@ -196,11 +196,12 @@ def test_denoise_of_a_chunk_is_one_graph(dit, kind):
     for _ in range(2):
         control = make_control(network, torch.randn(1, 5, 12, DINO_DIM))
         state.cache.make_room(2)
-        control = dit.prepare_control(control, text, cache=state.cache)
+        with torch.no_grad():
+            control = dit.prepare_control(control, text, cache=state.cache)
         noise, levels = rollout.noise(state, 2), rollout.levels_of(state)
         arguments = (dit, noise, levels, text)
-        expected = denoise(*arguments, control=control, cache=state.cache)
         with torch.no_grad():
+            expected = denoise(*arguments, control=control, cache=state.cache)
             got = traced(*arguments, control=control, cache=state.cache)
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
         chunk = rollout.generate(state, text, control)
@@ -212,7 +213,8 @@ def test_traced_cache_writes_are_kept(dit):
     text, rollout = dit.text_kv(torch.randn(1, 16, 32)), make_rollout(dit)
     state = rollout.open([3])
     noise, levels = rollout.noise(state, 2), rollout.levels_of(state)
-    expected = denoise(dit, noise, levels, text, control=None, cache=state.cache)
+    with torch.no_grad():
+        expected = denoise(dit, noise, levels, text, control=None, cache=state.cache)
     keys = state.cache.keys.clone()
     state.cache.keys.zero_()
     torch._dynamo.reset()

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from c2r.models.dit import DiT
+from tests.small_networks import make_dit
 
 State = dict[str, Tensor]
 
@@ -22,6 +23,11 @@ def same_values(module: nn.Module, state: State, dtype: torch.dtype = torch.floa
         found[name].dtype == dtype and torch.equal(found[name], state[name].to(dtype))
         for name in state
     )
+
+
+@pytest.fixture
+def dit() -> DiT:
+    return make_dit()
 
 
 @pytest.fixture

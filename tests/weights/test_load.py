@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.dit import DiT
+from c2r.models.precision import is_finite
 from c2r.models.presets import get_preset
-from c2r.weights.load import identify, is_finite, load_into
+from c2r.weights.load import identify, load_into
 from c2r.weights.sources import Source, open_file, source_of_tensors
 
 State = dict[str, Tensor]

@@ -9,8 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from c2r.models.build import PART_NAMES, Networks, seeded_networks, seeded_notice, seeded_text
-from c2r.models.presets import ControlConfig, DinoConfig, DiTConfig, TextConfig, get_preset
+from c2r.models.build import PART_NAMES, Networks, seeded_notice, seeded_text
+from c2r.models.presets import (
+    ControlConfig,
+    DinoConfig,
+    DiTConfig,
+    TextConfig,
+    WanVAEConfig,
+    get_preset,
+)
 from c2r.models.seeded import DrawnText
 from c2r.models.text import TextEncoder
 from c2r.weights.renderer import (
@@ -19,6 +26,7 @@ from c2r.weights.renderer import (
     load_networks,
     read_renderer,
     save_renderer,
+    seeded_networks,
 )
 
 TINY = get_preset("tiny")
@@ -81,11 +89,34 @@ def test_parts_without_weights_are_named(folder):
     assert "for dit, text; they were made from seed 3" in notice
 
 
-def test_random_parts_equal_the_seeded_ones(networks):
-    loaded = load_networks(SMALL, WeightPaths(), seed=4)
-    assert loaded.random_parts == PART_NAMES
-    expected, found = weights_of(networks), weights_of(loaded)
+def test_random_weights_come_from_the_seed_alone(networks):
+    torch.manual_seed(123)
+    again, other = seeded_networks(SMALL, seed=4), seeded_networks(SMALL, seed=5)
+    assert again.random_parts == PART_NAMES
+    expected, found = weights_of(networks), weights_of(again)
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
+    name = "dit.blocks.0.ffn.0.weight"
+    assert not torch.equal(expected[name], weights_of(other)[name])
+
+
+def test_control_weights_without_control_are_refused(folder):
+    preset, paths = read_renderer(folder)
+    preset = replace(preset, control=ControlConfig(kind="none"))
+    with pytest.raises(ValueError, match=r"control\.kind is none"):
+        load_networks(preset, paths)
+
+
+def test_a_folder_with_another_vae_reads_back(networks, tmp_path):
+    """The kind of VAE may differ from the preset's own."""
+    wan = replace(SMALL, vae=WanVAEConfig(base_dim=8, res_blocks=1))
+    save_renderer(seeded_networks(wan, 1), tmp_path)
+    assert read_renderer(tmp_path)[0] == wan
+
+
+def test_a_damaged_preset_names_the_file(folder):
+    (folder / "preset.yaml").write_text("name: tiny\nstream:\n  windw: 3\n")
+    with pytest.raises(ValueError, match=r"preset\.yaml: unknown key 'stream\.windw'"):
+        read_renderer(folder)
 
 
 def test_no_control_needs_no_control_file(tmp_path):
