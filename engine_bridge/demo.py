@@ -42,7 +42,10 @@ LISTENING = "listening on "
 def main(arguments: Sequence[str]) -> int:
     """Run the command; unknown options go to the server."""
     parser = argparse.ArgumentParser(
-        "c2r demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "c2r demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="of play (20)")
     parser.add_argument("--prompt", default=PROMPT, help="what the world looks like")

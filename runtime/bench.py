@@ -82,7 +82,7 @@ def report_of(pipeline: Pipeline, measured: Measured, details: dict[str, object]
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser("c2r bench", description=__doc__)
+    parser = argparse.ArgumentParser("c2r bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
     transport = parser.add_argument("--transport", choices=list(TRANSPORTS), default="none")
     transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (none)"

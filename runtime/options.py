@@ -12,7 +12,7 @@ from rich.console import Console
 from c2r.config import override, parse_overrides
 from c2r.models.attention import BACKENDS
 from c2r.models.build import PART_NAMES, Networks, seeded_notice
-from c2r.models.presets import PRESETS
+from c2r.models.presets import PRESETS, Preset
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -61,6 +61,15 @@ def check_attention(name: str, device: torch.device, dtype: torch.dtype) -> None
         )
 
 
+def chosen_preset(chosen: argparse.Namespace, rest: Sequence[str]) -> tuple[Preset, WeightPaths]:
+    """What the options name, before anything is loaded; `rest` changes the preset."""
+    parts = WeightPaths(**{part: getattr(chosen, part) for part in PART_NAMES})
+    preset, paths = choose_networks(chosen.preset, chosen.weights, parts)
+    given = {key: getattr(chosen, key) for key in ("width", "height")}
+    size = {key: value for key, value in given.items() if value is not None}
+    return override(preset, {**size, **parse_overrides(rest)}), paths
+
+
 def networks_from(
     chosen: argparse.Namespace, rest: Sequence[str], console: Console | None = None
 ) -> Networks:
@@ -68,12 +77,7 @@ def networks_from(
 
     Tells the person at the console, loudly, which weights are random.
     """
-    parts = WeightPaths(**{part: getattr(chosen, part) for part in PART_NAMES})
-    preset, paths = choose_networks(chosen.preset, chosen.weights, parts)
-    size = {
-        key: getattr(chosen, key) for key in ("width", "height") if getattr(chosen, key) is not None
-    }
-    preset = override(preset, {**size, **parse_overrides(rest)})
+    preset, paths = chosen_preset(chosen, rest)
     device = choose_device(chosen.device)
     dtype = DTYPES[chosen.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
     check_attention(chosen.attention, device, dtype)

@@ -82,6 +82,10 @@ class Pipeline:
         """A new stream; takes the memory of its K/V cache."""
         return VideoState(self.rollout.open([seed]))
 
+    def reseed(self, state: VideoState, seed: int) -> None:
+        """Draw noise from another seed from the next chunk on."""
+        state.stream.seeds = (seed,)
+
     def frames_wanted(self, state: VideoState) -> int:
         """Frames that the stream's next chunk is made of."""
         return self.preset.chunk_frames(state.first)

@@ -41,7 +41,7 @@ def stream_clip(
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    made = argparse.ArgumentParser("c2r render", description=__doc__)
+    made = argparse.ArgumentParser("c2r render", description=__doc__, allow_abbrev=False)
     made.add_argument("--input", type=Path, required=True, help="video file or folder of images")
     made.add_argument("--output", type=Path, required=True, help=".mp4 file, or a folder for PNGs")
     made.add_argument("--prompt", default="", help="what the world looks like")
@@ -69,7 +69,10 @@ def main(arguments: Sequence[str]) -> int:
     networks = networks_from(chosen, rest, console)
     pipeline, preset = Pipeline(networks), networks.preset
     clip = read_clip(chosen.input, width=preset.width, height=preset.height, fps=preset.fps)
-    coarse = np.stack(list(islice(clip, chosen.frames)))
+    most = chosen.frames or (preset.frames if chosen.mode == "offline" else None)
+    coarse = np.stack(list(islice(clip, most)))
+    if chosen.frames is None and len(coarse) == most and next(clip, None) is not None:
+        console.print(f"the clip is cut to {most} frames, the preset's length; --frames changes it")
     begin = time.perf_counter()
     with Progress(console=console) as progress:
         pictures = _render(chosen, pipeline, coarse, progress)

@@ -15,12 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from c2r.config import override, parse_overrides
-from c2r.models.build import PART_NAMES
-from c2r.models.presets import Preset
-from c2r.weights.renderer import WeightPaths, choose_networks
 from runtime.access import is_loopback, read_token
-from runtime.options import add_network_options, networks_from
+from runtime.options import add_network_options, chosen_preset, networks_from
 from runtime.pipeline import Pipeline
 from runtime.server import PendingPipeline, start_server
 from runtime.settings import ServeSettings, TLSFiles
@@ -30,7 +26,7 @@ DEFAULTS = ServeSettings()
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser("c2r serve", description=__doc__)
+    made = argparse.ArgumentParser("c2r serve", description=__doc__, allow_abbrev=False)
     made.add_argument("--host", default=DEFAULTS.host, help="address to listen on (127.0.0.1)")
     made.add_argument("--port", type=int, default=DEFAULTS.port, help="0 finds one (50051)")
     made.add_argument("--record", type=Path, help="keep all wire messages there, for c2r replay")
@@ -85,15 +81,6 @@ def settings_from(chosen: argparse.Namespace) -> ServeSettings:
     )
 
 
-def preset_from(chosen: argparse.Namespace, rest: Sequence[str]) -> Preset:
-    """The preset that the options name, before anything is loaded."""
-    parts = WeightPaths(**{part: getattr(chosen, part) for part in PART_NAMES})
-    preset, _ = choose_networks(chosen.preset, chosen.weights, parts)
-    sides = {key: getattr(chosen, key) for key in ("width", "height")}
-    size = {key: side for key, side in sides.items() if side is not None}
-    return override(preset, {**size, **parse_overrides(rest)})
-
-
 async def serve(source: PendingPipeline, settings: ServeSettings, console: Console) -> None:
     """Serve until a signal says stop."""
     stop = asyncio.Event()
@@ -132,7 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     chosen, rest = parser().parse_known_args(arguments)
     console, settings = Console(stderr=True), settings_from(chosen)
-    preset = preset_from(chosen, rest)
+    preset, _ = chosen_preset(chosen, rest)
     level = logging.INFO if chosen.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s")
     if not is_loopback(settings.host) and settings.token is None and chosen.tls_client_ca is None:

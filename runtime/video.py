@@ -59,7 +59,7 @@ class Video:
 
     def __init__(self, pipeline: Pipeline, look: Look) -> None:
         self.pipeline = pipeline
-        self.state = pipeline.open(_signed(look.seed))
+        self.state = pipeline.open(look.seed)
         self.look = look
         embeddings = pipeline.prompt(look.prompt)
         self._blend = PromptBlend(embeddings, embeddings)
@@ -76,7 +76,7 @@ class Video:
             if order.first != self.state.first:
                 raise RuntimeError("the stream lost its past after this chunk was gathered")
             blend, text = self._turn_to(order.look)
-            self.state.stream.seeds = (_signed(order.look.seed),)
+            self.pipeline.reseed(self.state, order.look.seed)
             frames = np.stack(order.images)
             if len(frames) < order.size:
                 frames = pad_frames(frames, order.size)
@@ -114,11 +114,6 @@ class Video:
         else:
             blend = self._blend.next()
         return blend, self.pipeline.text(blend.embeddings)
-
-
-def _signed(seed: int) -> int:
-    """A 64-bit seed as the signed number of the same bits, which the noise is drawn from."""
-    return seed - (1 << 64) if seed >= 1 << 63 else seed
 
 
 def warm_up(pipeline: Pipeline, chunks: int) -> float:

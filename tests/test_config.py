@@ -8,7 +8,14 @@ import sys
 import pytest
 
 from c2r.config import load_config, override, parse_overrides, read_yaml, save_config
-from c2r.models.presets import PRESETS, ControlConfig, Preset, TinyVAEConfig, get_preset
+from c2r.models.presets import (
+    PRESETS,
+    ControlConfig,
+    Preset,
+    TinyVAEConfig,
+    WanVAEConfig,
+    get_preset,
+)
 
 TINY = get_preset("tiny")
 
@@ -33,6 +40,13 @@ def test_a_difference_from_the_base(tmp_path):
         ({"stream": {"window": 4}}, "raise window to 6"),
         ({"width": 250}, "250x144 is not a multiple of 16"),
         ({"control": {"kind": "magic"}}, "'adapter', 'controlnet' or 'none'"),
+        ({"vae": {"kind": "huge"}}, r"vae\.kind is 'huge'; known: wan, tiny"),
+        ({"stream": {"chunk": True}}, r"stream\.chunk: a number is wanted"),
+        ({"dit": {"heads": 0}}, r"DiTConfig\.heads is 0; it must be above 0"),
+        ({"fps": -3}, r"Preset\.fps is -3; it must be above 0"),
+        ({"stream": {"shift": float("nan")}}, r"shift is nan"),
+        ({"stream": {"context_noise": 5000}}, "must be 0 to below 1000"),
+        ({"dit": {"channels": 8}}, "the VAE makes 16 channels, the DiT takes 8"),
     ],
 )
 def test_errors_name_the_place(changes, message):
@@ -46,6 +60,8 @@ def test_errors_name_the_place(changes, message):
         (["--a"], "--a needs a value"),
         (["a", "3"], "expected --key"),
         (["--a", "1", "--a.b", "2"], "below"),
+        (["--a.b", "1", "--a", "2"], "would undo"),
+        (["--a", "[1"], "cannot be read as a value"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -59,6 +75,9 @@ def test_bad_files(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("a: [1, 2")
     with pytest.raises(ValueError, match="is not YAML"):
+        read_yaml(file)
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"bad\.yaml: it is not text"):
         read_yaml(file)
     file.write_text("- 1\n- 2")
     with pytest.raises(ValueError, match="must hold `key: value` lines, not a list"):
@@ -77,6 +96,13 @@ def test_a_union_keeps_its_kind():
     assert isinstance(changed.vae, TinyVAEConfig)
     assert changed.vae.blocks == 1
     assert changed.vae.patch == 2
+
+
+def test_the_kind_chooses_the_class(tmp_path):
+    changed = override(TINY, {"vae": {"kind": "wan", "base_dim": 32}})
+    assert changed.vae == WanVAEConfig(base_dim=32)
+    save_config(changed, tmp_path / "config.yaml")
+    assert load_config(TINY, tmp_path / "config.yaml") == changed
 
 
 def test_imports_no_torch():

@@ -137,6 +137,38 @@ def test_injection_formula(dit):
     assert hint(3) is None
 
 
+@pytest.mark.parametrize("every_pass", [True, False])
+def test_controlnet_formula(dit, every_pass):
+    """By hand: clones read x + c (or c alone, at timestep 0); s x projection behind the source."""
+    network = make_controlnet(dit, "strided:2", every_pass)
+    text = dit.text_kv(torch.randn(1, 16, 32), network)
+    control = make_control(network, features(9), 0.7)
+    x, timestep = torch.randn(1, 3, 16, 6, 8), torch.tensor([[400.0]])
+    call, time = dit._begin(timestep, text, 3, GRID, None, None, None)
+    own, _ = dit._begin(timestep * every_pass, text, 3, GRID, None, None, None)
+    tokens = dit._embed(x)
+    clone = control.tokens.flatten(1, 2) + (tokens if every_pass else 0)
+    extra = {}
+    for place, source in enumerate((0, 2)):
+        clone = network.blocks[place](clone, 3 + place, own)
+        extra[source] = 0.7 * network.projections[place](clone)
+    for layer, block in enumerate(dit.blocks):
+        tokens = block(tokens, layer, call)
+        if layer in extra:
+            tokens = tokens + extra[layer]
+    out = dit.head(tokens.unflatten(1, (3, -1)), time)
+    got = dit(x, timestep[0], text, control=control)
+    patches = out.unflatten(-1, (2, 2, 16)).unflatten(2, GRID)
+    expected = patches.permute(0, 1, 6, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_carried_state_holds_no_more_than_it_needs():
+    _, state = make_adapter().tokens(features(33))
+    for pending in state.pending:
+        assert pending.untyped_storage().nbytes() == pending.nbytes
+
+
 def test_which_blocks():
     assert injected_blocks("first_third", 40) == tuple(range(13))
     assert injected_blocks("first_third", 30) == tuple(range(9))

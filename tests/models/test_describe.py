@@ -8,9 +8,17 @@ import pytest
 import torch
 
 from c2r.__main__ import run
-from c2r.models.build import build_dit
-from c2r.models.describe import cost, count_parameters, describe, pass_cost, traced_operations
-from c2r.models.presets import PRESETS, DiTConfig, StreamConfig, get_preset
+from c2r.models.build import build_control, build_dit
+from c2r.models.control import ControlInput
+from c2r.models.describe import (
+    clones_cost,
+    cost,
+    count_parameters,
+    describe,
+    pass_cost,
+    traced_operations,
+)
+from c2r.models.presets import PRESETS, ControlConfig, DiTConfig, StreamConfig, get_preset
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 
 
@@ -103,3 +111,43 @@ def test_presets_are_whole():
         StreamConfig(timesteps=())
     with pytest.raises(ValueError, match="nearest that is: 256x144"):
         replace(tiny, width=250, height=150)
+
+
+@pytest.mark.parametrize(
+    ("inject", "every_pass", "extra"),
+    [
+        ("first:8", True, 0.27),
+        ("first:15", True, 0.51),
+        ("first:8", False, 0.05),
+        ("first:15", False, 0.10),
+    ],
+)
+def test_published_cost_of_a_controlnet(inject, every_pass, extra):
+    plain = get_preset("wan-1.3b")
+    control = ControlConfig("controlnet", inject=inject, every_pass=every_pass)
+    found, base = cost(replace(plain, control=control)), cost(plain)
+    assert base.fps_bound() / found.fps_bound() - 1 == pytest.approx(extra, abs=0.02)
+    clones = int(inject.partition(":")[2])
+    spec = CacheSpec.of(
+        plain.dit,
+        plain.stream,
+        plain.tokens_per_latent,
+        control_layers=clones,
+        dtype=torch.bfloat16,
+    )
+    assert found.kv_bytes == spec.nbytes
+
+
+def test_formula_of_clones_equals_what_they_do():
+    preset = get_preset("tiny")
+    config = ControlConfig("controlnet", hidden=768, inject="first:3", every_pass=False)
+    preset = replace(preset, control=config)
+    with torch.device("meta"):
+        dit, network = build_dit(preset), build_control(preset)
+        assert network is not None
+        text = dit.text_kv(torch.empty(1, 256, 128), network)
+        tokens = torch.empty(1, 3, 144, 256)
+        control = ControlInput(network, tokens, preset.grid, torch.empty(1))
+        found = traced_operations(lambda: dit.prepare_control(control, text))
+    formula = clones_cost(preset.dit, 3, 432, 432).total
+    assert found == pytest.approx(formula, rel=0.02)

@@ -272,6 +272,15 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, fault: str, word: str
         load_dino(tmp_path, GRID)
 
 
+def test_nan_is_refused_by_name(tmp_path: Path) -> None:
+    model = build_dino(V3, GRID, seed=0).model
+    with torch.no_grad():
+        model.norm.weight[3] = float("nan")
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"hold NaN or infinity in: norm\.weight"):
+        load_dino(tmp_path, GRID)
+
+
 @pytest.mark.parametrize(
     ("frames", "message"),
     [

@@ -39,3 +39,15 @@ def test_shift_equals_rotating_at_the_new_place():
     here = rotate(x, rope_table(torch.tensor([9, 10]), (2, 3), 64))
     there = rotate(x, rope_table(torch.tensor([6, 7]), (2, 3), 64))
     torch.testing.assert_close(shift_time(here, -3), there, atol=1e-5, rtol=1e-5)
+
+
+def test_half_precision_is_rotated_in_float32():
+    """Only the result is rounded: as close to the exact rotation as its own dtype allows."""
+    positions = torch.tensor([5, 20])
+    x = torch.randn(1, 2 * 12, 2, 64).bfloat16()
+    got = rotate(x, rope_table(positions, (3, 4), 64))
+    assert got.dtype == torch.bfloat16
+    exact = complex_rotation(x.float(), positions, (3, 4))
+    assert torch.equal(got, exact.bfloat16()) or (got.double() - exact).abs().max() < 2**-7
+    wrong = (got.double() - exact).abs() > 2**-8 * exact.abs() + 1e-6
+    assert wrong.double().mean() < 0.01

@@ -128,6 +128,25 @@ def test_bad_input_changes_nothing(networks, frames, strength, message):
     assert np.array_equal(good, stream(pipeline, coarse(5), 3, prompt=""))
 
 
+def test_render_again_gives_the_same(networks):
+    pipeline = Pipeline(networks)
+    state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
+    pipeline.finalize(state, pipeline.render(state, coarse(5), text))
+    first = pipeline.render(state, coarse(8), text)
+    again = pipeline.render(state, coarse(8), text)
+    assert np.array_equal(first.pictures, again.pictures)
+
+
+def test_without_control_dino_does_not_run():
+    preset = replace(SMALL, control=ControlConfig(kind="none"))
+    pipeline = Pipeline(seeded_networks(preset, seed=1))
+    calls = []
+    pipeline.networks.dino.register_forward_hook(lambda *_: calls.append(1))
+    pictures = stream(pipeline, coarse(5), seed=1)
+    assert np.array_equal(pictures, stream(pipeline, coarse(5, seed=9), seed=1))
+    assert calls == []
+
+
 def test_every_stage_is_timed(networks):
     pipeline = Pipeline(networks)
     state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from c2r.__main__ import run
+from c2r.models.control import ControlInput
 from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import SamplerConfig
 from c2r.video import read_clip, write_image
 from c2r.weights.renderer import seeded_networks
@@ -68,6 +71,19 @@ def test_offline_equals_its_parts(pipeline):
     frames = coarse(5)
     got = render_offline(pipeline, frames, prompt="noon", seed=2, config=config)
     assert got.shape == frames.shape
+    networks = pipeline.networks
+    assert networks.control is not None
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)[None]
+    with torch.no_grad():
+        tokens, _ = networks.control.tokens(networks.dino(pixels))
+        control = ControlInput(networks.control, tokens, SMALL.grid, torch.ones(1))
+        text = pipeline.text(pipeline.prompt("noon"))
+        x = latent_noise([2], 0, 2, 0, (16, *SMALL.latent_size))
+        for level, following in ((1.0, 5 / 6), (5 / 6, 0.0)):
+            timestep = torch.tensor([1000 * level])
+            x = x + (following - level) * networks.dit(x, timestep, text, control=control)
+        pictures = (networks.vae.decode(x)[0] * 255).round().permute(0, 2, 3, 1).numpy()
+    assert np.abs(got - pictures).max() <= 1, "beyond the rounding of 8 bits"
     padded = render_offline(pipeline, frames[:4], prompt="noon", seed=2, config=config)
     assert len(padded) == 4
     other = render_offline(pipeline, frames, prompt="noon", seed=3, config=config)

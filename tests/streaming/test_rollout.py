@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import itertools
 from dataclasses import replace
@@ -14,10 +15,11 @@ from c2r.models.attention import block_causal
 from c2r.models.control import ControlInput
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
+from c2r.models.precision import cast
 from c2r.models.presets import StreamConfig
 from c2r.streaming import rollout as rollout_module
 from c2r.streaming.noise import latent_noise
-from c2r.streaming.rollout import Rollout, StreamState, denoise
+from c2r.streaming.rollout import Chunk, Rollout, StreamState, denoise
 from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
 
 STREAM = StreamConfig(chunk=2, window=24, sink=2, timesteps=(1000.0, 500.0))
@@ -141,6 +143,13 @@ def test_noise_does_not_depend_on_cuts():
     assert whole.flatten(2).unbind(1)[0].ne(whole.flatten(2).unbind(1)[1]).any()
 
 
+def test_any_whole_number_is_a_seed():
+    shape = (1, 2, 2)
+    noises = [latent_noise([seed], 0, 1, 0, shape) for seed in (-1, 2**64 - 1, 2**63, 0)]
+    assert torch.equal(noises[0], noises[1]), "seeds are taken by their 64 bits"
+    assert not torch.equal(noises[2], noises[3])
+
+
 def test_generate_again_gives_the_same_and_order_is_kept(dit):
     rollout, text = make_rollout(dit), dit.text_kv(torch.randn(1, 16, 32))
     state = rollout.open([3])
@@ -180,6 +189,75 @@ def test_context_noise_reaches_the_cache(dit):
         videos.append(run(rollout, rollout.open([3]), text, free, 2))
     torch.testing.assert_close(videos[0][:, :2], videos[1][:, :2])
     assert (videos[0][:, 2:] - videos[1][:, 2:]).abs().max() > 1e-4
+
+
+def test_context_noise_is_fresh_noise_at_its_level(dit):
+    """The keys that stay are those of an explicit pass over 0.9 x_0 + 0.1 e, e drawn anew."""
+    text, rollout = (
+        dit.text_kv(torch.randn(1, 16, 32)),
+        make_rollout(dit, replace(STREAM, context_noise=100.0)),
+    )
+    state = rollout.open([3])
+    chunk = rollout.generate(state, text)
+    rollout.finalize(state, chunk)
+    kept = state.cache.keys[:, :, :24].clone()
+    fresh = latent_noise([3], 0, 2, len(rollout.levels), SHAPE)
+    again = rollout.open([3])
+    with torch.no_grad():
+        dit(0.9 * chunk.clean + 0.1 * fresh, torch.tensor([100.0]), text, cache=again.cache)
+    torch.testing.assert_close(again.cache.keys[:, :, :24], kept)
+
+
+def test_half_precision_stays_close_after_eviction(dit):
+    """bfloat16 networks and cache, keys moved many times, against float32."""
+    config = StreamConfig(chunk=1, window=6, sink=1, timesteps=(1000.0, 500.0))
+    text = torch.randn(1, 16, 32)
+    full = make_rollout(dit, config)
+    exact = run(full, full.open([7]), dit.text_kv(text), itertools.repeat(None), 16)
+    half_dit = cast(copy.deepcopy(dit), torch.bfloat16)
+    half = make_rollout(half_dit, config)
+    state = half.open([7])
+    assert state.cache.keys.dtype == torch.bfloat16
+    got = run(half, state, half_dit.text_kv(text), itertools.repeat(None), 16)
+    assert (got[:, -4:] - exact[:, -4:]).norm() / exact[:, -4:].norm() < 0.1
+
+
+def test_trained_clones_roll_out_as_they_serve(dit):
+    """ControlNet once a chunk, with gradients on: finalize must still write the clones' keys."""
+    network = make_controlnet(dit, "strided:2", every_pass=False)
+    text = dit.text_kv(torch.randn(1, 16, 32), network)
+    control = make_control(network, torch.randn(1, 21, 12, DINO_DIM))
+    rollout = make_rollout(dit, control_layers=2)
+    served = run(rollout, rollout.open([3]), text, slices(control, 2), 3)
+    network.requires_grad_(True)
+    state, made = rollout.open([3]), []
+    for _, part in zip(range(3), slices(control, 2), strict=False):
+        state.cache.make_room(2)
+        noise, levels = rollout.noise(state, 2), rollout.levels_of(state)
+        ready = dit.prepare_control(part, text, cache=state.cache)
+        clean = denoise(dit, noise, levels, text, control=ready, cache=state.cache)
+        assert clean.requires_grad
+        chunk = Chunk(clean.detach(), state.latents, text, ready)
+        rollout.finalize(state, chunk)
+        made.append(chunk.clean)
+    torch.testing.assert_close(torch.cat(made, dim=1), served, atol=1e-4, rtol=1e-3)
+
+
+def test_a_graph_for_every_fill_level(dit):
+    """A long window of short chunks needs more graphs than dynamo allows by itself."""
+    config = StreamConfig(chunk=1, window=12, sink=1, timesteps=(1000.0,))
+    rollout, text = make_rollout(dit, config), dit.text_kv(torch.randn(1, 16, 32))
+    state = rollout.open([1])
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(recompile_limit=config.window + 2):
+        traced = torch.compile(denoise, fullgraph=True, dynamic=False, backend="eager")
+        for _ in range(14):
+            state.cache.make_room(1)
+            noise, levels = rollout.noise(state, 1), rollout.levels_of(state)
+            with torch.no_grad():
+                traced(dit, noise, levels, text, control=None, cache=state.cache)
+            rollout.finalize(state, rollout.generate(state, text))
+    assert state.cache.length == 12
 
 
 @pytest.mark.parametrize("kind", ["adapter", "controlnet", "controlnet-once"])

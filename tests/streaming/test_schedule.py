@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from c2r.streaming.guidance import GuidanceConfig
-from c2r.streaming.sampler import Sampler, SamplerConfig
+from c2r.streaming.guidance import GuidanceConfig, Momentum
+from c2r.streaming.sampler import Prepared, Sampler, SamplerConfig
 from c2r.streaming.schedule import (
     add_noise,
     clean_from_velocity,
@@ -17,7 +17,7 @@ from c2r.streaming.schedule import (
     many_step_levels,
     shift_level,
 )
-from tests.small_networks import DINO_DIM, make_adapter, make_control
+from tests.small_networks import DINO_DIM, make_adapter, make_control, make_controlnet
 
 
 def test_self_forcing_levels():
@@ -85,3 +85,45 @@ def test_scales_of_one_are_one_pass(dit):
     guided = sampler.run(noise, SamplerConfig(3, 5.0, GuidanceConfig("apg")))
     assert guided.isfinite().all()
     assert (guided - plain).abs().max() > 1e-3
+
+
+@dataclass(frozen=True)
+class Told(Sampler):
+    """Gives a constant for each pass: by prompt and by whether control is there."""
+
+    def predict(self, x, level, text, control):
+        return torch.full_like(x, (5.0 if text is self.text else 1.0) + (0.25 if control else 0.0))
+
+    def prepared(self):
+        return Prepared(self.control, self.control)
+
+
+def test_which_pass_gets_what(dit):
+    """v00: negative without control; vC0: negative with it; vCT: prompt with it."""
+    control = make_control(make_adapter(), torch.randn(1, 5, 12, DINO_DIM))
+    sampler = Told(dit, (), [], control)
+    x = torch.zeros(1, 2, 16, 6, 8)
+    config = GuidanceConfig("cfg", control_scale=2.0, text_scale=3.0)
+    got, _ = sampler.guided(x, 1.0, sampler.prepared(), Momentum(), config)
+    assert got.unique().tolist() == [1.0 + 2.0 * 0.25 + 3.0 * 4.0]
+    plain = GuidanceConfig("none")
+    got, _ = sampler.guided(x, 1.0, sampler.prepared(), Momentum(), plain)
+    assert got.unique().tolist() == [5.25]
+
+
+def test_clones_run_once_a_clip_for_each_prompt(dit):
+    network = make_controlnet(dit, every_pass=False)
+    text, negative = (dit.text_kv(torch.randn(1, 16, 32), network) for _ in range(2))
+    control = make_control(network, torch.randn(1, 9, 12, DINO_DIM))
+    calls = []
+    network.blocks[0].register_forward_hook(lambda *_: calls.append(1))
+    config = SamplerConfig(4, 5.0, GuidanceConfig("cfg"))
+    Sampler(dit, text, negative, control).run(torch.randn(1, 3, 16, 6, 8), config)
+    assert len(calls) == 2
+
+
+def test_the_release_settings():
+    """Published: 50 steps, shift 5, APG with control 1, text 10, eta 0, momentum -0.5, no norm."""
+    assert SamplerConfig() == SamplerConfig(
+        50, 5.0, GuidanceConfig("apg", 1.0, 10.0, eta=0.0, momentum=-0.5, norm_threshold=None)
+    )
