@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench proto format clean
+.PHONY: setup demo test test-engine check bench proto format clean
 
 setup: $(STAMP)
 
@@ -25,6 +25,13 @@ bench: $(STAMP)
 
 proto: $(STAMP)
 	$(BIN)/python proto/generate.py
+
+# The engine's side where PyTorch is not installed, as in a game: an environment of its own.
+test-engine:
+	test -x build/engine/bin/python || $(PYTHON) -m venv build/engine
+	build/engine/bin/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[game]" pytest pytest-xdist hypothesis cryptography
+	build/engine/bin/python -c "import engine_bridge, importlib.util as u; assert u.find_spec('torch') is None"
+	build/engine/bin/pytest tests/wire tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -22,6 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+OWN = ("c2r", "engine_bridge", "runtime")
+
+
 def usage() -> str:
     """The list of commands."""
     width = max(map(len, COMMANDS))
@@ -43,6 +46,15 @@ def run(arguments: Sequence[str]) -> int:
         return int(getattr(import_module(module), function)(rest))
     except (ValueError, OSError) as error:
         print(f"c2r {name}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in OWN:
+            raise
+        print(
+            f"c2r {name}: this needs the package {error.name}, which is not installed; the extras "
+            'hold it: pip install -e ".[render,game]"',
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print(f"c2r {name}: interrupted", file=sys.stderr)

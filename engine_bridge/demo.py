@@ -121,7 +121,7 @@ def play(
     chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
 ) -> StreamReport:
     """Play the game in real time through the server; writes the video and the contact sheet."""
-    from engine_bridge.sources.game import GameSource, KeyedGame
+    from engine_bridge.sources.game import open_game
 
     options = ClientOptions(
         info.width,
@@ -134,7 +134,7 @@ def play(
     sheet, frames = ContactSheet(), max(1, round(chosen.seconds * info.fps))
     with ExitStack() as stack:
         source = stack.enter_context(
-            GameSource(KeyedGame(info.width, info.height, seed=chosen.seed, fps=info.fps))
+            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps)
         )
         video = stack.enter_context(VideoSink(chosen.output / "demo.mp4", info.fps))
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -32,9 +31,6 @@ from engine_bridge.play_keys import HELP, Knobs
 from engine_bridge.presenter import Presenter
 from engine_bridge.status import State, Status
 from engine_bridge.streaming import StreamReport, stream_source
-
-if TYPE_CHECKING:
-    from engine_bridge.sources.game import GameSource
 
 PROMPTS = [
     "a city street at noon, people walking, photorealistic",
@@ -143,26 +139,16 @@ def _client(
     return RenderClient(endpoint, options, on_status=say, on_warning=warn, on_ack=acknowledge)
 
 
-def _open_game(chosen: argparse.Namespace, info: ServerInfo, pipe: str) -> GameSource:
-    """The sample game; its library is imported only here."""
-    try:
-        from engine_bridge.sources.game import GameSource, KeyedGame
-    except ModuleNotFoundError as error:
-        raise ValueError(f"the sample game needs Panda3D ({error}): pip install panda3d") from error
-    try:
-        game = KeyedGame(info.width, info.height, seed=chosen.seed, fps=info.fps, pipe=pipe)
-    except RuntimeError as error:
-        advice = "; or play without a window: --headless" if pipe == "window" else ""
-        raise ValueError(f"{error}{advice}") from error
-    return GameSource(game)
-
-
 def _play_headless(
     chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
 ) -> None:
+    from engine_bridge.sources.game import open_game
+
     frames = max(1, round((chosen.seconds or HEADLESS_SECONDS) * info.fps))
     with ExitStack() as stack:
-        source = stack.enter_context(_open_game(chosen, info, "auto"))
+        source = stack.enter_context(
+            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps)
+        )
         video = None
         if chosen.output is not None:
             from engine_bridge.sinks.side_by_side import side_by_side
@@ -196,11 +182,12 @@ def _play_in_window(
     chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
 ) -> None:
     from engine_bridge.play_window import play_in_window
+    from engine_bridge.sources.game import open_game
 
     knobs = Knobs(chosen.prompt or PROMPTS, chosen.strength)
     seconds, begun = chosen.seconds or math.inf, time.perf_counter()
     with (
-        _open_game(chosen, info, "window") as source,
+        open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, pipe="window") as source,
         _client(chosen, endpoint, info, console) as client,
     ):
         console.print(HELP)

@@ -16,9 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from c2r.clips import Image, VideoWriter, read_clip, write_image
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
-from c2r.video import Frame, VideoWriter, read_clip, write_image
 from runtime.offline import render_offline
 from runtime.options import add_network_options, networks_from
 from runtime.pipeline import Pictures, Pipeline, pad_frames
@@ -111,11 +111,10 @@ def _render(
     )
 
 
-def _write(output: Path, frames: list[Frame], fps: int) -> None:
+def _write(output: Path, frames: list[Image], fps: int) -> None:
     """An mp4 by its suffix, else a folder of numbered PNGs."""
     if output.suffix == ".mp4":
-        height, width = frames[0].shape[:2]
-        with VideoWriter(output, width=width, height=height, fps=fps) as writer:
+        with VideoWriter(output, fps) as writer:
             for frame in frames:
                 writer.write(frame)
     else:

@@ -43,7 +43,7 @@ STATUS: dict[ErrorCode | Refusal, grpc.StatusCode] = {
     Refusal.STOPPING: grpc.StatusCode.UNAVAILABLE,
     Refusal.NO_OPEN: grpc.StatusCode.DEADLINE_EXCEEDED,
     Refusal.NOT_READING: grpc.StatusCode.DEADLINE_EXCEEDED,
-    Refusal.NO_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Refusal.NO_MEMORY: grpc.StatusCode.UNAVAILABLE,
     Refusal.FAULT: grpc.StatusCode.INTERNAL,
 }
 

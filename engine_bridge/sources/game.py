@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from panda3d.core import KeyboardButton
 
 from c2r.wire import Camera, CoarseFrame, ResetReason
 from engine_bridge.clock import Clock, monotonic_us
@@ -19,21 +18,10 @@ from engine_bridge.engines.panda3d.game import Game
 _LARGEST_HALF = 65504.0
 
 
-class KeyedGame(Game):
-    """A game that can be asked for any key of its window."""
-
-    def is_down(self, key: str) -> bool:
-        """Whether the key of one ASCII character is held; never without a window."""
-        # The window's events can be read only once, so the game's own keyboard must answer.
-        keyboard = self._keyboard
-        button = KeyboardButton.ascii_key(key)
-        return keyboard is not None and bool(keyboard._watcher.is_button_down(button))
-
-
 class GameSource:
     """Frames of a running `game`, until it ends. Owns it: closing the source closes the game."""
 
-    def __init__(self, game: KeyedGame, *, clock: Clock = monotonic_us) -> None:
+    def __init__(self, game: Game, *, clock: Clock = monotonic_us) -> None:
         self.game = game
         self._clock = clock
         self._last_us: int | None = None
@@ -79,6 +67,15 @@ class GameSource:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def open_game(width: int, height: int, *, seed: int, fps: float, pipe: str = "auto") -> GameSource:
+    """The sample game as a source. ValueError, with what to do, where it cannot start."""
+    try:
+        return GameSource(Game(width, height, seed=seed, fps=fps, pipe=pipe))
+    except RuntimeError as error:
+        advice = "; or play without a window: --headless" if pipe == "window" else ""
+        raise ValueError(f"{error}{advice}") from error
 
 
 def coarse_frame(frame: GameFrame, captured_us: int, delta_ms: float) -> CoarseFrame:

@@ -1,77 +1,33 @@
-"""A folder of images as coarse frames, one a frame, in natural order (2 before 10)."""
+"""A folder of images as coarse frames, one a frame."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
-
+from c2r.clips.fit import check_rate
+from c2r.clips.images import ImageClip
 from c2r.wire import CoarseFrame
-from c2r.wire.formats import Image
 from engine_bridge.clock import Clock, monotonic_us
-from engine_bridge.sources.source import check_shape, cover, numbered
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-_DEEP = ("I", "F")
+from engine_bridge.sources.source import numbered
 
 
 class ImageFolder:
-    """The images in `folder`, scaled to cover width x height, the rest cut off evenly.
-
-    ValueError when there are none, or when a file is no image; OSError when it cannot be read.
-    """
+    """The images in `folder`; see `ImageClip` for the rule of sizes and for errors."""
 
     def __init__(
         self, folder: Path, width: int, height: int, fps: float, *, clock: Clock = monotonic_us
     ) -> None:
-        check_shape(width, height, fps)
+        check_rate(fps)
+        self._clip = ImageClip(folder, width, height)
         self.width, self.height, self.fps = width, height, fps
         self._clock = clock
-        if not folder.is_dir():
-            raise ValueError(f"{folder} is no folder; give a folder of images")
-        files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        self.paths = sorted(files, key=_natural)
-        if not self.paths:
-            raise ValueError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self._clip)
 
     def __iter__(self) -> Iterator[CoarseFrame]:
-        images = (self._read(path) for path in self.paths)
-        return numbered(images, self.fps, self._clock)
+        return numbered(iter(self._clip), self.fps, self._clock)
 
     def close(self) -> None:
         """Nothing stays open between frames."""
-
-    def _read(self, path: Path) -> Image:
-        try:
-            with Pillow.open(path) as file:
-                return self._fit(ImageOps.exif_transpose(file), path)
-        except (UnidentifiedImageError, SyntaxError, Pillow.DecompressionBombError) as error:
-            advice = "remove it from the folder, or save it anew as PNG"
-            raise ValueError(f"{path} is no image that can be read ({error}); {advice}") from error
-        except OSError as error:
-            if error.errno is not None:
-                raise  # the system's own message names the file
-            advice = "copy it again; it is cut short or damaged"
-            raise ValueError(f"{path} cannot be decoded ({error}); {advice}") from error
-
-    def _fit(self, image: Pillow.Image, path: Path) -> Image:
-        if image.mode[0] in _DEEP:
-            raise ValueError(
-                f"{path} has more than 8 bits a channel ({image.mode}); tone-map it to 8-bit sRGB"
-            )
-        left, top, width, height = cover(image.size, (self.width, self.height))
-        # Cropped before it is scaled, so that nothing from outside the box bleeds in.
-        middle = image.convert("RGB").crop((left, top, left + width, top + height))
-        return np.array(middle.resize((self.width, self.height), Pillow.Resampling.LANCZOS))
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from c2r.clips.fit import check_rate, check_shape
 from c2r.wire import CoarseFrame
 from c2r.wire.formats import Image
 from engine_bridge.clock import Clock, monotonic_us
-from engine_bridge.sources.source import check_shape, numbered
+from engine_bridge.sources.source import numbered
 
 SKY, STREET = (150, 190, 230), (92, 92, 96)
 MOST_SPEED = 0.25
@@ -29,7 +30,8 @@ class SyntheticSource:
         boxes: int = 8,
         clock: Clock = monotonic_us,
     ) -> None:
-        check_shape(width, height, fps)
+        check_shape(width, height)
+        check_rate(fps)
         self.width, self.height, self.fps = width, height, fps
         self._clock = clock
         rng = np.random.default_rng(seed)

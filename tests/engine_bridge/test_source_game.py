@@ -14,12 +14,13 @@ from c2r.wire.coarse_stream import CoarseDecoder
 from c2r.wire.formats import Codec, CodecChoice, SideChannel
 from c2r.wire.handshake import Accepted, Limits
 from engine_bridge.engines.panda3d.frame import GameFrame
-from engine_bridge.sources.game import GameSource, KeyedGame, coarse_frame
+from engine_bridge.engines.panda3d.game import Game
+from engine_bridge.sources.game import GameSource, coarse_frame
 
 
 @pytest.fixture(scope="module")
 def source():
-    with GameSource(KeyedGame(96, 64, seed=2, fps=16.0, people=3, cars=1)) as running:
+    with GameSource(Game(96, 64, seed=2, fps=16.0, people=3, cars=1)) as running:
         yield running
 
 

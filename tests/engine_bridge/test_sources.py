@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from c2r.clips.fit import cover
 from c2r.wire import CoarseFrame, ResetReason
 from engine_bridge.sources.images import ImageFolder
-from engine_bridge.sources.source import Source, cover
+from engine_bridge.sources.source import Source
 from engine_bridge.sources.synthetic import SyntheticSource
 from engine_bridge.sources.video import VideoFile
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from c2r.__main__ import run
+from c2r.clips import read_clip, write_image
 from c2r.models.control import ControlInput
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import SamplerConfig
-from c2r.video import read_clip, write_image
 from c2r.weights.renderer import seeded_networks
 from runtime.offline import render_offline
 from runtime.pipeline import Pipeline

@@ -3,4 +3,4 @@
 The protobuf messages and the gRPC service. `c2r.wire` turns them into dataclasses.
 """
 
-PROTO_SHA256 = "b8ef4dba913d3c0b58974a3831e7adc2165ea5304dd8be1961247d4397e25bac"
+PROTO_SHA256 = "a811b2d60bea34acaaadbc408aacf4fdfc58ea7289f0585b01e477c02726c85e"

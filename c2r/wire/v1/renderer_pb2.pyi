@@ -1335,7 +1335,7 @@ class Flow(google.protobuf.message.Message):
     INBOX_FRAMES_FIELD_NUMBER: builtins.int
     KEYFRAME_WANTED_FIELD_NUMBER: builtins.int
     queue_position: builtins.int
-    """Sessions ahead of this one in the queue for admission; 0 once it is accepted."""
+    """Place in the queue for admission, 1 is the next one; 0 once the session is accepted."""
     window_frames: builtins.int
     """The client may have at most this many frames without a reply; 0 stops it."""
     inbox_frames: builtins.int

@@ -114,6 +114,10 @@ class Game:
             raise RuntimeError(f"pipe {self.pipe!r} has no window; use pipe='window'")
         self._screen.show(rgb)
 
+    def is_down(self, key: str) -> bool:
+        """Whether the key of one ASCII character is held; never without a window."""
+        return self._keyboard is not None and self._keyboard.is_down(key)
+
     def respawn(self) -> None:
         """Put the character back to where it began; the next frame is a reset by teleport."""
         walker = self.plan.walkers[0]

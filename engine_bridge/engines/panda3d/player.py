@@ -77,3 +77,7 @@ class Keyboard:
         self._traverser.traverse(self._devices.node())
         down = self._watcher.is_button_down
         return frozenset(action for action, keys in self._keys.items() if any(map(down, keys)))
+
+    def is_down(self, key: str) -> bool:
+        """Whether the key of one ASCII character was down when `held` was last asked."""
+        return bool(self._watcher.is_button_down(KeyboardButton.ascii_key(key)))

@@ -1,0 +1,29 @@
+"""How a picture of another shape is made to fit: scaled to cover, the rest cut off evenly."""
+
+from __future__ import annotations
+
+import math
+
+
+def check_shape(width: int, height: int) -> None:
+    """ValueError for an empty picture."""
+    if width < 1 or height < 1:
+        raise ValueError(f"a frame of {width}x{height} pixels is empty; give a positive size")
+
+
+def check_rate(fps: float) -> None:
+    """ValueError for a rate that is none."""
+    if not (math.isfinite(fps) and fps > 0):
+        raise ValueError(f"fps is {fps}; give a positive number of frames a second")
+
+
+def cover(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest box in the middle of `have` (width, height) with the proportions of `want`.
+
+    Gives left, top, width, height. Cropping to it and scaling fills `want` without stretching: what
+    does not fit is cut off, half on either side.
+    """
+    scale = min(have[0] / want[0], have[1] / want[1])
+    width = min(have[0], max(1, round(want[0] * scale)))
+    height = min(have[1], max(1, round(want[1] * scale)))
+    return (have[0] - width) // 2, (have[1] - height) // 2, width, height
