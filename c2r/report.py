@@ -47,6 +47,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def processor_name() -> str:
+    """The processor as the system names it, or its architecture where it does not."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
+
+
 @dataclass(frozen=True)
 class Report:
     """One run. `left_out` says in words what the times do not contain."""

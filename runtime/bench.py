@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from c2r.report import Report, percentiles
+from c2r.report import Report, percentiles, processor_name
 from runtime.bench_grpc import measure_grpc
 from runtime.bench_local import chunks_to_fill, measure_local
 from runtime.measured import Measured
@@ -55,7 +55,8 @@ def peak_memory_gib(device: torch.device) -> float | None:
 def report_of(pipeline: Pipeline, measured: Measured, details: dict[str, object]) -> Report:
     """The run as a report; `details` are added to what is known here."""
     preset, networks = pipeline.preset, pipeline.networks
-    name = torch.cuda.get_device_name() if pipeline.device.type == "cuda" else "cpu"
+    cuda = pipeline.device.type == "cuda"
+    name = torch.cuda.get_device_name() if cuda else f"cpu: {processor_name()}"
     return Report(
         preset=preset.name,
         weights="random: " + ", ".join(networks.random_parts) if networks.random_parts else "given",
@@ -84,8 +85,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser("c2r bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
-    transport = parser.add_argument("--transport", choices=list(TRANSPORTS), default="none")
-    transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (none)"
+    transport = parser.add_argument("--transport", choices=list(TRANSPORTS), default="grpc")
+    transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (grpc)"
     parser.add_argument("--json", type=Path, help="write the report there")
     add_network_options(parser)
     chosen, rest = parser.parse_known_args(arguments)

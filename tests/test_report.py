@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from c2r.report import Percentiles, Report, percentiles, versions
+from c2r.report import Percentiles, Report, percentiles, processor_name, versions
 
 
 def make(**changes) -> Report:
@@ -47,6 +47,10 @@ def test_json_carries_everything(tmp_path):
 def test_table_names_every_stage():
     columns = list(make().table().columns[0].cells)
     assert columns == ["dino", "end to end"]
+
+
+def test_the_processor_has_a_name():
+    assert processor_name().strip()
 
 
 def test_versions_are_of_what_is_installed():

@@ -15,9 +15,11 @@ from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import SamplerConfig
 from c2r.weights.renderer import seeded_networks
+from c2r.wire.events import EndRequest
 from runtime.offline import render_offline
 from runtime.pipeline import Pipeline
 from runtime.render import stream_clip
+from tests.runtime import serving
 from tests.runtime.test_pipeline import SMALL, coarse
 
 CHANGES = {"dit.dim": 96, "dit.ffn_dim": 128, "dit.layers": 3, "control.hidden": 64}
@@ -112,3 +114,21 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys, extra, message):
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+def test_the_server_gives_the_same_pictures_bit_for_bit():
+    """`render --mode stream` and a raw session of the same seed, prompt and input."""
+    clip = serving.images(serving.FIRST + serving.LATER + 3)
+    settings: dict[str, Any] = {"prompt": "noon", "strength": 1.0, "seed": 5}
+    expected = np.concatenate(list(stream_clip(serving.pipeline(), clip, **settings)))
+
+    async def test() -> None:
+        async with serving.serving() as server, serving.session(server) as client:
+            await client.send(*serving.frames(len(clip)), EndRequest())
+            await client.over()
+            pictures = client.pictures()
+            assert sorted(pictures) == list(range(len(clip)))
+            for index, picture in enumerate(expected):
+                assert np.array_equal(pictures[index], picture), f"frame {index} differs"
+
+    serving.run(test())

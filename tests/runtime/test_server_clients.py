@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
 import numpy as np
+import torch
 
 from c2r.wire import FailedFrame, RenderedFrame, pack_request
 from c2r.wire.events import EndReason, EndRequest, Feedback
 from c2r.wire.v1 import renderer_pb2 as pb
+from runtime.server import RunningServer
 from tests.runtime.serving import (
     FIRST,
     LATER,
@@ -33,6 +36,11 @@ from tests.runtime.serving import (
 
 def test_eight_sessions_at_once_with_one_that_misbehaves():
     """The other seven get every frame, bit for bit what they get alone."""
+
+    async def emptied(server: RunningServer) -> None:
+        async with asyncio.timeout(10):
+            while server.seated:
+                await asyncio.sleep(0.01)
 
     async def misbehave(client: Client) -> None:
         draw = random.Random(4)
@@ -109,6 +117,43 @@ def test_a_client_killed_in_mid_chunk_leaves_no_trace():
             assert np.array_equal(other.pictures()[0], direct(images(FIRST))[0])
             await asyncio.sleep(0.3)
             assert server.seated == 1
+
+    run(test())
+
+
+def test_memory_returns_to_its_start():
+    """Sessions that end badly in every way leave no tensor behind."""
+
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    async def emptied(server: RunningServer) -> None:
+        async with asyncio.timeout(10):
+            while server.seated:
+                await asyncio.sleep(0.01)
+
+    async def misbehave(server: RunningServer, way: int) -> None:
+        async with stream(server) as client:
+            await client.send(request())
+            await client.until(lambda: client.accepted)
+            await client.send(*frames(FIRST + 1))
+            if way == 1:
+                await client.send(b"\xff" * 40)
+            elif way == 2:
+                await client.send(request())
+            await client.until(lambda: client.replies or client.status is not None)
+
+    async def test() -> None:
+        async with serving(resume_grace_s=0) as server:
+            await asyncio.gather(misbehave(server, 0), return_exceptions=True)
+            await emptied(server)
+            before = tensors()
+            for way in (0, 1, 2) * 4:
+                await asyncio.gather(misbehave(server, way), return_exceptions=True)
+            await emptied(server)
+            await asyncio.sleep(0.1)
+            assert tensors() <= before
 
     run(test())
 
