@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from PIL import Image as Pillow
 
 from c2r.wire.formats import Image
+from engine_bridge.closing import Closing
 
 
-class ImageFolderSink:
+class ImageFolderSink(Closing):
     """Writes `folder/frame_000012.png`; makes the folder. OSError when it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
@@ -26,14 +25,3 @@ class ImageFolderSink:
 
     def close(self) -> None:
         """Every file is finished already."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from c2r.clips.write import VideoWriter
 from c2r.wire.formats import Image
+from engine_bridge.closing import Closing
 
 
-class VideoSink:
+class VideoSink(Closing):
     """Writes `path` at `fps`; where a frame id is missing, the picture before it stays.
 
     See `VideoWriter` for sizes and errors. ValueError for ids that do not go up.
@@ -33,14 +32,3 @@ class VideoSink:
     def close(self) -> None:
         """Finish the file; closing twice is no error."""
         self._writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from c2r.wire.formats import Image
+from engine_bridge.closing import Closing
 
 
-class WindowSink:
+class WindowSink(Closing):
     """Opens a window of width x height pixels; pictures of any size fill it.
 
     OSError, with what to install, where no window can be opened.
@@ -45,14 +43,3 @@ class WindowSink:
         if not self._closed:
             self._closed = True
             self._display.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

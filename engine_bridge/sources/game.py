@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from c2r.wire import Camera, CoarseFrame, ResetReason
 from engine_bridge.clock import Clock, monotonic_us
+from engine_bridge.closing import Closing
 from engine_bridge.engines.panda3d.frame import Camera as GameCamera
 from engine_bridge.engines.panda3d.frame import GameFrame
 from engine_bridge.engines.panda3d.game import Game
@@ -18,7 +17,7 @@ from engine_bridge.engines.panda3d.game import Game
 _LARGEST_HALF = 65504.0
 
 
-class GameSource:
+class GameSource(Closing):
     """Frames of a running `game`, until it ends. Owns it: closing the source closes the game."""
 
     def __init__(self, game: Game, *, clock: Clock = monotonic_us) -> None:
@@ -56,17 +55,6 @@ class GameSource:
     def close(self) -> None:
         """End the game; closing twice is no error."""
         self.game.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_game(width: int, height: int, *, seed: int, fps: float, pipe: str = "auto") -> GameSource:

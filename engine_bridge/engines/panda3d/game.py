@@ -7,11 +7,11 @@ of networks or of what becomes of its frames.
 from __future__ import annotations
 
 import math
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine_bridge.closing import Closing
 from engine_bridge.engines.panda3d.capture import Capture, Shot
 from engine_bridge.engines.panda3d.display import open_display
 from engine_bridge.engines.panda3d.follow import FollowCamera
@@ -31,7 +31,7 @@ WARM_UP = 1.5
 """Seconds simulated before frame 0, so that people are already walking."""
 
 
-class Game:
+class Game(Closing):
     """A running game; use it as a context manager, or call `close`.
 
     `width` and `height` in pixels. `seed` (>= 0) decides the city, who walks in it and where they
@@ -131,17 +131,6 @@ class Game:
         if not self._closed:
             self._closed = True
             self._display.close()
-
-    def __enter__(self) -> Game:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _obey(self, held: frozenset[Action]) -> None:
         """Keys that act once and not by walking."""
