@@ -76,6 +76,7 @@ def test_a_video_refuses_what_does_not_fit(tmp_path: Path) -> None:
 
 def test_a_video_without_pictures_can_be_closed(tmp_path: Path) -> None:
     VideoSink(tmp_path / "none.mp4", 10.0).close()
+    assert list(tmp_path.iterdir()) == [], "an empty video was left"
 
 
 def test_images_are_named_by_frame(tmp_path: Path) -> None:
