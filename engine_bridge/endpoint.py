@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from c2r.wire.address import is_loopback
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
@@ -47,12 +48,7 @@ class Endpoint:
     @property
     def loopback(self) -> bool:
         """The server runs on this machine."""
-        if self.address.startswith("unix:") or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # a name, and names are elsewhere
-            return False
+        return self.address.startswith("unix:") or is_loopback(self.host)
 
     def _port(self) -> str:
         host, _, port = self.address.rpartition(":")

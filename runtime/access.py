@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 import grpc.aio
 
+from c2r.wire.address import is_loopback
 from runtime.settings import ServeSettings, TLSFiles
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -19,16 +19,6 @@ LEAST_TOKEN = 16
 """Characters; anything shorter is guessed."""
 _OPEN_TO_ALL = "/grpc.health.v1.Health/"
 """Probes carry no token, and learn nothing but whether the server is up."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_bind(settings: ServeSettings) -> None:

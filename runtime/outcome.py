@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+from c2r.report import percentiles
 from c2r.wire import (
     Accepted,
     DroppedFrame,
@@ -119,8 +120,7 @@ def report(now: Outcome, then: Outcome) -> dict[str, Any]:
 def _percentiles(values: Sequence[float]) -> dict[str, float] | None:
     if not values:
         return None
-    found = np.percentile(values, (50, 90, 99))
-    return {name: float(value) for name, value in zip(("p50", "p90", "p99"), found, strict=True)}
+    return asdict(percentiles(values))
 
 
 def table_of(made: dict[str, Any]) -> Table:

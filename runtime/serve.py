@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runtime.access import is_loopback, read_token
+from c2r.wire.address import is_loopback
+from runtime.access import read_token
 from runtime.options import add_network_options, chosen_preset, networks_from
 from runtime.pipeline import Pipeline
 from runtime.server import PendingPipeline, start_server

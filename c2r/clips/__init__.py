@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from c2r.clips.images import Image, ImageClip
+from c2r.clips.fit import Image
+from c2r.clips.images import ImageClip
 from c2r.clips.video import VideoClip
 from c2r.clips.write import VideoWriter, write_image
 

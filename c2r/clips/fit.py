@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""A picture `[height, width, 3]`: RGB, row 0 at the top."""
+
 
 def check_shape(width: int, height: int) -> None:
     """ValueError for an empty picture."""

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from c2r.clips.fit import check_shape, cover
+from c2r.clips.fit import Image, check_shape, cover
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _DEEP = ("I", "F")
-Image = NDArray[np.uint8]
 
 
 class ImageClip:

@@ -8,11 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
-from numpy.typing import NDArray
 
-from c2r.clips.fit import check_rate, check_shape, cover
+from c2r.clips.fit import Image, check_rate, check_shape, cover
 
-Image = NDArray[np.uint8]
 _UNSAID = 2
 """Colour space "unspecified" (ITU-T H.273)."""
 _HD_HEIGHT = 720

@@ -10,10 +10,10 @@ from typing import Any, Self
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-Image = NDArray[np.uint8]
+from c2r.clips.fit import Image
+
 _BT709 = 1
 _LIMITED = 1
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from runtime.access import check_bind, is_loopback, read_token
+from c2r.wire.address import is_loopback
+from runtime.access import check_bind, read_token
 from runtime.server import start_server
 from runtime.settings import TLSFiles
 from tests.runtime.serving import (
