@@ -10,13 +10,13 @@ import pytest
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 from panda3d.core import CullBinManager, NodePath
 
+from c2r.city.layout import plan_city
+from c2r.city.plan import KERB
+from c2r.city.shapes import ball, box
+from c2r.city.viewpoint import Viewpoint, look_at
 from engine_bridge.engines.panda3d.capture import Capture, Shot
 from engine_bridge.engines.panda3d.display import Display, open_display
-from engine_bridge.engines.panda3d.layout import plan_city
-from engine_bridge.engines.panda3d.plan import KERB
 from engine_bridge.engines.panda3d.scene import Scene, geom_node
-from engine_bridge.engines.panda3d.shapes import ball, box
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint, look_at
 
 WIDTH, HEIGHT = 160, 96
 RED = (1.0, 0.0, 0.0)

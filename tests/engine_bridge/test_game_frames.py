@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 
+from c2r.city.viewpoint import Viewpoint
 from engine_bridge.engines.panda3d.capture import Shot
 from engine_bridge.engines.panda3d.frame import GameFrame
 from engine_bridge.engines.panda3d.game import Game
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint
 
 WIDTH, HEIGHT = 192, 112
 PIPES = ("egl", "software")

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 
-from engine_bridge.engines.panda3d.follow import FollowCamera
+from c2r.city.follow import FollowCamera
+from c2r.city.layout import plan_city
+from c2r.city.plan import KERB, Rect
 from engine_bridge.engines.panda3d.game import Game
-from engine_bridge.engines.panda3d.layout import plan_city
-from engine_bridge.engines.panda3d.plan import KERB, Rect
 from engine_bridge.engines.panda3d.player import RUN, WALK, Action, camera_turn, walk_command
 
 

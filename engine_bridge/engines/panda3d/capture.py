@@ -20,9 +20,9 @@ from panda3d.core import (
     Texture,
 )
 
+from c2r.city.viewpoint import Viewpoint
 from engine_bridge.engines.panda3d.display import Display
 from engine_bridge.engines.panda3d.scene import GEOMETRY, PICTURE
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint
 
 _VERTEX = """
 #version 130

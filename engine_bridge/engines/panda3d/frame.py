@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint
+from c2r.city.viewpoint import Viewpoint
 
 ResetReason = Literal["level_load", "teleport"]
 

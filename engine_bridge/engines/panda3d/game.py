@@ -11,19 +11,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from c2r.city.follow import FollowCamera
+from c2r.city.layout import plan_city
+from c2r.city.motion import motion_field
+from c2r.city.pavement import start_position
+from c2r.city.viewpoint import Viewpoint
+from c2r.city.world import World
 from engine_bridge.closing import Closing
 from engine_bridge.engines.panda3d.capture import Capture, Shot
 from engine_bridge.engines.panda3d.display import open_display
-from engine_bridge.engines.panda3d.follow import FollowCamera
 from engine_bridge.engines.panda3d.frame import GameFrame, ResetReason, camera_of
-from engine_bridge.engines.panda3d.layout import plan_city
-from engine_bridge.engines.panda3d.motion import motion_field
-from engine_bridge.engines.panda3d.pavement import start_position
 from engine_bridge.engines.panda3d.player import Action, Keyboard, camera_turn, walk_command
 from engine_bridge.engines.panda3d.scene import Scene
 from engine_bridge.engines.panda3d.screen import Screen
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint
-from engine_bridge.engines.panda3d.world import World
 
 TICK = 1 / 60
 """The longest simulation step in seconds; a frame is cut into equal steps no longer than this."""

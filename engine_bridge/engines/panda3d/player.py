@@ -20,7 +20,7 @@ from panda3d.core import (
     NodePath,
 )
 
-from engine_bridge.engines.panda3d.crowd import Command
+from c2r.city.crowd import Command
 
 Action = Literal["ahead", "back", "left", "right", "run", "turn left", "turn right", "home", "quit"]
 

@@ -29,12 +29,12 @@ from panda3d.core import (
     Vec4,
 )
 
-from engine_bridge.engines.panda3d.facade import building_mesh, skyline_mesh
-from engine_bridge.engines.panda3d.figure import figure_meshes
-from engine_bridge.engines.panda3d.ground import earth, joints, markings, pavements
-from engine_bridge.engines.panda3d.mesh import Mesh, join
-from engine_bridge.engines.panda3d.plan import KERB, Plan, Point
-from engine_bridge.engines.panda3d.props import (
+from c2r.city.facade import building_mesh, skyline_mesh
+from c2r.city.figure import figure_meshes
+from c2r.city.ground import earth, joints, markings, pavements
+from c2r.city.mesh import Mesh, join
+from c2r.city.plan import KERB, Plan, Point
+from c2r.city.props import (
     car_body,
     lamp_mesh,
     parked_mesh,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.mesh import Mesh, join, polygons
-from engine_bridge.engines.panda3d.plan import KERB, CarLook, Colour, Plan, Tree
-from engine_bridge.engines.panda3d.props import CAR_SIZES
+from c2r.city.mesh import Mesh, join, polygons
+from c2r.city.plan import KERB, CarLook, Colour, Plan, Tree
+from c2r.city.props import CAR_SIZES
 
 SUN = (-0.55, 0.35, -0.80)
 """The way that sunlight travels."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.mesh import Mesh, join
-from engine_bridge.engines.panda3d.plan import Colour
-from engine_bridge.engines.panda3d.shapes import ball
+from c2r.city.mesh import Mesh, join
+from c2r.city.plan import Colour
+from c2r.city.shapes import ball
 
 HORIZON: Colour = (0.86, 0.92, 0.96)
 ZENITH: Colour = (0.38, 0.62, 0.90)

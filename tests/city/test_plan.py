@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from engine_bridge.engines.panda3d.layout import plan_city
-from engine_bridge.engines.panda3d.plan import Plan, Rect, from_dict, to_dict
+from c2r.city.layout import plan_city
+from c2r.city.plan import Plan, Rect, from_dict, to_dict
 
 
 @pytest.fixture(params=[0, 1, 7])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.plan import Rect
+from c2r.city.plan import Rect
 
 Array = NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine_bridge.engines.panda3d.motion import motion_field
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint, look_at
+from c2r.city.motion import motion_field
+from c2r.city.viewpoint import Viewpoint, look_at
 
 SIZE = (64, 48)
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.mesh import Mesh, polygons
-from engine_bridge.engines.panda3d.plan import Colour, Rect
+from c2r.city.mesh import Mesh, polygons
+from c2r.city.plan import Colour, Rect
 
 Slab = tuple[Sequence[float], Sequence[float], Colour]
 """An upright box: its lowest and highest corner (x, y, z), and its colour."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.plan import Crossing, Plan, Point
-from engine_bridge.engines.panda3d.props import CAR_SIZES
+from c2r.city.plan import Crossing, Plan, Point
+from c2r.city.props import CAR_SIZES
 
 Array = NDArray[np.float64]
 

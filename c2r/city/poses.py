@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.figure import (
+from c2r.city.figure import (
     HIP_SIDE,
     PARTS,
     SHIN,
@@ -19,8 +19,8 @@ from engine_bridge.engines.panda3d.figure import (
     TALL,
     THIGH,
 )
-from engine_bridge.engines.panda3d.plan import CarLook
-from engine_bridge.engines.panda3d.props import WHEEL_RADIUS, wheel_places
+from c2r.city.plan import CarLook
+from c2r.city.props import WHEEL_RADIUS, wheel_places
 
 Array = NDArray[np.float64]
 

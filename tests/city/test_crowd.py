@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.crowd import Command
-from engine_bridge.engines.panda3d.figure import SHIN
-from engine_bridge.engines.panda3d.layout import plan_city
-from engine_bridge.engines.panda3d.plan import Plan, Rect
-from engine_bridge.engines.panda3d.steering import (
+from c2r.city.crowd import Command
+from c2r.city.figure import SHIN
+from c2r.city.layout import plan_city
+from c2r.city.plan import Plan, Rect
+from c2r.city.steering import (
     BODY_RADIUS,
     SEPARATION,
     as_array,
@@ -22,8 +22,8 @@ from engine_bridge.engines.panda3d.steering import (
     held_outside,
     pushed_apart,
 )
-from engine_bridge.engines.panda3d.traffic import BRAKING, CRUISE
-from engine_bridge.engines.panda3d.world import World
+from c2r.city.traffic import BRAKING, CRUISE
+from c2r.city.world import World
 
 TICK = 1 / 60
 SEEDS = (0, 5)

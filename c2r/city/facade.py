@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.mesh import Mesh, join
-from engine_bridge.engines.panda3d.plan import (
+from c2r.city.mesh import Mesh, join
+from c2r.city.plan import (
     FLOOR,
     GROUND_FLOOR,
     KERB,
@@ -15,7 +15,7 @@ from engine_bridge.engines.panda3d.plan import (
     Rect,
     Side,
 )
-from engine_bridge.engines.panda3d.shapes import Slab, boxes
+from c2r.city.shapes import Slab, boxes
 
 GLASS: Colour = (0.40, 0.50, 0.60)
 SHOP_GLASS: Colour = (0.34, 0.43, 0.50)

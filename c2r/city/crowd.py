@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.pavement import start_position
-from engine_bridge.engines.panda3d.plan import KERB, KERB_STRIP, Plan, Rect
-from engine_bridge.engines.panda3d.steering import (
+from c2r.city.pavement import start_position
+from c2r.city.plan import KERB, KERB_STRIP, Plan, Rect
+from c2r.city.steering import (
     Array,
     as_array,
     avoidance,

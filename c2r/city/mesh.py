@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.plan import Colour
+from c2r.city.plan import Colour
 
 Floats = NDArray[np.float32]
 

@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.mesh import Mesh, join
-from engine_bridge.engines.panda3d.plan import CarLook, Colour, Tree
-from engine_bridge.engines.panda3d.shapes import Slab, ball, box, boxes, frustum, prism
+from c2r.city.mesh import Mesh, join
+from c2r.city.plan import CarLook, Colour, Tree
+from c2r.city.shapes import Slab, ball, box, boxes, frustum, prism
 
 BARK: Colour = (0.45, 0.34, 0.26)
 SOIL: Colour = (0.42, 0.36, 0.30)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.plan import Colour
+from c2r.city.plan import Colour
 
 T = TypeVar("T")
 

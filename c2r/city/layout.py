@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.frontage import Frontage, frontages
-from engine_bridge.engines.panda3d.palette import ACCENTS, LEAVES, PAINTS, TRIMS, WALLS, pick
-from engine_bridge.engines.panda3d.pavement import crossings_and_graph, plan_walkers
-from engine_bridge.engines.panda3d.plan import (
+from c2r.city.frontage import Frontage, frontages
+from c2r.city.palette import ACCENTS, LEAVES, PAINTS, TRIMS, WALLS, pick
+from c2r.city.pavement import crossings_and_graph, plan_walkers
+from c2r.city.plan import (
     FURNITURE,
     KERB_STRIP,
     LANE,

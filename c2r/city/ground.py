@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.mesh import Mesh, join
-from engine_bridge.engines.panda3d.plan import KERB, PAVEMENT, STREET, Colour, Crossing, Plan, Rect
-from engine_bridge.engines.panda3d.shapes import boxes, flats
+from c2r.city.mesh import Mesh, join
+from c2r.city.plan import KERB, PAVEMENT, STREET, Colour, Crossing, Plan, Rect
+from c2r.city.shapes import boxes, flats
 
 ASPHALT: Colour = (0.36, 0.37, 0.39)
 GRASS: Colour = (0.56, 0.66, 0.46)

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint
+from c2r.city.viewpoint import Viewpoint
 
 Array = NDArray[np.float64]
 

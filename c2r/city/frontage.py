@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine_bridge.engines.panda3d.plan import Point, Rect, Side
+from c2r.city.plan import Point, Rect, Side
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.crowd import Command, Crowd
-from engine_bridge.engines.panda3d.figure import PARTS
-from engine_bridge.engines.panda3d.plan import Plan
-from engine_bridge.engines.panda3d.poses import CAR_PARTS, car_poses, figure_poses, placed
-from engine_bridge.engines.panda3d.traffic import Traffic
+from c2r.city.crowd import Command, Crowd
+from c2r.city.figure import PARTS
+from c2r.city.plan import Plan
+from c2r.city.poses import CAR_PARTS, car_poses, figure_poses, placed
+from c2r.city.traffic import Traffic
 
 Array = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine_bridge.engines.panda3d.palette import HAIRS, SHIRTS, SKINS, TROUSERS, pick
-from engine_bridge.engines.panda3d.plan import (
+from c2r.city.palette import HAIRS, SHIRTS, SKINS, TROUSERS, pick
+from c2r.city.plan import (
     KERB_STRIP,
     PAVEMENT,
     WALL_STRIP,

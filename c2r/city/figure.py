@@ -5,9 +5,9 @@ Drawn for a person of `TALL` metres; `poses` scales and places them.
 
 from __future__ import annotations
 
-from engine_bridge.engines.panda3d.mesh import Mesh, join
-from engine_bridge.engines.panda3d.plan import Colour, Walker
-from engine_bridge.engines.panda3d.shapes import ball, box, capsule, lathe
+from c2r.city.mesh import Mesh, join
+from c2r.city.plan import Colour, Walker
+from c2r.city.shapes import ball, box, capsule, lathe
 
 TALL = 1.75
 THIGH = 0.45

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_bridge.engines.panda3d.plan import KERB, Plan
-from engine_bridge.engines.panda3d.viewpoint import Viewpoint, look_at
+from c2r.city.plan import KERB, Plan
+from c2r.city.viewpoint import Viewpoint, look_at
 
 Array = NDArray[np.float64]
 
