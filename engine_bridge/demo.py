@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from c2r.city.take import LEVELS
 from c2r.report import versions
 from c2r.wire import ServerInfo
 from engine_bridge.channel import server_info
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--prompt", default=PROMPT, help="what the world looks like")
     parser.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
     parser.add_argument("--seed", type=int, default=0, help="of city, noise, absent weights (0)")
+    parser.add_argument("--level", choices=LEVELS, default="mid", help="of the coarse frames (mid)")
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder (out)")
     parser.add_argument("--start-timeout", type=float, default=300.0, help="seconds to load (300)")
     chosen, for_server = parser.parse_known_args(arguments)
@@ -134,7 +136,7 @@ def play(
     sheet, frames = ContactSheet(), max(1, round(chosen.seconds * info.fps))
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps)
+            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, level=chosen.level)
         )
         video = stack.enter_context(VideoSink(chosen.output / "demo.mp4", info.fps))
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from c2r.city.take import LEVELS
 from c2r.wire import ServerInfo
 from c2r.wire.events import ControlAck, SessionWarning
 from engine_bridge.channel import server_info
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
     parser.add_argument("--seed", type=int, default=0, help="of the city and of the noise (0)")
+    parser.add_argument("--level", choices=LEVELS, default="mid", help="of the coarse frames (mid)")
     parser.add_argument(
         "--seconds", type=float, help=f"how long (headless {HEADLESS_SECONDS:g}, window endless)"
     )
@@ -147,7 +149,7 @@ def _play_headless(
     frames = max(1, round((chosen.seconds or HEADLESS_SECONDS) * info.fps))
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps)
+            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, level=chosen.level)
         )
         video = None
         if chosen.output is not None:
@@ -187,7 +189,14 @@ def _play_in_window(
     knobs = Knobs(chosen.prompt or PROMPTS, chosen.strength)
     seconds, begun = chosen.seconds or math.inf, time.perf_counter()
     with (
-        open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, pipe="window") as source,
+        open_game(
+            info.width,
+            info.height,
+            seed=chosen.seed,
+            fps=info.fps,
+            pipe="window",
+            level=chosen.level,
+        ) as source,
         _client(chosen, endpoint, info, console) as client,
     ):
         console.print(HELP)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 
 from c2r.city.mesh import Mesh, join
@@ -22,28 +25,51 @@ SHOP_GLASS: Colour = (0.34, 0.43, 0.50)
 DOOR: Colour = (0.36, 0.28, 0.24)
 HAZE: Colour = (0.80, 0.86, 0.92)
 THIN = 0.11
+"""Metres out of the wall; what is thinner is flat to the eye, and shows in no outline."""
 TURNS: dict[Side, float] = {"south": 0.0, "east": 90.0, "north": 180.0, "west": 270.0}
 
 
 def building_mesh(building: Building) -> Mesh:
     """The whole building in place, standing on the pavement."""
+    fronts = (_front(building, side) for side in building.street_sides)
+    return join([_body(building), *_hung(building, fronts)])
+
+
+def building_bulk(building: Building) -> Mesh:
+    """The building in the colour of its wall (awnings a shade darker), without windows and doors:
+    its outline is the same, since everything is there that stands out of a wall.
+    """
+    red, green, blue = (0.8 * channel for channel in building.wall)
+    plain = replace(building, trim=building.wall, accent=(red, green, blue))
+    fronts = (
+        [part for part in _front(plain, side) if part[0][1] <= -THIN]
+        for side in building.street_sides
+    )
+    return join([_body(plain), *_hung(building, fronts)])
+
+
+def _body(building: Building) -> Mesh:
+    """Walls and cornice."""
     plot, rim = building.footprint, building.footprint.inset(-0.18)
     top = KERB + building.height
-    body: list[Slab] = [
+    slabs: list[Slab] = [
         ((plot.x0, plot.y0, 0.0), (plot.x1, plot.y1, top), building.wall),
         ((rim.x0, rim.y0, top - 0.1), (rim.x1, rim.y1, top + 0.5), building.trim),
     ]
-    fronts = [
-        _placed(_relief(_front(building, side)), plot, side) for side in building.street_sides
-    ]
-    return join([boxes(body, "senwt"), *fronts])
+    return boxes(slabs, "senwt")
+
+
+def _hung(building: Building, fronts: Iterable[list[Slab]]) -> list[Mesh]:
+    """The fronts of the street sides, each on its wall."""
+    sides = zip(fronts, building.street_sides, strict=True)
+    return [_placed(_relief(front), building.footprint, side) for front, side in sides if front]
 
 
 def _relief(parts: list[Slab]) -> Mesh:
     """Parts of a front: flat ones show their face only, and no part its back."""
     thin = [part for part in parts if part[0][1] > -THIN]
     thick = [part for part in parts if part[0][1] <= -THIN]
-    return join([boxes(thin, "s"), boxes(thick, "sewtb")])
+    return join([boxes(some, sides) for some, sides in ((thin, "s"), (thick, "sewtb")) if some])
 
 
 def _placed(front: Mesh, plot: Rect, side: Side) -> Mesh:

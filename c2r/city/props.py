@@ -28,7 +28,7 @@ CAR_SIZES: dict[str, tuple[float, float, float]] = {
 }
 """Length, width and height in metres by kind of car."""
 
-_CABINS = {
+CABINS = {
     "sedan": ((-1.45, 1.10), (-0.85, 0.45)),
     "hatch": ((-1.75, 0.95), (-1.50, 0.35)),
     "van": ((-2.30, 1.75), (-2.20, 1.05)),
@@ -99,7 +99,7 @@ def _rectangle(back: float, front: float, half: float) -> np.ndarray:
 
 def _cabin(look: CarLook, half: float, belt: float, height: float) -> list[Mesh]:
     """Glass house with painted pillars and roof."""
-    (back, front), (roof_back, roof_front) = _CABINS[look.kind]
+    (back, front), (roof_back, roof_front) = CABINS[look.kind]
     low, high = _rectangle(back, front, half - 0.08), _rectangle(roof_back, roof_front, half - 0.28)
     roof = _rectangle(roof_back - 0.03, roof_front + 0.03, half - 0.25)
     post = (roof_back + roof_front) / 2

@@ -10,6 +10,7 @@ F frames, K moving parts in the order of `World.parts`, S ground shadows as of `
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,5 +108,5 @@ def load_take(folder: Path) -> Take:
         slate = TypeAdapter(Slate).validate_json(text)
         with np.load(folder / "tracks.npz") as tracks:
             return Take(slate, **{key: tracks[key] for key in ("parts", "shadows", "eye", "axes")})
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{folder} holds no whole take: {error}") from error

@@ -22,18 +22,19 @@ class VideoWriter:
     """Writes `path` at `fps`; the first picture sets the size, and odd sides are padded by one.
 
     The file appears under its name when it is closed; an error inside the block leaves what was
-    there before. `crf` is x264's quality, lower is better. OSError when the file cannot be made,
+    there before. `crf` is x264's quality, lower is better. `repeatable`: equal pictures give equal
+    files, at some cost in speed and size. OSError when the file cannot be made,
     ValueError for a picture of another size than the first.
     """
 
-    def __init__(self, path: Path, fps: float, *, crf: int = 18) -> None:
+    def __init__(self, path: Path, fps: float, *, crf: int = 18, repeatable: bool = False) -> None:
         if not fps > 0:
             raise ValueError(f"fps is {fps}; give a positive number of frames a second")
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._partial = path.with_name(f".{path.name}.partial")
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._crf = crf
+        self._crf, self._repeatable = crf, repeatable
         self._container: Any = av.open(str(self._partial), "w", format="mp4")
         self._stream: Any = None
         self._shape: tuple[int, ...] = ()
@@ -87,6 +88,11 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(self._crf), "preset": "veryfast"}
         context = stream.codec_context
+        if self._repeatable:
+            # x264's file depends on the number of threads. With its macroblock tree on, pictures
+            # whose height is no multiple of 16 now and then give other files from run to run.
+            context.thread_count = 1
+            stream.options = {**stream.options, "x264-params": "mbtree=0"}
         context.time_base = 1 / self._rate
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709

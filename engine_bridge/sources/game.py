@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
+from c2r.city.take import Level
 from c2r.wire import Camera, CoarseFrame, ResetReason
 from engine_bridge.clock import Clock, monotonic_us
 from engine_bridge.closing import Closing
 from engine_bridge.engines.panda3d.frame import Camera as GameCamera
-from engine_bridge.engines.panda3d.frame import GameFrame
+from engine_bridge.engines.panda3d.frame import GameFrame, half_motion
 from engine_bridge.engines.panda3d.game import Game
-
-_LARGEST_HALF = 65504.0
 
 
 class GameSource(Closing):
@@ -57,10 +53,18 @@ class GameSource(Closing):
         self.game.close()
 
 
-def open_game(width: int, height: int, *, seed: int, fps: float, pipe: str = "auto") -> GameSource:
+def open_game(
+    width: int,
+    height: int,
+    *,
+    seed: int,
+    fps: float,
+    pipe: str = "auto",
+    level: Level = "mid",
+) -> GameSource:
     """The sample game as a source. ValueError, with what to do, where it cannot start."""
     try:
-        return GameSource(Game(width, height, seed=seed, fps=fps, pipe=pipe))
+        return GameSource(Game(width, height, seed=seed, fps=fps, pipe=pipe, level=level))
     except RuntimeError as error:
         advice = "; or play without a window: --headless" if pipe == "window" else ""
         raise ValueError(f"{error}{advice}") from error
@@ -74,17 +78,10 @@ def coarse_frame(frame: GameFrame, captured_us: int, delta_ms: float) -> CoarseF
         rgb=frame.rgb,
         frame_delta_ms=delta_ms,
         depth=frame.depth,
-        motion=None if frame.motion is None else _halves(frame.motion),
+        motion=None if frame.motion is None else half_motion(frame.motion),
         camera=_camera(frame.camera),
         reset=None if frame.reset_reason is None else ResetReason(frame.reset_reason),
     )
-
-
-def _halves(motion: NDArray[np.float32]) -> NDArray[np.float16]:
-    """What half precision cannot hold has no answer."""
-    with np.errstate(invalid="ignore"):
-        fits = np.abs(motion) <= _LARGEST_HALF
-    return np.where(fits, motion, np.float32(np.nan)).astype(np.float16)
 
 
 def _camera(camera: GameCamera) -> Camera:

@@ -208,7 +208,7 @@ def test_motion_of_moving_parts_carries_their_pictures(monkeypatch: pytest.Monke
 def _parts_of(game: Game, monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.int32]]:
     """A list that fills with the part numbers behind each frame."""
     seen: list[NDArray[np.int32]] = []
-    shoot = game._capture.shoot
+    shoot = game._stage.capture.shoot
 
     def watched(view: Viewpoint) -> Shot:
         shot = shoot(view)
@@ -216,7 +216,7 @@ def _parts_of(game: Game, monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.in
         seen.append(shot.part)
         return shot
 
-    monkeypatch.setattr(game._capture, "shoot", watched)
+    monkeypatch.setattr(game._stage.capture, "shoot", watched)
     return seen
 
 

@@ -23,9 +23,9 @@ from panda3d.core import (
 )
 
 PipeName = Literal["egl", "software", "window"]
+INSTALL_GL = "install a GL driver (Debian: apt-get install libegl1 libgl1-mesa-dri)"
 _HINTS: dict[PipeName, str] = {
-    "egl": "no GL through EGL here; install a driver (Debian: apt-get install libegl1 "
-    "libgl1-mesa-dri), or use pipe='software'",
+    "egl": f"no GL through EGL here; {INSTALL_GL}, or use pipe='software'",
     "software": "Panda3D's software renderer did not start; reinstall the panda3d package",
     "window": "no window can be opened; a display is needed (DISPLAY, or xvfb-run) and GL "
     "(Debian: apt-get install libgl1 libgl1-mesa-dri), or use pipe='auto'",

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from c2r.city.viewpoint import Viewpoint
 
+_LARGEST_HALF = 65504.0
+
 ResetReason = Literal["level_load", "teleport"]
 
 
@@ -52,6 +54,13 @@ class GameFrame:
     camera: Camera
     reset: bool
     reset_reason: ResetReason | None
+
+
+def half_motion(motion: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Motion in half precision; NaN where that cannot hold it, since it then has no answer."""
+    with np.errstate(invalid="ignore"):
+        fits = np.abs(motion) <= _LARGEST_HALF
+    return np.where(fits, motion, np.float32(np.nan)).astype(np.float16)
 
 
 def camera_of(view: Viewpoint, previous: Viewpoint | None) -> Camera:

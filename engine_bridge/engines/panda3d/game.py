@@ -13,17 +13,14 @@ from numpy.typing import NDArray
 
 from c2r.city.follow import FollowCamera
 from c2r.city.layout import plan_city
-from c2r.city.motion import motion_field
 from c2r.city.pavement import start_position
-from c2r.city.viewpoint import Viewpoint
+from c2r.city.take import Level
 from c2r.city.world import World
 from engine_bridge.closing import Closing
-from engine_bridge.engines.panda3d.capture import Capture, Shot
-from engine_bridge.engines.panda3d.display import open_display
-from engine_bridge.engines.panda3d.frame import GameFrame, ResetReason, camera_of
+from engine_bridge.engines.panda3d.frame import GameFrame, ResetReason
 from engine_bridge.engines.panda3d.player import Action, Keyboard, camera_turn, walk_command
-from engine_bridge.engines.panda3d.scene import Scene
 from engine_bridge.engines.panda3d.screen import Screen
+from engine_bridge.engines.panda3d.stage import Stage
 
 TICK = 1 / 60
 """The longest simulation step in seconds; a frame is cut into equal steps no longer than this."""
@@ -39,7 +36,8 @@ class Game(Closing):
     frames a second of simulated time; nothing here waits for the clock. `pipe`: `egl`, `software`,
     `window` (keyboard), or `auto`, which is `egl` where that starts and `software` where not.
     `smooth` anti-aliases the picture; without `geometry` there is neither depth nor motion, and
-    frames are cheaper. `people` and `cars` as for `plan_city`.
+    frames are cheaper. `people` and `cars` as for `plan_city`. `level`: how much is drawn of what
+    is there, one of `c2r.city.take.LEVELS`.
 
     Raises ValueError for arguments out of range and RuntimeError, naming what to install, where
     the renderer cannot start.
@@ -57,6 +55,7 @@ class Game(Closing):
         geometry: bool = True,
         people: int = 14,
         cars: int = 6,
+        level: Level = "mid",
     ) -> None:
         _check(width, height, seed, fps)
         self.width, self.height, self.fps = width, height, fps
@@ -65,26 +64,25 @@ class Game(Closing):
         for _ in range(round(WARM_UP / TICK)):
             self.world.step(TICK)
         self._follow = FollowCamera(self.plan, width / height, *self.world.character)
-        self._display = open_display(pipe, width, height, smooth=smooth, geometry=geometry)
-        self._scene = Scene(self.plan, tiny=self._display.name == "software")
-        self._capture = Capture(self._display, self._scene.root)
-        window = self._display.window
+        self._stage = Stage(
+            self.plan, level, width, height, pipe=pipe, smooth=smooth, geometry=geometry
+        )
+        window = self._stage.display.window
         self._keyboard = Keyboard(window) if window is not None else None
         self._screen = Screen(window) if window is not None else None
         self._next_id = 0
         self._reset: ResetReason | None = "level_load"
-        self._before: tuple[Viewpoint, NDArray[np.float64]] | None = None
         self._quit = self._closed = False
 
     @property
     def pipe(self) -> str:
         """The renderer in use: `egl`, `software` or `window`."""
-        return self._display.name
+        return self._stage.display.name
 
     @property
     def running(self) -> bool:
         """False once the game was closed, or its window, or Escape was pressed."""
-        window = self._display.window
+        window = self._stage.display.window
         return not (self._quit or self._closed) and (window is None or window.is_valid())
 
     def step(self) -> GameFrame:
@@ -124,13 +122,14 @@ class Game(Closing):
         home = start_position(walker, self.plan.nodes, self.plan.walkways)
         self.world.crowd.restart(0, home)
         self._follow.snap(*self.world.character)
-        self._reset, self._before = "teleport", None
+        self._stage.cut()
+        self._reset = "teleport"
 
     def close(self) -> None:
         """Give back the renderer's buffers. Closing twice is no error."""
         if not self._closed:
             self._closed = True
-            self._display.close()
+            self._stage.close()
 
     def _obey(self, held: frozenset[Action]) -> None:
         """Keys that act once and not by walking."""
@@ -150,32 +149,19 @@ class Game(Closing):
             self._follow.step(dt, *self.world.character, turn)
 
     def _draw(self) -> GameFrame:
-        view, parts = self._follow.viewpoint(), self.world.parts()
-        self._scene.place(parts, self.world.shadows(), view.position)
-        shot = self._capture.shoot(view)
-        before, self._before = self._before, (view, parts)
+        taken = self._stage.expose(
+            self._follow.viewpoint(), self.world.parts(), self.world.shadows()
+        )
         return GameFrame(
             frame_id=self._next_id,
             time_us=round(self._next_id * 1e6 / self.fps),
-            rgb=shot.rgb,
-            depth=shot.depth,
-            motion=_motion(shot, (view, parts), before),
-            camera=camera_of(view, before[0] if before is not None else None),
+            rgb=taken.shot.rgb,
+            depth=taken.shot.depth,
+            motion=taken.motion,
+            camera=taken.camera,
             reset=self._reset is not None,
             reset_reason=self._reset,
         )
-
-
-def _motion(
-    shot: Shot,
-    now: tuple[Viewpoint, NDArray[np.float64]],
-    before: tuple[Viewpoint, NDArray[np.float64]] | None,
-) -> NDArray[np.float32] | None:
-    if shot.depth is None or shot.part is None:
-        return None
-    if before is None:
-        return np.full((*shot.depth.shape, 2), np.nan, np.float32)
-    return motion_field(shot.depth, shot.part, (now[0], before[0]), (now[1], before[1]))
 
 
 def _check(width: int, height: int, seed: int, fps: float) -> None:

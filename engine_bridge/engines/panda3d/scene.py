@@ -1,12 +1,13 @@
 """Panda3D's nodes for a plan: still geometry, moving parts, sky and light.
 
 It turns meshes into nodes and puts matrices on them; what things look like is decided in the mesh
-modules, where they are in `world`.
+modules and in `levels`, where they are in `world`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +30,10 @@ from panda3d.core import (
     Vec4,
 )
 
-from c2r.city.facade import building_mesh, skyline_mesh
-from c2r.city.figure import figure_meshes
-from c2r.city.ground import earth, joints, markings, pavements
+from c2r.city.levels import drawing
 from c2r.city.mesh import Mesh, join
-from c2r.city.plan import KERB, Plan, Point
-from c2r.city.props import (
-    car_body,
-    lamp_mesh,
-    parked_mesh,
-    tree_mesh,
-    wheel_mesh,
-)
+from c2r.city.plan import Colour, Plan, Point
+from c2r.city.take import Level
 from engine_bridge.engines.panda3d.shadows import (
     DARK,
     STRENGTH,
@@ -49,28 +42,42 @@ from engine_bridge.engines.panda3d.shadows import (
     person_shadow,
     still_shadows,
 )
-from engine_bridge.engines.panda3d.sky import sky_mesh
+from engine_bridge.engines.panda3d.sky import pale_sky, sky_mesh
 
 Array = NDArray[np.float64]
 
 PICTURE, GEOMETRY = BitMask32.bit(0), BitMask32.bit(1)
 """Camera masks: what the picture shows, and what depth and part numbers know of."""
 
-AMBIENT = (0.56, 0.59, 0.65)
-LIGHTS = ((SUN, (0.56, 0.52, 0.45)), ((0.7, -0.5, -0.2), (0.08, 0.09, 0.12)))
-"""Direction that each light shines in, and its colour: the sun, and the sky opposite."""
+
+@dataclass(frozen=True)
+class _Light:
+    """`lamps`: the direction that each light shines in, and its colour; the sun, and the sky
+    opposite.
+    """
+
+    ambient: Colour
+    lamps: tuple[tuple[Colour, Colour], ...]
+
+
+_DAY = _Light(
+    (0.56, 0.59, 0.65), ((SUN, (0.56, 0.52, 0.45)), ((0.7, -0.5, -0.2), (0.08, 0.09, 0.12)))
+)
+_GREY = _Light((0.62,) * 3, ((SUN, (0.38,) * 3), ((0.7, -0.5, -0.2), (0.14,) * 3)))
 
 CELL = 24.0
 
 
 class Scene:
-    """The node tree of one plan. `root` is what cameras look at.
+    """The node tree of one plan at one level. `root` is what cameras look at.
+
+    Only `mid` has the sun's shadows, coloured light and clouds: greys say nothing of the hour.
 
     `tiny` is for Panda3D's software renderer, which multiplies lit vertices by their colour once
     more: a white material keeps the first time from counting, and both renderers agree.
     """
 
-    def __init__(self, plan: Plan, *, tiny: bool = False) -> None:
+    def __init__(self, plan: Plan, level: Level = "mid", *, tiny: bool = False) -> None:
         self.root = NodePath("city")
         self.root.set_shader_input("part", 0.0)
         if tiny:
@@ -79,25 +86,26 @@ class Scene:
         # depth the order shows: two runs would differ.
         self.root.set_bin("unsorted", 0)
         self.root.set_antialias(AntialiasAttrib.M_multisample)
-        self._light()
-        self._sky = self._backdrop(plan.seed)
-        for order, mesh in enumerate(_ground_layers(plan), start=1):
+        coloured, drawn = level == "mid", drawing(plan, level)
+        self._light(_DAY if coloured else _GREY)
+        self._sky = self._backdrop(sky_mesh(plan.seed) if coloured else pale_sky())
+        for order, mesh in enumerate(drawn.ground, start=1):
             self._ground(mesh, order)
-        for mesh in _cells(_still_meshes(plan)):
+        for mesh in _cells(drawn.still):
             self.root.attach_new_node(geom_node(mesh, "still"))
-        self._shadow(still_shadows(plan))
-        self._shadows = [self._shadow(mesh) for mesh in _moving_shadows(plan)]
-        self._parts = [
-            self._part(mesh, number) for number, mesh in enumerate(_moving_meshes(plan), start=1)
-        ]
+        self._shadows: list[NodePath] | None = None
+        if coloured:
+            self._shadow(still_shadows(plan))
+            self._shadows = [self._shadow(mesh) for mesh in _moving_shadows(plan)]
+        self._parts = [self._part(mesh, number) for number, mesh in enumerate(drawn.moving, 1)]
 
     def place(self, parts: Array, shadows: Array, eye: Array) -> None:
         """Moves every part and every shadow to its world matrix ([K, 4, 4], row-vector, as from
         `World`), and the sky to the eye [3].
         """
-        for nodes, matrices in ((self._parts, parts), (self._shadows, shadows)):
-            for node, row in zip(nodes, matrices.reshape(-1, 16).tolist(), strict=True):
-                node.set_mat(LMatrix4f(*row))
+        _move(self._parts, parts)
+        if self._shadows is not None:
+            _move(self._shadows, shadows)
         self._sky.set_pos(*eye)
 
     def _ground(self, mesh: Mesh, order: int) -> NodePath:
@@ -124,25 +132,30 @@ class Scene:
         node.set_shader_input("part", float(number))
         return node
 
-    def _light(self) -> None:
+    def _light(self, light: _Light) -> None:
         ambient = AmbientLight("ambient")
-        ambient.color = Vec4(*AMBIENT, 1)
+        ambient.color = Vec4(*light.ambient, 1)
         self.root.set_light(self.root.attach_new_node(ambient))
-        for direction, colour in LIGHTS:
-            light = DirectionalLight("light")
-            light.color = Vec4(*colour, 1)
-            light.direction = Vec3(*direction)
-            self.root.set_light(self.root.attach_new_node(light))
+        for direction, colour in light.lamps:
+            lamp = DirectionalLight("light")
+            lamp.color = Vec4(*colour, 1)
+            lamp.direction = Vec3(*direction)
+            self.root.set_light(self.root.attach_new_node(lamp))
 
-    def _backdrop(self, seed: int) -> NodePath:
+    def _backdrop(self, mesh: Mesh) -> NodePath:
         """The sky: unlit, drawn first, without depth and unknown to the geometry camera."""
-        sky = self.root.attach_new_node(geom_node(sky_mesh(seed), "sky"))
+        sky = self.root.attach_new_node(geom_node(mesh, "sky"))
         sky.set_light_off()
         sky.set_depth_write(False)
         sky.set_depth_test(False)
         sky.set_bin("background", 0)
         sky.hide(GEOMETRY)
         return sky
+
+
+def _move(nodes: list[NodePath], matrices: Array) -> None:
+    for node, row in zip(nodes, matrices.reshape(-1, 16).tolist(), strict=True):
+        node.set_mat(LMatrix4f(*row))
 
 
 def _white() -> Material:
@@ -152,7 +165,10 @@ def _white() -> Material:
 
 
 def geom_node(mesh: Mesh, name: str) -> GeomNode:
-    """A node that draws a mesh with its vertex colours."""
+    """A node that draws a mesh with its vertex colours; an empty one for a mesh without faces."""
+    node = GeomNode(name)
+    if len(mesh.faces) == 0:
+        return node
     layout = np.dtype([("vertex", "<f4", 3), ("normal", "<f4", 3), ("colour", "u1", 4)])
     rows = np.empty(len(mesh.vertices), layout)
     rows["vertex"], rows["normal"] = mesh.vertices, mesh.normals
@@ -168,28 +184,8 @@ def geom_node(mesh: Mesh, name: str) -> GeomNode:
     indices.modify_handle().copy_data_from(mesh.faces.astype("<u4").tobytes())
     geom = Geom(data)
     geom.add_primitive(triangles)
-    node = GeomNode(name)
     node.add_geom(geom)
     return node
-
-
-def _ground_layers(plan: Plan) -> Iterable[Mesh]:
-    """From the lowest to the topmost."""
-    return earth(plan), markings(plan), pavements(plan), joints(plan)
-
-
-def _still_meshes(plan: Plan) -> Iterable[tuple[Point, Mesh]]:
-    """Everything that stands on the ground and never moves, and where."""
-    yield (0.0, 0.0), skyline_mesh(plan)
-    for building in plan.buildings:
-        yield building.footprint.centre, building_mesh(building)
-    for tree in plan.trees:
-        yield tree.position, tree_mesh(tree).moved(*tree.position, KERB)
-    lamp = lamp_mesh()
-    for post in plan.lamps:
-        yield post.position, lamp.moved(*post.position, KERB, post.heading)
-    for car in plan.parked:
-        yield car.position, parked_mesh(car.look).moved(*car.position, 0.0, car.heading)
 
 
 def _cells(meshes: Iterable[tuple[Point, Mesh]]) -> Iterable[Mesh]:
@@ -204,13 +200,3 @@ def _moving_shadows(plan: Plan) -> Iterable[Mesh]:
     """The meshes of `World.shadows`, in its order."""
     yield from (person_shadow(walker.height) for walker in plan.walkers)
     yield from (car_shadow(car.look) for car in plan.cars)
-
-
-def _moving_meshes(plan: Plan) -> Iterable[Mesh]:
-    """The meshes of `World.parts`, in its order."""
-    for walker in plan.walkers:
-        yield from figure_meshes(walker)
-    wheel = wheel_mesh()
-    for car in plan.cars:
-        yield car_body(car.look)
-        yield from (wheel,) * 4

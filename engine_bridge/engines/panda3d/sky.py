@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from c2r.city.levels import painted
 from c2r.city.mesh import Mesh, join
 from c2r.city.plan import Colour
 from c2r.city.shapes import ball
@@ -11,6 +12,7 @@ from c2r.city.shapes import ball
 HORIZON: Colour = (0.86, 0.92, 0.96)
 ZENITH: Colour = (0.38, 0.62, 0.90)
 CLOUD: Colour = (0.97, 0.98, 1.0)
+PALE: Colour = (0.94, 0.94, 0.94)
 RADIUS = 300.0
 _RINGS, _SIDES = 10, 24
 
@@ -19,6 +21,11 @@ def sky_mesh(seed: int) -> Mesh:
     """Dome and clouds around the origin; it has no near or far and follows the camera."""
     rng = np.random.default_rng([seed, 2])
     return join([_dome(), *(_cloud(rng) for _ in range(16))])
+
+
+def pale_sky() -> Mesh:
+    """The dome in one light grey, without clouds."""
+    return painted(_dome(), PALE)
 
 
 def _dome() -> Mesh:
