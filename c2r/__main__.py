@@ -17,12 +17,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("runtime.render:main", "a coarse clip through the renderer, without a network"),
     "replay": ("runtime.replay:main", "play a recorded session against a server"),
     "bench": ("runtime.bench:main", "how fast a preset runs here, stage by stage"),
+    "data": ("trainer.data.cli:main", "clips to train on: synthesize, curate, encode"),
+    "export": ("export.build_trt:main", "networks as ONNX and TensorRT engines"),
     "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),
+    "eval": ("trainer.evaluate.command:main", "what rendered clips and long videos are worth"),
+    "train": ("trainer.train:main", "one phase of training, as a configuration says"),
     "weights": ("c2r.weights.cli:main", "inspect and convert checkpoints"),
 }
 
 
-OWN = ("c2r", "engine_bridge", "runtime")
+OWN = ("c2r", "engine_bridge", "runtime", "trainer", "export")
 
 
 def usage() -> str:

@@ -1,0 +1,144 @@
+"""Samples from a cache: latents and text ready made, pixels only where the control needs them.
+
+A cache is a folder: `cache.json` (what it was made with), `manifest.jsonl` and its videos (the fine
+one of a real clip, the coarse one of a pair), and `shard-XXXX.safetensors` with `<clip id>/latents`
+`[T, C, h, w]` and `<clip id>/text` `[S, text_dim]`, float16. A sample begins where its clip begins:
+a causal VAE's first latent is one frame, the later ones four, so latents cannot be cut in front.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from c2r.models.presets import Preset, latent_count
+from trainer.data.batch import Sample
+from trainer.data.jitter import Frames, draw_jitter, jittered
+from trainer.data.manifest import Clip
+from trainer.data.video_reader import control_frames
+from trainer.data.window import whole_window
+from trainer.draws import plain_random
+from trainer.settings import DataConfig
+
+CACHE_FILE = "cache.json"
+MANIFEST_FILE = "manifest.jsonl"
+SHARDS = "shard-*.safetensors"
+
+
+def read_cache_info(folder: Path) -> dict[str, Any]:
+    """What `cache.json` says; `ValueError` for a folder that is no cache."""
+    file = folder / CACHE_FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder} is no cache of latents ({CACHE_FILE} cannot be read: {error}); make one "
+            "with the encoder, or set data.manifest instead of data.cache"
+        ) from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} must hold an object with the fields of a cache")
+    return found
+
+
+def check_cache(folder: Path, wanted: Mapping[str, object]) -> None:
+    """`ValueError` naming the first field in which the cache differs from the run's renderer."""
+    found = read_cache_info(folder)
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ValueError(
+                f"the cache {folder} does not fit this run: {name} is {found.get(name)!r} there "
+                f"and {value!r} here; encode the clips anew with this renderer, or start from the "
+                "renderer that made the cache"
+            )
+
+
+class RecentFrames:
+    """Decoded pictures by file, the latest up to so many bytes. Safe for several threads."""
+
+    def __init__(self, most_bytes: float) -> None:
+        self.most_bytes = most_bytes
+        self._held: OrderedDict[Path, Frames] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def get(self, path: Path, read: Callable[[Path], Frames]) -> Frames:
+        """The pictures of `path`, from memory or freshly read."""
+        with self._lock:
+            if path in self._held:
+                self._held.move_to_end(path)
+                return self._held[path]
+        frames = read(path)
+        with self._lock:
+            if path not in self._held:
+                self._held[path] = frames
+                self._bytes += frames.nbytes
+            while self._bytes > self.most_bytes:
+                _, oldest = self._held.popitem(last=False)
+                self._bytes -= oldest.nbytes
+        return frames
+
+
+class CacheReader:
+    """Reads `frames` frames' worth of latents. Shards are mapped, so the system keeps them in
+    memory as far as there is room. `ValueError` for a shard that cannot be read.
+    """
+
+    def __init__(
+        self, root: Path, preset: Preset, frames: int, config: DataConfig, seed: int
+    ) -> None:
+        self.root, self.preset = root, preset
+        self.latents = latent_count(frames)
+        self.config, self.seed = config, seed
+        self.window = whole_window(preset, frames)
+        self._recent = RecentFrames(config.keep_gib * 2**30)
+        self._shards: dict[str, Any] = {}
+        for path in sorted(root.glob(SHARDS)):
+            try:
+                shard = safe_open(path, framework="pt")
+            except (SafetensorError, OSError) as error:
+                raise ValueError(f"{path} cannot be read ({error}); encode it again") from error
+            self._shards.update(dict.fromkeys(shard.keys(), shard))
+
+    def holds(self, clip: Clip) -> str | None:
+        """Why a clip of the manifest cannot be used; None when it can."""
+        name = f"{clip.id}/latents"
+        if name not in self._shards or f"{clip.id}/text" not in self._shards:
+            return "it is in no shard"
+        have = self._shards[name].get_slice(name).get_shape()
+        rows, columns = self.preset.latent_size
+        if have[1:] != [self.preset.dit.channels, rows, columns]:
+            return f"its latents are {have}, the preset's {rows}x{columns}"
+        if have[0] < self.latents:
+            return f"it has {have[0]} latents, a sample takes {self.latents}"
+        return None
+
+    def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
+        """`ValueError` or `OSError` when a video cannot be read."""
+        name = f"{clip.id}/latents"
+        latents = self._shards[name].get_slice(name)[: self.latents]
+        text = self._shards[f"{clip.id}/text"].get_tensor(f"{clip.id}/text")
+        steering = self._control(clip, draw) if control else None
+        return Sample(
+            draw, clip.id, clip.source, clip.caption, latents=latents, text=text, control=steering
+        )
+
+    def _cut(self, path: Path) -> Frames:
+        return self._recent.get(path, self.window.cut)
+
+    def _control(self, clip: Clip, draw: int) -> Tensor:
+        pixels, plain = control_frames(
+            clip, self.root, lambda: self._cut(self.root / clip.video), self._cut
+        )
+        if plain:
+            drawn = draw_jitter(self.config.jitter, plain_random(self.seed, draw, "jitter"))
+            pixels = jittered(pixels, drawn)
+        return torch.from_numpy(np.ascontiguousarray(pixels))

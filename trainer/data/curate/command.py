@@ -1,0 +1,165 @@
+"""`c2r data curate`: real footage into clips to train on.
+
+Writes DIR/clips, manifest.jsonl, rejected.jsonl (every part left out, with its reason and values),
+curate.yaml (the settings) and report.html. Run it again after an interruption, or with more videos:
+files that are done are passed over; with other settings, they are done anew. The manifest holds
+what came of the VIDEOS named last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from c2r.config import load_config, override, save_config
+from trainer.data.curate.find import Source, find_sources
+from trainer.data.curate.processes import in_processes
+from trainer.data.curate.report import write_report
+from trainer.data.curate.scale_out import on_ray
+from trainer.data.curate.settings import CurateSettings
+from trainer.data.curate.sidecars import LISTED, written_captions
+from trainer.data.curate.state import Orders, Record, Task, finished, task_of
+from trainer.data.manifest import write_manifest
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(
+        "c2r data curate",
+        description=__doc__,
+        allow_abbrev=False,
+        epilog="Every setting can be changed: --filters.min_motion=0.002, --held-out=0.1, ...; "
+        "curate.yaml lists them all.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("videos", type=Path, nargs="+", help="video files, or folders of them")
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set")
+    made.add_argument("--licence", required=True, help="of the footage, kept with every clip")
+    made.add_argument("--frames", type=int, help="of a clip, 4n + 1 (81)")
+    made.add_argument("--size", help="of a clip, WIDTHxHEIGHT (832x480)")
+    made.add_argument("--caption", help="for every video that has none of its own")
+    made.add_argument("--captioner", type=Path, metavar="FOLDER", help="a local model (Qwen-VL)")
+    made.add_argument("--config", type=Path, help="YAML of settings")
+    made.add_argument("--jobs", type=int, help="processes (all cores; 1 with --captioner)")
+    made.add_argument("--ray", metavar="ADDRESS", help='of a Ray cluster, or "local"')
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    chosen, rest = parser().parse_known_args(arguments)
+    orders = _orders(chosen, rest)
+    jobs = _jobs(chosen)
+    sources = find_sources(chosen.videos, leave_out=orders.out)
+    tasks = _tasks(sources, orders, chosen.caption)
+    console = Console(stderr=True)
+    save_config(orders.settings, orders.out / "curate.yaml")
+    left = [task for task in tasks if finished(task, orders) is None]
+    if left and chosen.ray is not None:
+        _follow(on_ray(left, orders, chosen.ray, jobs), len(left), console)
+    elif left:
+        _follow(in_processes(left, orders, jobs), len(left), console)
+    records = [_record(task, orders) for task in tasks]
+    _write(records, orders)
+    _tell(records, len(left), orders, console)
+    return 0
+
+
+def _orders(chosen: argparse.Namespace, rest: Sequence[str]) -> Orders:
+    settings = load_config(CurateSettings(), chosen.config, rest)
+    given: dict[str, int] = {} if chosen.frames is None else {"frames": chosen.frames}
+    if chosen.size is not None:
+        size = re.fullmatch(r"(\d+)x(\d+)", chosen.size)
+        if size is None:
+            raise ValueError(f"--size {chosen.size}: give WIDTHxHEIGHT, such as 832x480")
+        given |= {"width": int(size[1]), "height": int(size[2])}
+    if not chosen.licence.strip():
+        raise ValueError("--licence is empty; say under which terms the footage may be used")
+    if chosen.captioner is not None and not (chosen.captioner / "config.json").is_file():
+        raise ValueError(
+            f"--captioner {chosen.captioner}: no model is there; give the folder of a Qwen-VL-like "
+            "model, which holds a config.json"
+        )
+    captioner = None if chosen.captioner is None else chosen.captioner.resolve()
+    return Orders(chosen.out.resolve(), override(settings, given), chosen.licence, captioner)
+
+
+def _jobs(chosen: argparse.Namespace) -> int:
+    if chosen.jobs is None:
+        return 1 if chosen.captioner is not None else os.cpu_count() or 1
+    if chosen.jobs < 1:
+        raise ValueError(f"--jobs {chosen.jobs}: at least one process is needed")
+    return int(chosen.jobs)
+
+
+def _tasks(sources: Sequence[Source], orders: Orders, default: str | None) -> list[Task]:
+    """A task a file. The caption of its own comes first, then the captioner, then the default."""
+    written = written_captions(sources)
+    fallback = default if orders.captioner is None else None
+    bare = [source for source in sources if source.name not in written]
+    if bare and orders.captioner is None and not (default and default.strip()):
+        first = bare[0].path.with_suffix(".txt")
+        raise ValueError(
+            f"{len(bare)} of {len(sources)} videos have no caption (the first: {bare[0].name}); "
+            f"write {first.name} beside it or {LISTED} in the folder, or give --captioner FOLDER "
+            "(a Qwen-VL model) or --caption TEXT for all of them"
+        )
+    return [task_of(source, written.get(source.name, fallback), orders) for source in sources]
+
+
+def _follow(names: Iterator[str], total: int, console: Console) -> None:
+    """Do the work under a progress bar."""
+    columns = (
+        TextColumn("curating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=total)
+        for name in names:
+            progress.update(bar, advance=1, description=name)
+
+
+def _record(task: Task, orders: Orders) -> Record:
+    record = finished(task, orders)
+    if record is None:
+        raise ValueError(f"{task.source.path} changed while it was read; run the command again")
+    return record
+
+
+def _write(records: Sequence[Record], orders: Orders) -> None:
+    """Manifest, rejections and report, in the order of the files' names."""
+    clips = [clip for record in records for clip in record.clips]
+    write_manifest(orders.out / "manifest.jsonl", sorted(clips, key=lambda clip: clip.id))
+    lines = [
+        json.dumps(asdict(row), ensure_ascii=False) for record in records for row in record.rejected
+    ]
+    path = orders.out / "rejected.jsonl"
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    part.replace(path)
+    write_report(orders.out / "report.html", records, orders.settings, orders.licence)
+
+
+def _tell(records: Sequence[Record], worked: int, orders: Orders, console: Console) -> None:
+    clips = sum(len(record.clips) for record in records)
+    counts = Counter(row.reason for record in records for row in record.rejected)
+    said = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    console.print(
+        f"{clips} clips; left out: {said or 'nothing'}\n"
+        f"{worked} files curated, {len(records) - worked} were done before "
+        f"-> {orders.out / 'report.html'}",
+        markup=False,
+        highlight=False,
+    )

@@ -1,0 +1,95 @@
+"""The same files over a cluster, by Ray Data. Every node must see the videos and the output folder.
+
+Only names travel: clips and records are written where they belong, so a run can be taken up by
+either way of working.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.data.curate.find import Source
+from trainer.data.curate.one_file import curate_file
+from trainer.data.curate.processes import in_processes
+from trainer.data.curate.state import Orders, Task, finished
+
+_MOST_BLOCKS = 10_000
+"""Ray keeps an account of every block; beyond this several files share one."""
+
+
+def on_ray(tasks: Sequence[Task], orders: Orders, address: str, jobs: int) -> Iterator[str]:
+    """Curate files on the cluster at `address`, or with "local" on one of `jobs` CPUs made here.
+
+    Gives the name of each file as it is done. What a node failed at is tried once more here, where
+    a true error shows itself. ValueError when Ray is not installed or not reached.
+    """
+    ray = _connected(address, jobs)
+    try:
+        done = set()
+        for row in _mapped(ray, tasks, orders).iter_rows():
+            done.add(row["name"])
+            yield row["name"]
+        left = [task for task in tasks if task.source.name not in done]
+        yield from (task.source.name for task in left if finished(task, orders))
+        yield from in_processes([task for task in left if not finished(task, orders)], orders, 1)
+    finally:
+        ray.shutdown()
+
+
+def _connected(address: str, jobs: int) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f'--ray {address} needs the package {error.name}: pip install "c2r[ray]"'
+        ) from error
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options |= {"num_cpus": jobs, "include_dashboard": False}
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ValueError(f"--ray {address}: no cluster is reached there ({error})") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False  # the command has its own
+    context.max_errored_blocks = -1
+    return ray
+
+
+def _mapped(ray: Any, tasks: Sequence[Task], orders: Orders) -> Any:
+    """A lazy data set of one row a file, which does the work when it is read."""
+    rows = [
+        {
+            "root": str(task.source.root),
+            "path": str(task.source.path),
+            "name": task.source.name,
+            "captioned": task.caption is not None,
+            "caption": task.caption or "",
+            "fingerprint": task.fingerprint,
+        }
+        for task in tasks
+    ]
+
+    def work(row: dict[str, Any]) -> dict[str, str]:
+        source = Source(Path(row["root"]), Path(row["path"]), row["name"])
+        caption = row["caption"] if row["captioned"] else None
+        curate_file(Task(source, caption, row["fingerprint"]), orders)
+        return {"name": source.name}
+
+    blocks = min(len(rows), _MOST_BLOCKS)
+    data = ray.data.from_items(rows, override_num_blocks=blocks)
+    return data.map(work, num_cpus=1, num_gpus=_gpus(ray, orders))
+
+
+def _gpus(ray: Any, orders: Orders) -> float:
+    """Ray hides the GPU from work that asked for none."""
+    wanted = orders.settings.captioner
+    there = ray.cluster_resources().get("GPU", 0) > 0
+    asked = wanted.device.startswith("cuda") or (wanted.device == "auto" and there)
+    return wanted.gpus if orders.captioner is not None and asked else 0.0

@@ -1,0 +1,145 @@
+"""What is known of every file: `DIR/.work/<name's hash>.json`, written once the file is done.
+
+A file whose record bears the present fingerprint is not touched again. The fingerprint covers the
+file (name, size, time of change), its caption, and all settings; not how the work is spread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from trainer.data.curate.find import Source
+from trainer.data.curate.settings import CurateSettings
+from trainer.data.manifest import Clip
+
+_FORM = 1
+"""Raise it when curation itself changes, so that files are done anew."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What holds for all files of a run."""
+
+    out: Path
+    settings: CurateSettings
+    licence: str
+    captioner: Path | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to curate; without a `caption` the captioner writes one a clip."""
+
+    source: Source
+    caption: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A part of a file, or with `start_s` null all of it, that is left out.
+
+    `reason` is a key of `filters.REASONS`, `also` holds further ones; `values` is what was
+    measured.
+    """
+
+    file: str
+    start_s: float | None
+    end_s: float | None
+    reason: str
+    also: list[str]
+    detail: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A strip of pictures for the report, a JPEG in base64; `reason` is empty for a kept clip."""
+
+    title: str
+    reason: str
+    jpeg: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that came of one file."""
+
+    name: str
+    fingerprint: str
+    clips: list[Clip] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+
+
+_RECORD = TypeAdapter(Record)
+
+
+def task_of(source: Source, caption: str | None, orders: Orders) -> Task:
+    """A file's task with its fingerprint."""
+    told: list[Any] = [_FORM, source.name, _stamp(source.path), caption]
+    told += [orders.licence, str(orders.captioner), asdict(orders.settings)]
+    fingerprint = sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return Task(source, caption, fingerprint)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of change; None of a link that leads nowhere, which will be unreadable."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def prefix_of(name: str) -> str:
+    """What the ids of all clips of a file begin with: readable, and unique by a hash."""
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:40]
+    return f"{stem or 'clip'}-{sha256(name.encode()).hexdigest()[:10]}"
+
+
+def clip_path(orders: Orders, clip: str) -> Path:
+    """Where the clip of that id lies."""
+    return orders.out / "clips" / f"{clip}.mp4"
+
+
+def finished(task: Task, orders: Orders) -> Record | None:
+    """The record of a file that is done: of this fingerprint, with all its clips there."""
+    path = _path(task.source.name, orders)
+    try:
+        record: Record = _RECORD.validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None  # not begun, or written by another version
+    if record.fingerprint != task.fingerprint:
+        return None
+    there = all(clip_path(orders, clip.id).is_file() for clip in record.clips)
+    return record if there else None
+
+
+def clear(task: Task, orders: Orders) -> None:
+    """Remove what an earlier or an interrupted run made of a file."""
+    _path(task.source.name, orders).unlink(missing_ok=True)
+    begin = prefix_of(task.source.name)
+    for pattern in (f"{begin}-*.mp4", f".{begin}-*.partial"):
+        for path in (orders.out / "clips").glob(pattern):
+            path.unlink()
+
+
+def write_record(record: Record, orders: Orders) -> None:
+    """Whole or not at all."""
+    path = _path(record.name, orders)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+    part.replace(path)
+
+
+def _path(name: str, orders: Orders) -> Path:
+    return orders.out / ".work" / f"{sha256(name.encode()).hexdigest()[:24]}.json"

@@ -1,0 +1,176 @@
+"""Batches by step: clips chosen by the sampler, read ahead of time by threads.
+
+A clip that cannot be read is reported and another of its source takes its place, up to a stated
+number of times; nothing is left out in silence. Knows no networks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Literal, Protocol
+
+from trainer.data.batch import Batch, Sample, collate
+from trainer.data.cache_reader import MANIFEST_FILE, CacheReader
+from trainer.data.manifest import Clip, sift_manifest
+from trainer.data.sampler import ClipSampler
+from trainer.data.video_reader import VideoReader
+from trainer.data.window import frames_at
+from trainer.settings import TrainConfig
+
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+ATTEMPTS = 10
+
+
+class ClipReader(Protocol):
+    """Reads one sample of a clip."""
+
+    def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
+        """`ValueError` or `OSError` when it cannot."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The clips that a run can use, and what reads them."""
+
+    clips: tuple[Clip, ...]
+    reader: ClipReader
+
+
+def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train") -> Opened:
+    """The usable clips of one split; what is left out is reported with the reason.
+
+    `ValueError` when neither or both of `data.manifest` and `data.cache` are given, when
+    `data.bad_clips` is "error" and one is bad, or when no clip is left.
+    """
+    data = config.data
+    if (data.manifest is None) == (data.cache is None):
+        raise ValueError("give one of data.manifest (videos) and data.cache (latents)")
+    manifest = data.manifest or Path(data.cache or "") / MANIFEST_FILE
+    found = sift_manifest(manifest, check="files" if data.cache is None else "none")
+    _report(config, manifest, found.skipped)
+    clips = [clip for clip in found.clips if clip.split == split]
+    usable, faults, reader = _usable(config, manifest.parent, clips)
+    _report(config, manifest, faults)
+    if not usable:
+        raise ValueError(
+            f"{manifest} has no {split} clip that this run can use"
+            + (f": {faults[0]}" if faults else f" ({len(found.clips)} in other splits)")
+        )
+    return Opened(tuple(usable), reader)
+
+
+def _usable(
+    config: TrainConfig, root: Path, clips: Sequence[Clip]
+) -> tuple[list[Clip], list[str], ClipReader]:
+    """The clips that are long enough, why the others are not, and what reads them."""
+    reader: VideoReader | CacheReader
+    made = root, config.model, config.frames, config.data, config.seed
+    if config.data.cache is not None:
+        reader = CacheReader(*made)
+        reasons = [reader.holds(clip) for clip in clips]
+    else:
+        reader = VideoReader(*made)
+        reasons = [_too_short(clip, config) for clip in clips]
+    pairs = list(zip(clips, reasons, strict=True))
+    usable = [clip for clip, reason in pairs if reason is None]
+    return usable, [f"clip {c.id}: {reason}" for c, reason in pairs if reason is not None], reader
+
+
+def _too_short(clip: Clip, config: TrainConfig) -> str | None:
+    have = frames_at(clip, config.model.fps)
+    if have >= config.frames:
+        return None
+    return f"it has {have} frames at {config.model.fps} fps, data.frames asks for {config.frames}"
+
+
+def _report(config: TrainConfig, manifest: Path, faults: Sequence[str]) -> None:
+    if not faults:
+        return
+    more = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
+    message = f"{manifest}: {len(faults)} left out: {'; '.join(faults[:MOST_NAMED])}{more}"
+    if config.data.bad_clips == "error":
+        raise ValueError(f"{message}. data.bad_clips skip would go on without them")
+    log.warning("%s", message)
+
+
+class Dataset:
+    """Samples by number. `control`: whether they come with the control's pixels."""
+
+    def __init__(self, opened: Opened, config: TrainConfig, *, control: bool) -> None:
+        self.reader, self.control, self.data = opened.reader, control, config.data
+        self.sampler = ClipSampler(opened.clips, config.data.cg_ratio, config.batch, config.seed)
+        self.skipped = 0
+        self._lock = Lock()
+
+    def sample(self, draw: int) -> Sample:
+        """Sample `draw`; `ValueError` when too many clips could not be read."""
+        for attempt in range(ATTEMPTS):
+            clip = self.sampler.clip(draw, attempt)
+            try:
+                return self.reader.read(clip, draw, control=self.control)
+            except (ValueError, OSError) as error:
+                self._skip(clip, draw, error)
+        raise ValueError(f"sample {draw}: {ATTEMPTS} clips in a row could not be read; see the log")
+
+    def _skip(self, clip: Clip, draw: int, error: Exception) -> None:
+        if self.data.bad_clips == "error":
+            raise ValueError(f"clip {clip.id} cannot be read: {error}") from error
+        with self._lock:
+            self.skipped += 1
+            log.warning(
+                "sample %d: clip %s skipped (%d so far): %s", draw, clip.id, self.skipped, error
+            )
+            if self.skipped > self.data.most_skips:
+                raise ValueError(
+                    f"{self.skipped} samples could not be read, more than data.most_skips allows; "
+                    f"the last: clip {clip.id}: {error}"
+                ) from error
+
+    def batch(self, draws: Sequence[int]) -> Batch:
+        """Those samples together."""
+        return collate([self.sample(draw) for draw in draws])
+
+
+class Ahead:
+    """Batches in order, a bounded number of them made ahead by threads; closes with its run.
+
+    `draws_of(number)` says which samples are in batch `number`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        draws_of: Callable[[int], Sequence[int]],
+        *,
+        start: int,
+        depth: int,
+        workers: int,
+    ) -> None:
+        self._dataset, self._draws_of = dataset, draws_of
+        self._next, self._depth = start, depth
+        self._pool = ThreadPoolExecutor(workers, "clips") if depth else None
+        self._made: deque[Future[Batch]] = deque()
+
+    def take(self) -> Batch:
+        """The next batch; what went wrong in making it is raised here."""
+        if self._pool is None:
+            self._next += 1
+            return self._dataset.batch(self._draws_of(self._next - 1))
+        while len(self._made) <= self._depth:
+            draws = self._draws_of(self._next)
+            self._made.append(self._pool.submit(self._dataset.batch, draws))
+            self._next += 1
+        return self._made.popleft().result()
+
+    def close(self) -> None:
+        """Stop the threads; batches made ahead are thrown away."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)

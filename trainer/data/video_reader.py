@@ -1,0 +1,64 @@
+"""Samples straight from a manifest's videos: decoded and cropped here, encoded by the phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from c2r.models.presets import Preset
+from trainer.data.batch import Sample
+from trainer.data.jitter import Frames, draw_jitter, jittered
+from trainer.data.manifest import Clip
+from trainer.data.window import Window, draw_window
+from trainer.draws import plain_random
+from trainer.settings import DataConfig
+
+
+def control_frames(
+    clip: Clip, root: Path, fine: Callable[[], Frames], cut: Callable[[Path], Frames]
+) -> tuple[Frames, bool]:
+    """The control's pixels, and whether they still want their jitter (a real clip's do)."""
+    if clip.source == "real":
+        return fine(), True
+    if clip.control is None:
+        raise ValueError(f"clip {clip.id} is a pair without a control; the manifest must name one")
+    return cut(root / clip.control), False
+
+
+class VideoReader:
+    """Reads windows of `frames` frames at the preset's size and rate; `root` holds the videos."""
+
+    def __init__(
+        self, root: Path, preset: Preset, frames: int, config: DataConfig, seed: int
+    ) -> None:
+        self.root, self.preset, self.frames = root, preset, frames
+        self.config, self.seed = config, seed
+
+    def window(self, clip: Clip, draw: int) -> Window:
+        """The one window of sample `draw`, for the video and for its control."""
+        random_ = plain_random(self.seed, draw, "window")
+        return draw_window(clip, self.preset, self.frames, self.config.zoom, random_)
+
+    def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
+        """`ValueError` or `OSError` when a file cannot be read or ends too early."""
+        window = self.window(clip, draw)
+        frames = window.cut(self.root / clip.video)
+        steering: Tensor | None = None
+        if control:
+            pixels, plain = control_frames(clip, self.root, lambda: frames, window.cut)
+            if plain:
+                drawn = draw_jitter(self.config.jitter, plain_random(self.seed, draw, "jitter"))
+                pixels = jittered(pixels, drawn)
+            steering = torch.from_numpy(np.ascontiguousarray(pixels))
+        return Sample(
+            draw,
+            clip.id,
+            clip.source,
+            clip.caption,
+            frames=torch.from_numpy(frames),
+            control=steering,
+        )
