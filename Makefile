@@ -3,16 +3,28 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
+STUDIO_PYTHON ?= python3.11
+STUDIO := .venv-studio/.installed
 
-.PHONY: setup demo test test-engine check bench proto format clean
+.PHONY: setup demo test test-engine check bench proto native test-native studio format clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[render,game,dev]"
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[render,game,train,data,dev]"
 	touch $(STAMP)
+
+# Blender and JuPedSim need an older numpy and Python 3.11: an interpreter of their own. JuPedSim's
+# viewers (Qt, VTK) are left out.
+studio: $(STUDIO)
+
+$(STUDIO):
+	test -x .venv-studio/bin/python || $(STUDIO_PYTHON) -m venv .venv-studio
+	.venv-studio/bin/pip install --quiet $(PIP_ARGS) bpy==5.0.1 "numpy<2" "pydantic>=2.8" "shapely>=2.0,<3" "deprecated>=1.2.18,<1.3"
+	.venv-studio/bin/pip install --quiet $(PIP_ARGS) --no-deps jupedsim==1.4.2
+	touch $(STUDIO)
 
 demo: $(STAMP)
 	$(BIN)/c2r demo --output out
@@ -33,6 +45,20 @@ test-engine:
 	build/engine/bin/python -c "import engine_bridge, importlib.util as u; assert u.find_spec('torch') is None"
 	build/engine/bin/pytest tests/wire tests/city tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
 
+# The C++ client that engine plugins load. What Debian needs for it: engine_bridge/native/README.md.
+NATIVE := engine_bridge/native
+FUZZ_SECONDS ?= 60
+
+native:
+	cd $(NATIVE) && cmake --preset native && cmake --build --preset native
+
+test-native: native $(STAMP)
+	cd $(NATIVE) && for p in native-asan native-tsan; do cmake --preset $$p && cmake --build --preset $$p || exit 1; done
+	cd $(NATIVE) && cmake --preset native-fuzz -DC2R_FUZZ_SECONDS=$(FUZZ_SECONDS) && cmake --build --preset native-fuzz
+	$(BIN)/python $(NATIVE)/fuzz/seeds.py build/native-fuzz/fuzz/seeds
+	$(BIN)/pytest tests/native
+	cmake --build build/native-fuzz --target c2r_fuzz
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +71,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv out build *.egg-info
+	rm -rf .venv .venv-studio out build *.egg-info

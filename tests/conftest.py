@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-TIMED = ("e2e/test_", "engine_bridge/test_client", "runtime/test_serve", "runtime/test_session")
+TIMED = (
+    "e2e/test_",
+    "engine_bridge/test_client",
+    "runtime/test_serve",
+    "runtime/test_session",
+    "native/test_native",
+)
 """Tests with real servers, clients and clocks. On a machine whose cores are taken away for seconds
 a time limit can pass though the code is right, so these have three tries; a real fault fails all.
 """

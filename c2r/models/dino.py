@@ -104,7 +104,7 @@ class DinoEncoder(nn.Module):
         """
         _check_frames(frames, batch)
         flat = rearrange(frames, "B F C H W -> (B F) C H W")
-        parts = flat.split(batch or flat.shape[0])
+        parts = [flat] if batch is None else flat.split(batch)
         tokens = torch.cat([self._encode(part) for part in parts])
         return rearrange(tokens, "(B F) N Dd -> B F N Dd", B=frames.shape[0])
 

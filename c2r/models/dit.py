@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from c2r.models.attention import LatentMask, attend_masked, get_attention
 from c2r.models.control import ControlInput, ControlModule
-from c2r.models.forward_pass import LayerCache, Pass, TextKV
+from c2r.models.forward_pass import LayerCache, Pass, TextKV, TokenShare
 from c2r.models.precision import full_precision
 from c2r.models.presets import DiTConfig
 from c2r.models.rope import rope_table, rotate
@@ -47,10 +47,14 @@ class SelfAttention(nn.Module):
         k = rotate(self.split(self.norm_k(self.k(x))), call.rope).to(v.dtype)
         if call.cache is not None:
             k, v = call.cache.append(layer, k, v)
+        if call.share is not None:
+            q, k, v = (call.share.gather(part, call.latents) for part in (q, k, v))
         if call.mask is not None:
             out = attend_masked(call.attend, call.mask, q, k, v)
         else:
             out = call.attend(q, k, v)
+        if call.share is not None:
+            out = call.share.scatter(out, call.latents)
         return self.o(out.flatten(-2))
 
 
@@ -137,7 +141,8 @@ class DiT(nn.Module):
     """Velocity of a noisy latent clip, given its timestep, a prompt and optional control.
 
     `attention` names a kernel of `c2r.models.attention`. Set `checkpoint_blocks` to recompute
-    each block in the backward pass instead of keeping its activations.
+    each block in the backward pass instead of keeping its activations, and `share` when this
+    process sees only its share of every latent's tokens (training only).
     """
 
     def __init__(self, config: DiTConfig, attention: str = "sdpa") -> None:
@@ -146,6 +151,7 @@ class DiT(nn.Module):
         self.config = config
         self.attend = get_attention(attention)
         self.checkpoint_blocks = False
+        self.share: TokenShare | None = None
         self.patch_embedding = nn.Conv3d(config.channels, dim, (1, patch, patch), (1, patch, patch))
         self.text_embedding = nn.Sequential(
             nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
@@ -267,8 +273,15 @@ class DiT(nn.Module):
         with full_precision(timestep.device):
             time = self.time_embedding(sinusoid(timestep, self.config.freq_dim))
             modulation = self.time_projection(time).unflatten(-1, (6, -1))
-        rope = rope_table(positions, grid, self.config.head_dim)
+        if self.share is None:
+            rope = rope_table(positions, grid, self.config.head_dim)
+        else:
+            assert cache is None, "a cache holds all tokens, a share does not"
+            rope = self.share.rope(positions, self.config.head_dim)
         recompute = self.checkpoint_blocks and torch.is_grad_enabled()
         if recompute and cache is not None:
             cache = cache.snapshot()
-        return Pass(modulation, rope, text, self.attend, latents, mask, cache, recompute), time
+        call = Pass(
+            modulation, rope, text, self.attend, latents, mask, cache, recompute, self.share
+        )
+        return call, time

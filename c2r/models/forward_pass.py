@@ -32,6 +32,22 @@ class LayerCache(Protocol):
         """What is held now, safe from later chunks: recomputed blocks must see the same."""
 
 
+class TokenShare(Protocol):
+    """This process's tokens of every latent, when the tokens of a clip are spread over several.
+
+    The trainer's context parallelism is one; serving has none.
+    """
+
+    def rope(self, positions: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
+        """Angles of the own tokens, as `c2r.models.rope.rope_table` gives them for all."""
+
+    def gather(self, x: Tensor, latents: int) -> Tensor:
+        """Own tokens with all heads -> all tokens, latent by latent, with the own heads."""
+
+    def scatter(self, x: Tensor, latents: int) -> Tensor:
+        """The reverse of `gather`."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """What all blocks of one forward pass share."""
@@ -44,6 +60,7 @@ class Pass:
     mask: LatentMask | None = None
     cache: LayerCache | None = None
     recompute: bool = False
+    share: TokenShare | None = None
 
     def run(self, block: nn.Module, x: Tensor, layer: int) -> Tensor:
         """One block; with `recompute` its activations are made again in the backward pass."""

@@ -1,9 +1,9 @@
 """Samples from a cache: latents and text ready made, pixels only where the control needs them.
 
 A cache is a folder: `cache.json` (what it was made with), `manifest.jsonl` and its videos (the fine
-one of a real clip, the coarse one of a pair), and `shard-XXXX.safetensors` with `<clip id>/latents`
-`[T, C, h, w]` and `<clip id>/text` `[S, text_dim]`, float16. A sample begins where its clip begins:
-a causal VAE's first latent is one frame, the later ones four, so latents cannot be cut in front.
+one of a real clip, the coarse one of a pair), and `shard-XXXX.safetensors` with latents and text as
+`packing` says. A sample begins where its clip begins: a causal VAE's first latent is one frame, the
+later ones four, so latents cannot be cut in front.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from c2r.models.presets import Preset, latent_count
 from trainer.data.batch import Sample
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip
+from trainer.data.packing import unpacked_latents, unpacked_text
 from trainer.data.video_reader import control_frames
 from trainer.data.window import whole_window
 from trainer.draws import plain_random
@@ -123,12 +124,12 @@ class CacheReader:
 
     def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
         """`ValueError` or `OSError` when a video cannot be read."""
-        name = f"{clip.id}/latents"
-        latents = self._shards[name].get_slice(name)[: self.latents]
-        text = self._shards[f"{clip.id}/text"].get_tensor(f"{clip.id}/text")
+        shard = self._shards[f"{clip.id}/latents"]
+        latents = unpacked_latents(shard, clip.id, self.latents)
+        text = unpacked_text(shard, clip.id, self.preset.text.length)
         steering = self._control(clip, draw) if control else None
         return Sample(
-            draw, clip.id, clip.source, clip.caption, latents=latents, text=text, control=steering
+            draw, clip.id, clip.role, clip.caption, latents=latents, text=text, control=steering
         )
 
     def _cut(self, path: Path) -> Frames:

@@ -46,6 +46,13 @@ class Clip:
     attributes: dict[str, str] = field(default_factory=dict)
     geometry: str | None = None
 
+    @property
+    def role(self) -> Literal["real", "cg"]:
+        """What training takes it for: a render without a coarse twin serves as real footage does,
+        steered by itself in other colours.
+        """
+        return "cg" if self.control is not None else "real"
+
 
 _ROW = TypeAdapter(Clip)
 

@@ -44,7 +44,7 @@ class ClipSampler:
     """
 
     def __init__(self, clips: Sequence[Clip], cg_ratio: float, batch: int, seed: int) -> None:
-        self.by_source = {name: [c for c in clips if c.source == name] for name in SOURCES}
+        self.by_source = {name: [c for c in clips if c.role == name] for name in SOURCES}
         self.cg_ratio, self.batch, self.seed = cg_ratio, batch, seed
         wanted = {"cg": cg_ratio > 0, "real": cg_ratio < 1}
         lacking = [name for name in SOURCES if wanted[name] and not self.by_source[name]]

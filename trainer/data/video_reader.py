@@ -21,11 +21,11 @@ from trainer.settings import DataConfig
 def control_frames(
     clip: Clip, root: Path, fine: Callable[[], Frames], cut: Callable[[Path], Frames]
 ) -> tuple[Frames, bool]:
-    """The control's pixels, and whether they still want their jitter (a real clip's do)."""
-    if clip.source == "real":
-        return fine(), True
+    """The control's pixels, and whether they still want their jitter: those of a clip that is
+    steered by itself do.
+    """
     if clip.control is None:
-        raise ValueError(f"clip {clip.id} is a pair without a control; the manifest must name one")
+        return fine(), True
     return cut(root / clip.control), False
 
 
@@ -57,7 +57,7 @@ class VideoReader:
         return Sample(
             draw,
             clip.id,
-            clip.source,
+            clip.role,
             clip.caption,
             frames=torch.from_numpy(frames),
             control=steering,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def _connected(address: str, jobs: int) -> Any:
         raise ValueError(
             f'--ray {address} needs the package {error.name}: pip install "c2r[ray]"'
         ) from error
+    _check_reached(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options |= {"num_cpus": jobs, "include_dashboard": False}
@@ -60,6 +62,17 @@ def _connected(address: str, jobs: int) -> Any:
     context.enable_progress_bars = False  # the command has its own
     context.max_errored_blocks = -1
     return ray
+
+
+def _check_reached(address: str) -> None:
+    """ValueError when nobody answers at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:
+        return  # "local" or "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--ray {address}: nobody answers there ({error})") from error
 
 
 def _mapped(ray: Any, tasks: Sequence[Task], orders: Orders) -> Any:

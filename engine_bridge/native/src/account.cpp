@@ -1,0 +1,250 @@
+#include "account.h"
+
+#include <algorithm>
+
+namespace c2r {
+
+using Hold = std::lock_guard<std::mutex>;
+
+c2r_code Account::submit(FramePtr frame) {
+  Hold hold(mutex_);
+  c2r_code code = C2R_OK;
+  if (!accepting_)
+    code = C2R_E_STATE;
+  else if (any_ && frame->id <= last_id_)
+    code = C2R_E_ARGUMENT;
+  else if (order_.size() + ready_.size() >= kMostUnread)
+    code = C2R_E_FULL;
+  if (code != C2R_OK) {
+    recycle(*frame);
+    return code;
+  }
+  any_ = true;
+  last_id_ = frame->id;
+  ++counts_.submitted;
+  order_.push_back({frame->id, frame->captured_us, frame->reset, false, {}});
+  if (halted_) {
+    drop(order_.back(), C2R_DROP_UNSENT);
+    recycle(*frame);
+  } else {
+    waiting_.push_back({std::move(frame), &order_.back()});
+    trim();
+  }
+  release();
+  return C2R_OK;
+}
+
+FramePtr Account::take() {
+  Hold hold(mutex_);
+  if (waiting_.empty() || room() == 0) return nullptr;
+  Waiting next = std::move(waiting_.front());
+  waiting_.pop_front();
+  if (next.frame->reset == C2R_RESET_NONE) next.frame->reset = carried_;
+  next.entry->reset = next.frame->reset;
+  carried_ = C2R_RESET_NONE;
+  in_flight_[next.frame->id] = next.entry;
+  ++counts_.sent;
+  return std::move(next.frame);
+}
+
+bool Account::captured(uint64_t id, uint64_t& captured_us) {
+  Hold hold(mutex_);
+  const auto found = in_flight_.find(id);
+  if (found == in_flight_.end()) return false;
+  captured_us = found->second->captured_us;
+  return true;
+}
+
+bool Account::settle(Outcome outcome) {
+  Hold hold(mutex_);
+  const auto found = in_flight_.find(outcome.id);
+  if (found == in_flight_.end()) {
+    ++counts_.stray;
+    pool_.give(std::move(outcome.picture));
+    return false;
+  }
+  Entry& entry = *found->second;
+  in_flight_.erase(found);
+  outcome.captured_us = entry.captured_us;
+  answer(entry, std::move(outcome));
+  release();
+  return true;
+}
+
+void Account::refuse(uint64_t id, const Fault& fault) {
+  Hold hold(mutex_);
+  const auto found = in_flight_.find(id);
+  if (found == in_flight_.end()) return;
+  Entry& entry = *found->second;
+  in_flight_.erase(found);
+  --counts_.sent;
+  carry(entry);
+  Outcome outcome;
+  outcome.outcome = C2R_OUTCOME_FAILED;
+  outcome.fault = fault;
+  answer(entry, std::move(outcome));
+  release();
+}
+
+void Account::begin_session() {
+  Hold hold(mutex_);
+  unsent_before_ = counts_.dropped[C2R_DROP_UNSENT];
+}
+
+void Account::set_window(uint32_t frames) {
+  Hold hold(mutex_);
+  if (halted_) return;
+  window_ = frames;
+  trim();
+  release();
+}
+
+uint64_t Account::lose() {
+  Hold hold(mutex_);
+  window_ = 0;
+  const uint64_t lost = lose_in_flight();
+  trim();
+  release();
+  return lost;
+}
+
+void Account::stop() {
+  Hold hold(mutex_);
+  accepting_ = false;
+}
+
+void Account::halt() {
+  Hold hold(mutex_);
+  stop_all();
+}
+
+void Account::close() {
+  Hold hold(mutex_);
+  accepting_ = false;
+  stop_all();
+}
+
+bool Account::next_outcome(Outcome& outcome) {
+  Hold hold(mutex_);
+  if (ready_.empty()) return false;
+  outcome = std::move(ready_.front());
+  ready_.pop_front();
+  if (outcome.outcome == C2R_OUTCOME_RENDERED) --pictures_;
+  return true;
+}
+
+bool Account::has_room() {
+  Hold hold(mutex_);
+  return room() > waiting_.size();
+}
+
+bool Account::blocked() {
+  Hold hold(mutex_);
+  return window_ > 0 && window_ <= in_flight_.size();
+}
+
+bool Account::any_waiting() {
+  Hold hold(mutex_);
+  return !waiting_.empty();
+}
+
+bool Account::can_take() {
+  Hold hold(mutex_);
+  return !waiting_.empty() && room() > 0;
+}
+
+uint64_t Account::unsent() {
+  Hold hold(mutex_);
+  return counts_.dropped[C2R_DROP_UNSENT] - unsent_before_;
+}
+
+Counts Account::counts() {
+  Hold hold(mutex_);
+  return counts_;
+}
+
+// Frames that may go now; none while too many pictures wait for their reader.
+uint64_t Account::room() const {
+  const uint64_t most = std::max<uint64_t>(window_, kUnreadPictures);
+  if (accepting_ && pictures_ > most) return 0;
+  return window_ > in_flight_.size() ? window_ - in_flight_.size() : 0;
+}
+
+// However large a window a server grants, frames that wait take memory: no more than these wait.
+static constexpr uint64_t kMostWaiting = 64;
+
+void Account::trim() {
+  const uint64_t most = std::min(kMostWaiting, std::max<uint64_t>(1, room()));
+  while (waiting_.size() > most) {
+    Waiting oldest = std::move(waiting_.front());
+    waiting_.pop_front();
+    carry(*oldest.entry);
+    drop(*oldest.entry, C2R_DROP_UNSENT);
+    recycle(*oldest.frame);
+  }
+}
+
+uint64_t Account::lose_in_flight() {
+  const uint64_t lost = in_flight_.size();
+  // In frame order, so that the newest reset is the one that is carried on.
+  for (auto& one : in_flight_) {
+    carry(*one.second);
+    drop(*one.second, C2R_DROP_LOST);
+  }
+  in_flight_.clear();
+  return lost;
+}
+
+void Account::stop_all() {
+  halted_ = true;
+  window_ = 0;
+  lose_in_flight();
+  for (auto& one : waiting_) {
+    drop(*one.entry, C2R_DROP_UNSENT);
+    recycle(*one.frame);
+  }
+  waiting_.clear();
+  release();
+}
+
+void Account::drop(Entry& entry, uint32_t reason) {
+  Outcome outcome;
+  outcome.outcome = C2R_OUTCOME_DROPPED;
+  outcome.drop = reason;
+  answer(entry, std::move(outcome));
+}
+
+void Account::answer(Entry& entry, Outcome outcome) {
+  outcome.id = entry.id;
+  outcome.captured_us = entry.captured_us;
+  if (outcome.outcome == C2R_OUTCOME_RENDERED) {
+    ++counts_.rendered;
+    ++pictures_;
+  } else if (outcome.outcome == C2R_OUTCOME_DROPPED) {
+    ++counts_.dropped[outcome.drop];
+  } else {
+    ++counts_.failed;
+  }
+  entry.answered = true;
+  entry.outcome = std::move(outcome);
+}
+
+// Moves outcomes that no earlier frame holds up to the reader.
+void Account::release() {
+  while (!order_.empty() && order_.front().answered) {
+    ready_.push_back(std::move(order_.front().outcome));
+    order_.pop_front();
+  }
+}
+
+void Account::carry(const Entry& entry) {
+  if (entry.reset != C2R_RESET_NONE) carried_ = entry.reset;
+}
+
+void Account::recycle(Frame& frame) {
+  pool_.give(std::move(frame.colour.data));
+  pool_.give(std::move(frame.depth.data));
+  pool_.give(std::move(frame.motion.data));
+}
+
+}  // namespace c2r

@@ -1,0 +1,417 @@
+"""`c2r data synthesize`: whole sets, stopped and resumed ones, and programs that fail.
+
+Most tests run small programs that write files of the agreed form in the place of JuPedSim, the
+game engine and Blender, and that fail on demand. The last one runs the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from PIL import Image
+
+from c2r.__main__ import run
+from c2r.city.film import load_film
+from c2r.city.take import load_take
+from trainer.data import scene_run
+from trainer.data import synthesize as command
+from trainer.data.manifest import read_manifest
+from trainer.data.programs import ROOT, Programs, studio_python
+from trainer.data.scene_list import SetConfig, scene_list
+from trainer.data.scene_run import DiskFull
+from trainer.data.synthesize import synthesize
+
+SET = SetConfig(scenes=3, held_out=1, pairs=1, frames=5, width=48, height=32)
+ONE = replace(SET, scenes=1, held_out=0)
+
+STUDIO = f"""#!{sys.executable}
+import json, os, sys
+from pathlib import Path
+import numpy as np
+
+faults = Path(__file__).with_name("faults")
+def fault(name):
+    # A fault strikes as often as its file has letters.
+    path = faults / name
+    left = path.read_text() if path.exists() else ""
+    if left:
+        path.write_text(left[1:])
+        with Path(__file__).with_name("log").open("a") as log:
+            log.write(f"fault {{name}}\\n")
+    return bool(left)
+
+program, first, out = sys.argv[2], Path(sys.argv[3]), Path(sys.argv[5])
+with Path(__file__).with_name("log").open("a") as log:
+    log.write(program + "\\n")
+
+def walk():
+    if fault("walk-garbage"):
+        return out.write_text("no tracks")
+    from c2r.city.pavement import start_position
+    from c2r.city.plan import from_dict
+    request = json.loads(first.read_text())
+    plan, frames = from_dict(request["plan"]), request["frames"]
+    here = np.array([start_position(w, plan.nodes, plan.walkways) for w in plan.walkers])
+    ends = np.array([plan.nodes[w.to] for w in plan.walkers])
+    way = (ends - here) / np.linalg.norm(ends - here, axis=1, keepdims=True)
+    t = np.arange(frames)[:, None] / request["fps"]
+    n, m = len(plan.walkers), len(plan.cars)
+    road = np.full((frames, m, 2), 500.0)
+    np.savez(out, position=here + way * t[..., None], walked=t + np.zeros(n),
+             rolled=t + np.zeros(m), heading=np.tile(np.arctan2(way[:, 1], way[:, 0]), (frames, 1)),
+             swing=np.ones((frames, n)), car_position=road, car_heading=np.zeros((frames, m)))
+
+def fine():
+    from PIL import Image
+    slate = json.loads((first / "take.json").read_text())
+    frames = len(np.load(first / "tracks.npz")["eye"])
+    (out / "fine").mkdir(parents=True, exist_ok=True)
+    if fault("fine-dies"):
+        os.kill(os.getpid(), 9)
+    if fault("fine-full"):
+        sys.exit("OSError: [Errno 28] No space left on device")
+    if fault("fine-short"):
+        frames -= 1
+    if fault("fine-hangs"):
+        (out / "fine" / "0000.png").touch()
+        import time; time.sleep(60)
+    for k in range(frames):
+        path = out / "fine" / f"{{k:04}}.png"
+        if fault("fine-garbage"):
+            path.write_text("no picture")
+        if path.exists():
+            continue
+        rng = np.random.default_rng([slate["seed"], k])
+        shape = (slate["height"] // 8, slate["width"] // 8, 3)
+        blocks = rng.integers(0, 255, shape, np.uint8).repeat(8, 0).repeat(8, 1)
+        Image.fromarray(blocks).save(path)
+        if k == 2 and fault("fine-fails-late"):
+            sys.exit("GPU melted at frame 3")
+
+def film():
+    from fractions import Fraction
+    from c2r.clips import VideoWriter
+    slate = json.loads((first / "take.json").read_text())
+    frames = len(np.load(first / "tracks.npz")["eye"]) - fault("film-short")
+    out.mkdir(exist_ok=True)
+    with VideoWriter(out / "coarse.mp4", slate["fps"]) as video:
+        for k in range(frames):
+            video.write(np.full((slate["height"], slate["width"], 3), 40 * k, np.uint8))
+    if fault("film-bare"):
+        return
+    np.savez(out / "geometry.npz", depth=np.ones(3))
+    (out / "camera.json").write_text("[]")
+
+{{"trainer.data.studio.walk": walk, "trainer.data.studio.fine": fine, "film": film}}[program]()
+"""
+
+
+class Usage(NamedTuple):
+    """What `shutil.disk_usage` tells."""
+
+    total: int
+    used: int
+    free: int
+
+
+class Studio:
+    """The stand-in programs, in a folder of their own, with the faults that they shall have."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "faults").mkdir(parents=True)
+        self.folder, self.python = folder, folder / "python"
+        self.python.write_text(STUDIO, encoding="utf-8")
+        self.python.chmod(0o755)
+
+    def programs(self, timeout: float = 60.0) -> Programs:
+        film = (str(self.python), "-m", "film")
+        return Programs(self.python, film=film, timeout=timeout)
+
+    def break_down(self, name: str, times: int) -> None:
+        (self.folder / "faults" / name).write_text("x" * times)
+
+    def log(self) -> list[str]:
+        """Programs that were started, and faults that struck, since the last call."""
+        path = self.folder / "log"
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        path.write_text("")
+        return [line.removeprefix("trainer.data.studio.") for line in lines]
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio(tmp_path / "studio")
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The set, made without any fault, and the programs that it took."""
+    folder = tmp_path_factory.mktemp("whole")
+    studio = Studio(folder / "studio")
+    assert synthesize(folder / "set", SET, studio.programs()) == {}
+    return folder / "set", studio.log()
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of one paired scene."""
+    folder = tmp_path_factory.mktemp("single")
+    assert synthesize(folder / "set", ONE, Studio(folder / "studio").programs()) == {}
+    return folder / "set"
+
+
+def test_a_set_has_every_clip_with_what_the_manifest_says(whole: tuple[Path, list[str]]):
+    out, log = whole
+    clips = read_manifest(out / "manifest.jsonl", check="all")
+    assert [clip.id for clip in clips] == [spec.id for spec in scene_list(SET)]
+    assert [clip.split for clip in clips] == ["held_out", "train", "train", "train"]
+    assert [clip.control is not None for clip in clips] == [True, True, False, False]
+    assert ["level" in clip.attributes for clip in clips] == [True, True, False, False]
+    for clip in clips:
+        take = load_take((out / clip.video).parent)
+        assert (take.slate.seed, take.slate.caption) == (clip.seed, clip.caption)
+        assert clip.attributes["hour"] in clip.caption
+    assert sorted(log) == ["film"] * 2 + ["fine"] * 4 + ["walk"] * 4
+    left = {p.name for p in (out / "clips" / "train-00001").iterdir()}
+    assert left == {"attributes.json", "take.json", "tracks.npz", "fine.mp4", "row.json"}
+
+
+def test_a_set_has_a_contact_sheet_and_a_report(whole: tuple[Path, list[str]]):
+    out, _ = whole
+    with Image.open(out / "contact.png") as sheet:
+        assert sheet.size[0] > 4 * SET.width
+        assert len(sheet.convert("RGB").getcolors(1 << 20) or ()) > 50
+    report = (out / "report.md").read_text()
+    assert "| train | 3 | 1 | 15 |" in report
+    assert "| held_out | 1 | 1 | 5 |" in report
+    assert "| noon | 2 | 0 | 0 | 0 | 0 |" in report
+    assert "Failed" not in report
+
+
+def test_a_whole_set_is_not_made_again(whole: tuple[Path, list[str]], studio: Studio):
+    out, _ = whole
+    before = files(out)
+    assert synthesize(out, SET, studio.programs()) == {}
+    assert studio.log() == []
+    assert files(out) == before
+
+
+def test_two_jobs_make_the_files_of_one(
+    whole: tuple[Path, list[str]], studio: Studio, tmp_path: Path
+):
+    assert synthesize(tmp_path / "set", SET, studio.programs(), jobs=2) == {}
+    assert files(tmp_path / "set") == files(whole[0])
+
+
+@pytest.mark.parametrize(
+    ("fault", "log"),
+    [
+        ("walk-garbage", ["walk", "walk", "film", "fine"]),
+        ("film-short", ["walk", "film", "film", "fine"]),
+        ("film-bare", ["walk", "film", "film", "fine"]),
+        ("fine-dies", ["walk", "film", "fine", "fine"]),
+        ("fine-short", ["walk", "film", "fine", "fine"]),
+        ("fine-garbage", ["walk", "film", "fine", "fine"]),
+        ("fine-fails-late", ["walk", "film", "fine", "fine"]),
+    ],
+)
+def test_a_program_that_fails_once_is_run_again_and_nothing_else(
+    single: Path, studio: Studio, tmp_path: Path, fault: str, log: list[str]
+):
+    studio.break_down(fault, 1)
+    assert synthesize(tmp_path / "set", ONE, studio.programs()) == {}
+    assert [line for line in studio.log() if not line.startswith("fault")] == log
+    assert files(tmp_path / "set") == files(single)
+
+
+def test_a_scene_that_keeps_failing_is_listed_and_the_rest_go_on(
+    whole: tuple[Path, list[str]], studio: Studio, tmp_path: Path
+):
+    out = tmp_path / "set"
+    studio.break_down("fine-full", 2)
+    failed = synthesize(out, SET, studio.programs())
+    assert list(failed) == ["held_out-00000"]
+    assert "fine ended with exit code 1" in failed["held_out-00000"]
+    assert "No space left on device" in failed["held_out-00000"]
+    assert len(read_manifest(out / "manifest.jsonl", check="all")) == 3
+    assert "* held_out-00000: fine ended" in (out / "report.md").read_text()
+    studio.log()
+    assert synthesize(out, SET, studio.programs()) == {}
+    assert studio.log() == ["fine"]
+    assert files(out) == files(whole[0])
+
+
+def test_a_program_that_hangs_is_ended(studio: Studio, tmp_path: Path):
+    studio.break_down("fine-hangs", 2)
+    failed = synthesize(tmp_path / "set", ONE, studio.programs(timeout=2.0))
+    assert "fine did not end within 2 s" in failed["train-00000"]
+
+
+def test_lost_and_changed_files_are_made_again(
+    whole: tuple[Path, list[str]], studio: Studio, tmp_path: Path
+):
+    out = tmp_path / "set"
+    shutil.copytree(whole[0], out)
+    (out / "clips" / "train-00000" / "geometry.npz").unlink()
+    (out / "clips" / "train-00001" / "fine.mp4").write_bytes(b"changed")
+    (out / "clips" / "train-00002" / "row.json").write_text("{")
+    assert synthesize(out, SET, studio.programs()) == {}
+    assert studio.log() == ["film", "fine"]
+    assert files(out) == files(whole[0])
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)])
+def test_a_killed_run_goes_on_where_it_was(
+    studio: Studio, tmp_path: Path, how: signal.Signals, code: int
+):
+    """Killed while the second scene's pictures are made: the first is not made again."""
+    out = tmp_path / "set"
+    options = ["--scenes", "2", "--pairs", "0", "--frames", "5", "--size", "48x32", "--jobs", "1"]
+    line = [sys.executable, "-m", "c2r", "data", "synthesize", *options]
+    line += ["--out", str(out), "--studio", str(studio.python)]
+    marker = ".fine-*/fine/0000.png"
+    second = out / "clips" / "train-00001"
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        while not (out / "clips" / "train-00000" / "row.json").exists():
+            time.sleep(0.02)
+        studio.break_down("fine-hangs", 1)
+        while not list(second.glob(marker)) and first.poll() is None:
+            time.sleep(0.02)
+        if first.poll() is None:
+            first.send_signal(how)
+        assert first.wait(20) == code
+    assert [clip.id for clip in read_manifest(out / "manifest.jsonl")] == ["train-00000"]
+    next(second.glob(marker)).unlink()  # the stand-in leaves an empty picture
+    studio.log()
+    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0, again.stderr
+    assert studio.log() == ["fine"]
+    config = replace(SET, scenes=2, held_out=0, pairs=0)
+    synthesize(tmp_path / "straight", config, studio.programs())
+    assert files(out) == files(tmp_path / "straight")
+
+
+def test_another_set_in_the_same_folder_is_refused(whole: tuple[Path, list[str]], studio: Studio):
+    out, _ = whole
+    before = files(out)
+    with pytest.raises(ValueError, match="frames was 5 and is now 9") as text:
+        synthesize(out, replace(SET, frames=9, pairs=None), studio.programs())
+    assert "pairs was 1 and is now None" in str(text.value)
+    assert files(out) == before
+
+
+def test_a_full_disk_stops_the_run_and_says_so(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scene_run.shutil, "disk_usage", lambda _: Usage(10, 10, 0))
+    with pytest.raises(DiskFull, match="make room and run it again"):
+        synthesize(tmp_path / "set", SET, studio.programs())
+    assert studio.log() == []
+
+
+def test_a_disk_that_fills_up_on_the_way_stops_the_run(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Path] = []
+
+    def disk(path: Path) -> Usage:
+        asked.append(path)
+        return Usage(10, 10, 0 if len(asked) > 1 else 1 << 40)
+
+    studio.break_down("fine-full", 9)
+    monkeypatch.setattr(scene_run.shutil, "disk_usage", disk)
+    with pytest.raises(DiskFull, match="make room"):
+        synthesize(tmp_path / "set", SET, studio.programs())
+    assert studio.log().count("fine") == 1
+
+
+def test_a_missing_studio_names_its_make_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("C2R_STUDIO", str(tmp_path / "none"))
+    assert run(["data", "synthesize", "--scenes", "1", "--out", str(tmp_path / "set")]) == 2
+    assert "make studio" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_two_runs_do_not_share_a_folder(studio: Studio, tmp_path: Path):
+    options = ["--scenes", "1", "--frames", "5", "--studio", str(studio.python)]
+    with command._alone(tmp_path), pytest.raises(ValueError, match="another run is at work"):
+        command.main([*options, "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--frames", "16"], "1 + 4n"),
+        (["--size", "256"], "WIDTHxHEIGHT"),
+        (["--scenes", "0"], "at least one scene"),
+        (["--jobs", "0"], "at least one scene at a time"),
+        ([], "--out is missing"),
+        (["--config", "none.yaml"], "none.yaml"),
+    ],
+)
+def test_impossible_options_are_one_line(
+    options: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = ["--out", str(tmp_path / "set")] if options else []
+    assert run(["data", "synthesize", *options, *out]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_the_small_set_is_what_was_promised(capsys: pytest.CaptureFixture[str]):
+    chosen = command.parser().parse_args(["--config", str(ROOT / "trainer/configs/small_set.yaml")])
+    config = command._config(chosen)
+    specs = scene_list(config)
+    train = [spec for spec in specs if spec.split == "train"]
+    assert (len(train), len(specs) - len(train)) == (168, 12)
+    assert sum(spec.paired for spec in train) == 40
+    assert (config.frames, config.width, config.height, config.fps) == (49, 256, 144, 16.0)
+    assert run(["data", "synthesize", "--dry-run", "--scenes", "2", "--held-out", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("train-00001", "held_out-00000", "noon", "follow", "mid"))
+
+
+def test_the_command_lists_what_it_knows(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        run(["data", "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("synthesize", "curate", "encode"))
+    assert run(["data", "bake"]) == 2
+    assert "unknown command 'bake'" in capsys.readouterr().err
+
+
+def test_a_real_scene_through_jupedsim_panda_and_blender(tmp_path: Path):
+    try:
+        python = studio_python()
+    except ValueError as error:
+        pytest.skip(str(error))
+    found = subprocess.run([str(python), "-c", "import bpy, jupedsim"], capture_output=True)
+    if found.returncode:
+        pytest.skip(f"{python} has no Blender or JuPedSim; run `make studio`")
+    config = SetConfig(scenes=1, frames=5, width=96, height=64, samples=1)
+    assert synthesize(tmp_path / "set", config, Programs(python)) == {}
+    (clip,) = read_manifest(tmp_path / "set" / "manifest.jsonl", check="all")
+    geometry, log = load_film((tmp_path / "set" / clip.video).parent)
+    assert geometry.depth.shape == (5, 64, 96)
+    assert len(log.frames) == 5
+    assert json.loads((tmp_path / "set/clips/train-00000/attributes.json").read_text())
+    assert (tmp_path / "set" / clip.video).stat().st_size > 1000

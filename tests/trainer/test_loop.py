@@ -1,0 +1,173 @@
+"""Resuming exactly, stopping at NaN, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import signal
+import time
+
+import pytest
+import torch
+
+from tests.trainer.small_run import (
+    changes,
+    losses,
+    make_cache,
+    make_clips,
+    make_renderer,
+    start_process,
+    write_config,
+)
+from trainer.checkpoint import Checkpoints
+from trainer.command import train
+from trainer.loop import NotFiniteError
+from trainer.optim import learning_rate
+from trainer.phases.flow_phase import FlowPhase
+from trainer.record import kept_lines
+from trainer.settings import OptimConfig, settings_from
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A renderer, clips and a cache of them."""
+    made = tmp_path_factory.mktemp("loop")
+    make_renderer(made / "renderer")
+    make_cache(made / "cache", made / "renderer", make_clips(made / "clips"))
+    return made
+
+
+def settings(root, name, phase="ground", **more):
+    base = {"start": {"folder": str(root / "renderer")}}
+    return changes(root / name, root / "clips" / "manifest.jsonl", phase, **(base | more))
+
+
+def test_killed_in_mid_run_it_goes_on_exactly(root):
+    """kill -9 between checkpoints; losses are then those of the uninterrupted run, exactly."""
+    more = {"steps": 400, "checkpoint": {"every": 4}, "precision": "bf16", "batch": 2}
+    killed = settings(root, "killed", **more)
+    process = start_process(write_config(root / "killed.yaml", killed))
+    record = root / "killed" / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        if record.is_file() and record.read_text().count("\n") >= 7:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    said = process.communicate()[1]
+    assert process.returncode == -signal.SIGKILL, said
+    done = len(kept_lines(record, 10**9))
+    steps = max(int(path.name[5:]) for path in (root / "killed" / "checkpoints").glob("step-*"))
+    assert 4 <= steps < done
+    more["steps"] = done + 3
+    train(settings_from(settings(root, "killed", **more)))
+    train(settings_from(settings(root, "whole", **more)))
+    assert losses(root / "killed") == losses(root / "whole")
+    for name in ("dit", "control"):
+        files = [root / run / "renderer" / f"{name}.safetensors" for run in ("killed", "whole")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_run_with_other_data_is_not_resumed(root):
+    train(settings_from(settings(root, "once", steps=1)))
+    again = settings(root, "once", steps=2, data={"cg_ratio": 1.0})
+    with pytest.raises(ValueError, match=r"data\.cg_ratio"):
+        train(settings_from(again))
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(root, caplog):
+    train(settings_from(settings(root, "damaged", steps=4, checkpoint={"every": 2})))
+    newest = root / "damaged" / "checkpoints" / "step-00000004"
+    for shard in newest.glob("*.distcp"):
+        shard.write_bytes(b"")
+    train(settings_from(settings(root, "damaged", steps=5)))
+    assert "step-00000004 cannot be read" in caplog.text
+    assert len(losses(root / "damaged")) == 5
+
+
+def test_checkpoints_are_whole_or_not_there(root, tmp_path):
+    config = settings_from(settings(root, "kept", steps=6, checkpoint={"every": 1, "keep": 2}))
+    train(config)
+    folder = config.folder / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000005", "step-00000006"]
+    (folder / ".step-00000007").mkdir()
+    shutil.rmtree(config.folder / "renderer")
+    train(config)
+    assert not (folder / ".step-00000007").exists(), "a half-written one is cleared away"
+    assert (config.folder / "renderer" / "preset.yaml").is_file()
+
+
+def test_not_finite_stops_and_saves_the_batch(root, monkeypatch):
+    plain = FlowPhase.losses
+
+    def broken(self, batch, step):
+        found = plain(self, batch, step)
+        if step < 2:
+            return found
+        return type(found)(found.total * math.nan, found.samples, found.levels, found.sources)
+
+    monkeypatch.setattr(FlowPhase, "losses", broken)
+    config = settings_from(settings(root, "nan", steps=5, checkpoint={"every": 2}))
+    with pytest.raises(NotFiniteError, match=r"step 2: .*lower optim\.lr"):
+        train(config)
+    saved = torch.load(config.folder / "not-finite-step-2-rank-0.pt")
+    assert len(saved) == 2, "two micro-batches"
+    assert len(saved[0]["clips"]) == 2
+    monkeypatch.undo()
+    train(config)
+    assert len(losses(config.folder)) == 5
+
+
+def test_caches_give_what_videos_give_and_samples_are_written(root):
+    log = {
+        "sample_every": 2,
+        "tensorboard": True,
+        "sampler": {"steps": 2, "guidance": {"kind": "cfg", "text_scale": 2.0}},
+    }
+    cached = settings(root, "cached", steps=2, log=log)
+    cached["data"] = {"cache": str(root / "cache"), "cg_ratio": 0.5}
+    train(settings_from(cached))
+    train(settings_from(settings(root, "videos", steps=2)))
+    # The caches' float16 is the only difference.
+    assert losses(root / "cached") == pytest.approx(losses(root / "videos"), abs=2e-3)
+    assert len(list((root / "cached" / "samples").glob("*.mp4"))) == 2
+    assert list((root / "cached" / "tensorboard").glob("events*"))
+    rows = [json.loads(row) for row in (root / "cached" / "metrics.jsonl").read_text().splitlines()]
+    assert {"look/flatness", "look/leakage"} <= set(rows[-1])
+    assert {"loss/real", "loss/cg", "tokens_per_second", "memory_gb"} <= set(rows[0])
+    bands = [name for row in rows for name in row if name.startswith("loss/t")]
+    assert bands
+
+
+def test_a_cache_of_another_renderer_is_refused_by_field(root, tmp_path):
+    shutil.copytree(root / "cache", tmp_path / "cache")
+    for field, value in (("vae", "0" * 64), ("width", 64)):
+        found = json.loads((root / "cache" / "cache.json").read_text())
+        (tmp_path / "cache" / "cache.json").write_text(json.dumps(found | {field: value}))
+        other = settings(root, "refused")
+        other["data"] = {"cache": str(tmp_path / "cache"), "cg_ratio": 0.5}
+        with pytest.raises(ValueError, match=f"does not fit this run: {field} is"):
+            train(settings_from(other))
+
+
+def test_checkpoint_folder_without_any(tmp_path, root):
+    config = settings_from(settings(root, "none"))
+    from trainer.parallel import close_world, open_world
+
+    world = open_world(config.parallel, "cpu")
+    try:
+        assert Checkpoints(tmp_path, config.checkpoint, world).load({}) is None
+    finally:
+        close_world()
+
+
+def test_schedules():
+    cosine = OptimConfig(lr=1.0, warmup=10, schedule="cosine", final=0.1)
+    rates = [learning_rate(cosine, n, 100) for n in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.55)
+    assert rates[100] == pytest.approx(0.1)
+    constant = OptimConfig(lr=1.0, warmup=0)
+    assert {learning_rate(constant, n, 100) for n in range(100)} == {1.0}

@@ -1,0 +1,170 @@
+"""Two processes (gloo): FSDP2 and context parallelism give the single process's losses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import multiprocessing
+
+from c2r.models.adapter import ControlAdapter
+from c2r.models.attention import block_causal
+from c2r.models.build import build_control
+from c2r.models.controlnet import ControlNet
+from c2r.weights.networks import load_control, load_dit
+from tests.small_networks import DINO_DIM, GRID, make_adapter, make_controlnet, make_dit
+from tests.trainer.small_run import changes, free_port, losses, make_clips, make_renderer
+from trainer.command import train
+from trainer.context import TokenShare
+from trainer.denoiser import Denoiser
+from trainer.parallel import layout_of
+from trainer.settings import ParallelConfig, settings_from
+
+RUNS = {
+    "align-shard": ("align", {}),
+    "align-context": ("align", {"context": 2}),
+    "align-replicate": ("align", {"replicate": 2, "recompute": False}),
+    "ground-shard": ("ground", {}),
+    "ground-context": ("ground", {"context": 2}),
+}
+
+
+def settings(root: Path, name: str, phase: str, parallel: dict[str, Any]) -> dict[str, Any]:
+    start = {"folder": str(root / "renderer")}
+    return changes(
+        root / name,
+        root / "clips" / "manifest.jsonl",
+        phase,
+        parallel=parallel,
+        start=start,
+        steps=4,
+    )
+
+
+def _train_all(rank: int, root: Path, ports: dict[str, int]) -> None:
+    torch.set_num_threads(1)
+    for name, (phase, parallel) in RUNS.items():
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": ports[name]}
+        os.environ.update({key: str(value) for key, value in place.items()})
+        os.environ["MASTER_ADDR"] = "127.0.0.1"
+        train(settings_from(settings(root, name, phase, parallel)))
+    _context_gradients(rank, root, ports["gradients"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Every run of two processes, and a single one of each phase."""
+    root = tmp_path_factory.mktemp("parallel")
+    make_renderer(root / "renderer")
+    make_clips(root / "clips")
+    for phase in ("align", "ground"):
+        train(settings_from(settings(root, phase, phase, {})))
+    ports = {name: free_port() for name in (*RUNS, "gradients")}
+    multiprocessing.spawn(_train_all, (root, ports), nprocs=2)
+    return root
+
+
+@pytest.mark.parametrize("name", list(RUNS))
+def test_two_processes_give_the_losses_of_one(trained, name):
+    phase = RUNS[name][0]
+    alone, together = losses(trained / phase), losses(trained / name)
+    assert len(alone) == 4
+    assert alone[0] != pytest.approx(alone[3], abs=1e-3), "something must be learned"
+    assert together == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", list(RUNS))
+def test_their_renderers_are_the_same(trained, name):
+    phase, model = RUNS[name][0], settings_from(settings(trained, "x", "ground", {})).model
+    for part in ["dit"] if phase == "align" else ["dit", "control"]:
+        both = []
+        for run in (phase, name):
+            path = trained / run / "renderer" / f"{part}.safetensors"
+            if part == "dit":
+                network: torch.nn.Module = load_dit(path, model.dit, dtype=torch.float32)
+            else:
+                made = build_control(model)
+                assert made is not None
+                network = made
+                load_control(path, network, dtype=torch.float32)
+            both.append(network.state_dict())
+        for key, value in both[0].items():
+            # Adam makes steps of full size from gradients that are only rounding.
+            assert (both[1][key] - value).abs().mean() < 2e-3, key
+
+
+def _context_gradients(rank: int, root: Path, port: int) -> None:
+    """Compare gradients with and without shared tokens; the first process writes the worst."""
+    place = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=place, rank=rank, world_size=2)
+    worst = {
+        f"{kind} {name}": _worst_gradient(kind, mask, rank)
+        for kind in ("none", "adapter", "controlnet")
+        for name, mask in (("all", None), ("causal", block_causal(3, 1)))
+    }
+    dist.destroy_process_group()
+    if rank == 0:
+        (root / "gradients.json").write_text(json.dumps(worst))
+
+
+def _worst_gradient(kind, mask, rank: int) -> float:
+    """The largest difference of a gradient, relative to its largest value."""
+    dit = make_dit()
+    control: ControlAdapter | ControlNet | None = None
+    if kind != "none":
+        control = make_adapter() if kind == "adapter" else make_controlnet(dit)
+    denoiser = Denoiser(dit, control).requires_grad_(True)
+    dit.checkpoint_blocks = True
+    torch.manual_seed(5)
+    x, target, text = (
+        torch.randn(2, 3, 16, 6, 8),
+        torch.randn(2, 3, 16, 6, 8),
+        torch.randn(2, 16, 32),
+    )
+    given: dict[str, Any] = {"mask": mask}
+    if kind != "none":
+        given["features"] = torch.randn(2, 9, 12, DINO_DIM)
+        given["strength"] = torch.tensor([1.0, 0.5])
+    timestep = torch.tensor([300.0, 800.0])
+    (denoiser(x, timestep, text, **given) - target).square().mean().backward()
+    whole = {n: p.grad.clone() for n, p in denoiser.named_parameters() if p.grad is not None}
+    denoiser.zero_grad()
+    assert dist.group.WORLD is not None
+    share = TokenShare(GRID, 2, dist.group.WORLD, rank, 2)
+    denoiser.share = dit.share = share
+    assert share.join(share.cut(x)).equal(x)
+    velocity = denoiser(x, timestep, text, **given)
+    (velocity - denoiser.own(target)).square().mean().backward()
+    worst = 0.0
+    for name, parameter in denoiser.named_parameters():
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            difference = (parameter.grad / 2 - whole[name]).abs().max()
+            worst = max(worst, float(difference / whole[name].abs().max().clamp_min(1e-6)))
+    return worst
+
+
+def test_gradients_with_shared_tokens_are_those_without(trained):
+    worst = json.loads((trained / "gradients.json").read_text())
+    assert len(worst) == 6
+    assert max(worst.values()) < 1e-4, worst
+
+
+def test_another_number_of_processes_goes_on_from_a_checkpoint(trained):
+    for name in ("align", "align-context"):
+        train(settings_from(settings(trained, name, "align", {}) | {"steps": 6}))
+    assert losses(trained / "align-context") == pytest.approx(losses(trained / "align"), abs=1e-4)
+
+
+def test_layouts():
+    assert layout_of(ParallelConfig(context=2), 8).shard == 4
+    assert layout_of(ParallelConfig(replicate=2), 8).data_ranks == 8
+    with pytest.raises(ValueError, match=r"parallel\.replicate"):
+        layout_of(ParallelConfig(context=3), 8)
+    with pytest.raises(ValueError, match="8 processes do not divide"):
+        layout_of(ParallelConfig(shard=2), 8)

@@ -1,0 +1,70 @@
+"""`c2r train`: one phase of training, as its configuration says."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from trainer.settings import TrainConfig, read_settings
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; all else is `--key.sub value`."""
+    made = argparse.ArgumentParser(
+        "c2r train",
+        description="Train one phase. A run whose folder has checkpoints goes on from the newest.",
+        epilog="Any setting can be changed: --optim.lr 1e-4, --model.dit.dim 384. On many GPUs: "
+        "torchrun --nproc-per-node 8 -m trainer.train --config FILE.",
+        allow_abbrev=False,
+    )
+    made.add_argument("--config", type=Path, required=True, help="YAML file; names the phase")
+    made.add_argument(
+        "--dry-run", action="store_true", help="count on the meta device, print, and stop"
+    )
+    return made
+
+
+def dry_run(config: TrainConfig) -> None:
+    """Print what the run would take; `ValueError` when it cannot fit."""
+    from trainer.dryrun import check_fits, planned, table
+
+    found = planned(config)
+    Console().print(table(config, found))
+    check_fits(config, found)
+
+
+def train(config: TrainConfig) -> None:
+    """Run the phase on this process, and on those that torchrun started beside it."""
+    from trainer.loop import Loop, open_dataset
+    from trainer.parallel import close_world, open_world
+    from trainer.phases import load_phase
+
+    phase_class = load_phase(config.phase)
+    phase_class.check(config)
+    world = open_world(config.parallel, config.device)
+    try:
+        phase = phase_class(config, world)
+        Loop(config, phase, world, open_dataset(config, phase)).run()
+    finally:
+        close_world()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    chosen, rest = parser().parse_known_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )
+    config = read_settings(chosen.config, rest)
+    if chosen.dry_run:
+        dry_run(config)
+    else:
+        train(config)
+    return 0

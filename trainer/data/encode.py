@@ -1,0 +1,247 @@
+"""`c2r data encode`: a set as a cache of latents and text, in shards small enough to copy.
+
+The cache says which VAE and text encoder made it, and training with others is refused. It holds
+videos only where training looks at pixels: coarse twins, and the clips that have none; `--videos
+all` keeps every clip's. A run that was stopped goes on when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import save_file
+from torch import Tensor
+
+from c2r.clips import VideoWriter
+from c2r.models.presets import PRESETS, Preset, latent_count
+from c2r.models.text import TextEncoder
+from c2r.models.tiny_vae import TinyVAE
+from c2r.models.vae import WanVAE
+from trainer.data.cache_reader import CACHE_FILE, MANIFEST_FILE
+from trainer.data.manifest import Clip, sift_manifest, write_manifest
+from trainer.data.packing import packed
+from trainer.data.probe import file_hash
+from trainer.data.window import frames_at, whole_window
+from trainer.encoders import cache_fields
+from trainer.settings import TrainConfig, settings_from
+from trainer.start import Start, weights_hash
+
+BEGUN_FILE = "begun.json"
+"""What an unfinished cache is made with; it becomes `cache.json` when all is there."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(
+        "c2r data encode",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("set", type=Path, help="folder of a set, or its manifest.jsonl")
+    made.add_argument("--out", type=Path, required=True, help="folder of the cache")
+    made.add_argument("--weights", type=Path, help="renderer whose VAE and text encoder to use")
+    made.add_argument("--preset", choices=sorted(PRESETS), help="without --weights (tiny)")
+    made.add_argument("--vae", help="weights of the VAE, in place of the renderer's")
+    made.add_argument("--text", help="weights of the text encoder, in place of the renderer's")
+    made.add_argument("--latents", choices=("int8", "float16"), default="int8", help="(int8)")
+    made.add_argument("--videos", choices=("control", "all"), default="control", help="(control)")
+    made.add_argument("--crf", type=int, default=18, help="quality of the videos, 0 to 51 (18)")
+    made.add_argument("--shard-mb", type=float, default=8.0, help="most megabytes a shard (8)")
+    made.add_argument("--device", default="cpu", help="where the networks run (cpu)")
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command: 0 when every clip is in the cache, 1 when some were left out."""
+    chosen, console = parser().parse_args(arguments), Console()
+    if not 0 <= chosen.crf <= 51:
+        raise ValueError(f"--crf is {chosen.crf}; x264 takes 0 (lossless) to 51")
+    if not chosen.shard_mb > 0:
+        raise ValueError(f"--shard-mb is {chosen.shard_mb}; give a positive number of megabytes")
+    manifest = chosen.set / MANIFEST_FILE if chosen.set.is_dir() else chosen.set
+    found = sift_manifest(manifest, check="files")
+    skipped = list(found.skipped)
+    cache = Cache(_config(chosen), chosen, manifest.parent)
+    written = cache.write(found.clips, skipped)
+    for reason in skipped:
+        console.print(f"left out: {reason}", style="yellow", markup=False)
+    size = sum(file.stat().st_size for file in chosen.out.rglob("*") if file.is_file())
+    console.print(f"{written} clips, {size / 1e6:.1f} MB -> {chosen.out}")
+    return 1 if skipped else 0
+
+
+def _config(chosen: argparse.Namespace) -> TrainConfig:
+    """The networks as a training run would find them."""
+    start = {"folder": chosen.weights, "vae": chosen.vae, "text": chosen.text}
+    changes: dict[str, Any] = {
+        "start": {name: str(value) for name, value in start.items() if value is not None}
+    }
+    if chosen.preset is not None:
+        changes["model"] = {"name": chosen.preset}
+    return settings_from(changes)
+
+
+class Cache:
+    """One cache being made: networks, settings and the folder."""
+
+    def __init__(self, config: TrainConfig, chosen: argparse.Namespace, root: Path) -> None:
+        start = Start(config)
+        text = start.text()
+        if not isinstance(text, TextEncoder):
+            raise ValueError(
+                f"a {config.model.name} has no text encoder of its own: name its weights by "
+                "--text or --weights"
+            )
+        self.preset, self.chosen, self.root, self.out = config.model, chosen, root, chosen.out
+        self.device = torch.device(chosen.device)
+        vae = start.vae()
+        self.fields = cache_fields(self.preset, weights_hash(vae), weights_hash(text)) | {
+            "latents": chosen.latents,
+            "videos": chosen.videos,
+            "crf": chosen.crf,
+            "shard_mb": chosen.shard_mb,
+        }
+        self.vae: TinyVAE | WanVAE = vae.to(self.device).eval()
+        self.text = text.to(self.device)
+
+    def write(self, clips: Sequence[Clip], skipped: list[str]) -> int:
+        """Encode what is not there yet; appends to `skipped` and gives the number of clips."""
+        usable = []
+        for clip in clips:
+            if frames_at(clip, self.preset.fps) < 1:
+                skipped.append(f"clip {clip.id}: it is shorter than one frame")
+            else:
+                usable.append(clip)
+        self._begin(usable)
+        shards = _shards(usable, self.preset, self.chosen)
+        kept: list[Clip] = []
+        for number, members in enumerate(track(shards, "shards")):
+            kept += self._shard(number, members, skipped)
+        write_manifest(self.out / MANIFEST_FILE, kept)
+        _write_json(self.out / CACHE_FILE, self.fields)
+        return len(kept)
+
+    def _begin(self, clips: Sequence[Clip]) -> None:
+        """Refuse a folder that another run began; remember what this one is."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        begun = self.out / BEGUN_FILE
+        wanted = self.fields | {"clips": [[clip.id, clip.hash] for clip in clips]}
+        if begun.is_file():
+            before = json.loads(begun.read_text(encoding="utf-8"))
+            for name, value in wanted.items():
+                if before.get(name) != value:
+                    raise ValueError(
+                        f"{self.out} holds a cache made otherwise ({name} differs); give another "
+                        "--out, or remove the folder"
+                    )
+        else:
+            _write_json(begun, wanted)
+
+    def _shard(self, number: int, clips: Sequence[Clip], skipped: list[str]) -> list[Clip]:
+        """One shard and the videos of its clips; a clip that cannot be read is left out."""
+        path = self.out / f"shard-{number:04d}.safetensors"
+        rows = self.out / f".rows-{number:04d}.jsonl"
+        if path.is_file() and rows.is_file():
+            done = sift_manifest(rows, check="none").clips
+            lost = [clip.id for clip in clips if clip.id not in {row.id for row in done}]
+            skipped += [f"clip {name}: could not be read when its shard was made" for name in lost]
+            return list(done)
+        tensors: dict[str, Tensor] = {}
+        kept = []
+        for clip in clips:
+            try:
+                pictures = self._pictures(self.root / clip.video, clip)
+                kept.append(self._with_videos(clip, pictures))
+            except (ValueError, OSError) as error:
+                skipped.append(f"clip {clip.id}: {error}")
+                continue
+            tensors |= packed(clip.id, self._latents(pictures), self._text(clip), self._kind)
+        partial = path.with_name(f".{path.name}.partial")
+        save_file(tensors, partial)
+        partial.replace(path)
+        write_manifest(rows, kept)
+        return kept
+
+    @property
+    def _kind(self) -> Any:
+        return self.chosen.latents
+
+    def _pictures(self, path: Path, clip: Clip) -> np.ndarray:
+        """As training cuts them: `[F, 3, H, W]` uint8, F = 1 + 4n."""
+        frames = 1 + 4 * (latent_count_below(frames_at(clip, self.preset.fps)) - 1)
+        return whole_window(self.preset, frames).cut(path)
+
+    @torch.no_grad()
+    def _latents(self, pictures: np.ndarray) -> Tensor:
+        frames = torch.from_numpy(pictures)[None].to(self.device).float() / 255
+        return self.vae.encode(frames)[0].float().cpu()
+
+    def _text(self, clip: Clip) -> Tensor:
+        return self.text.encode([clip.caption])[0].float().cpu()
+
+    def _with_videos(self, clip: Clip, pictures: np.ndarray) -> Clip:
+        """The clip's row with the videos that the cache holds."""
+        row = clip
+        if clip.control is not None:
+            name = f"videos/{clip.id}-control.mp4"
+            self._video(name, self._pictures(self.root / clip.control, clip))
+            row = replace(row, control=name, control_hash=file_hash(self.out / name))
+        if clip.control is None or self.chosen.videos == "all":
+            name = f"videos/{clip.id}.mp4"
+            self._video(name, pictures)
+            row = replace(row, video=name, hash=file_hash(self.out / name))
+        return replace(
+            row,
+            fps=float(self.preset.fps),
+            frames=len(pictures),
+            width=self.preset.width,
+            height=self.preset.height,
+            geometry=None,
+        )
+
+    def _video(self, name: str, pictures: np.ndarray) -> None:
+        path, fps = self.out / name, self.preset.fps
+        with VideoWriter(path, fps, crf=self.chosen.crf, repeatable=True) as writer:
+            for picture in pictures:
+                writer.write(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+
+
+def latent_count_below(frames: int) -> int:
+    """Latents of the longest clip 1 + 4n that `frames` pictures hold."""
+    return latent_count(1 + (frames - 1) // 4 * 4)
+
+
+def _shards(
+    clips: Sequence[Clip], preset: Preset, chosen: argparse.Namespace
+) -> list[Sequence[Clip]]:
+    """Runs of clips whose latents and text fit a shard, by their largest size."""
+    rows, columns = preset.latent_size
+    each = 1 if chosen.latents == "int8" else 2
+    shards: list[list[Clip]] = []
+    room = 0.0
+    for clip in clips:
+        latents = latent_count_below(frames_at(clip, preset.fps))
+        bytes_ = latents * preset.dit.channels * rows * columns * each
+        bytes_ += 2 * preset.text.length * preset.text.dim
+        if not shards or bytes_ > room:
+            shards.append([])
+            room = chosen.shard_mb * 1e6
+        shards[-1].append(clip)
+        room -= bytes_
+    return list(shards)
+
+
+def _write_json(path: Path, value: object) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,126 @@
+"""A DiT and its control network as one module: what a phase trains and FSDP shards.
+
+All that touches weights happens inside `forward` or `sample`, so that sharded weights are whole
+there. Knows no losses and no data.
+
+Shapes: B batch, T latents, F pixel frames, N tokens of one latent, S text tokens, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+import torch
+from torch import Tensor, nn
+
+from c2r.models.adapter import ControlAdapter
+from c2r.models.attention import LatentMask
+from c2r.models.control import ControlInput, strength_tensor
+from c2r.models.controlnet import ControlNet
+from c2r.models.dit import Block, DiT
+from c2r.streaming.sampler import Sampler, SamplerConfig
+from trainer.context import TokenShare
+
+KV = tuple[Tensor, Tensor]
+
+
+class TextOnDemand(Sequence[KV]):
+    """The prompt's keys and values, each layer's made when its block asks for them.
+
+    Training uses a prompt once, so there is nothing to keep, and inside its block a layer's
+    weights are whole, recomputed activations included.
+    """
+
+    def __init__(self, context: Tensor, blocks: Sequence[nn.Module]) -> None:
+        self.context, self.blocks = context, blocks
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    @overload
+    def __getitem__(self, layer: int) -> KV: ...
+
+    @overload
+    def __getitem__(self, layer: slice) -> Sequence[KV]: ...
+
+    def __getitem__(self, layer: int | slice) -> KV | Sequence[KV]:
+        if isinstance(layer, slice):
+            return [self[place] for place in range(*layer.indices(len(self)))]
+        block = self.blocks[layer]
+        assert isinstance(block, Block)
+        return block.cross_attn.text_kv(self.context)
+
+
+class Denoiser(nn.Module):
+    """Velocity of a noisy clip. `share`: context parallelism; inputs are whole all the same, and
+    the velocity is that of the own tokens (`own` cuts a target alike).
+    """
+
+    def __init__(
+        self,
+        dit: DiT,
+        control: ControlAdapter | ControlNet | None = None,
+        share: TokenShare | None = None,
+    ) -> None:
+        super().__init__()
+        self.dit, self.control, self.share = dit, control, share
+        dit.share = share
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """All transformer blocks: the DiT's, then the control network's own."""
+        return [*self.dit.blocks, *(() if self.control is None else self.control.blocks)]
+
+    def own(self, latents: Tensor) -> Tensor:
+        """This process's part of latents `[B, T, C, h, w]`."""
+        return latents if self.share is None else self.share.cut(latents)
+
+    def forward(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        text: Tensor,
+        *,
+        features: Tensor | None = None,
+        strength: Tensor | None = None,
+        mask: LatentMask | None = None,
+    ) -> Tensor:
+        """Velocity of `x` `[B, T, C, h, w]` (its own part) at `timestep` `[B]` or `[B, T]`.
+
+        `text`: embeddings `[B, S, text_dim]`. `features`: DINO's `[B, F, N, Dd]`, with `strength`
+        `[B]`; None: no control.
+        """
+        control = None if features is None else self._control(x, features, strength)
+        own = self.own(x)
+        return self.dit(own, timestep, self._text(text), control=control, mask=mask)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        noise: Tensor,
+        text: Tensor,
+        negative: Tensor,
+        config: SamplerConfig,
+        *,
+        features: Tensor | None = None,
+    ) -> Tensor:
+        """Clean latents `[B, T, C, h, w]` by the offline sampler, whole on every process."""
+        control = None if features is None else self._control(noise, features, None)
+        sampler = Sampler(self.dit, self._text(text), self._text(negative), control)
+        clean = sampler.run(self.own(noise), config)
+        return clean if self.share is None else self.share.join(clean)
+
+    def _text(self, embeddings: Tensor) -> TextOnDemand:
+        return TextOnDemand(self.dit.text_embedding(embeddings.to(self.dit.dtype)), self.blocks)
+
+    def _control(self, x: Tensor, features: Tensor, strength: Tensor | None) -> ControlInput:
+        assert self.control is not None, "features are for a renderer with control"
+        patch = self.dit.config.patch
+        grid = x.shape[-2] // patch, x.shape[-1] // patch
+        if self.share is not None:
+            features, grid = self.share.cut_tokens(features), self.share.own_grid
+        tokens, _ = self.control.tokens(features)
+        if strength is None:
+            strength = strength_tensor(1.0, x.device)
+        return ControlInput(self.control, tokens, grid, strength)

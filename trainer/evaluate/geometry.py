@@ -1,0 +1,59 @@
+"""What the engine knows about a clip: depth, motion and moving parts, and where the camera was.
+
+F frames, H W pixel rows and columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from c2r.city.film import load_film
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """`depth` [F, H, W] metres along the view, inf for the sky; `motion` [F, H, W, 2] pixels from
+    where a point is to where it was a frame ago, (x, y) with y down, NaN where unknown; `part`
+    [F, H, W]: 0 on what stands still, k + 1 on moving part k.
+    """
+
+    depth: Array
+    motion: Array
+    part: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """`eye` [F, 3] metres; `axes` [F, 3, 3], rows right, up, forward."""
+
+    eye: NDArray[np.float64]
+    axes: NDArray[np.float64]
+
+
+def read_film(folder: Path, frames: int, height: int, width: int) -> tuple[Geometry, Camera]:
+    """The first `frames` frames of a film's `geometry.npz` and `camera.json`.
+
+    `ValueError`, naming the folder, for a film that is not whole, of another size or too short.
+    """
+    film, log = load_film(folder)
+    found, wanted = film.depth.shape, (frames, height, width)
+    if found[0] < frames or found[1:] != wanted[1:]:
+        raise ValueError(
+            f"{folder}: the geometry is {list(found)} (frames, rows, columns), its clip "
+            f"{list(wanted)}; film the take again"
+        )
+    cameras = log.frames[:frames]
+    geometry = Geometry(
+        film.depth[:frames].astype(np.float32),
+        film.motion[:frames].astype(np.float32),
+        film.part[:frames].astype(np.int32),
+    )
+    eye = np.array([camera.position for camera in cameras], np.float64)
+    axes = np.array([(c.right, c.up, c.forward) for c in cameras], np.float64)
+    return geometry, Camera(eye, axes)

@@ -1,0 +1,99 @@
+"""The networks that measure: DINO, the extractor for KID and FID, the prompt classifier, judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from c2r.clips import VideoClip
+from c2r.models.dino import DinoEncoder, load_dino
+from trainer.data.manifest import Clip, read_manifest
+from trainer.evaluate.features import DinoStatistics, ScriptedFeatures, features_of, weights_hash
+from trainer.evaluate.learned import load_learned
+from trainer.evaluate.options import MANIFEST
+from trainer.evaluate.prompt import PromptClassifier
+from trainer.evaluate.prompt_training import trained_classifier
+from trainer.evaluate.run import Run
+from trainer.evaluate.score import Tools
+from trainer.evaluate.videos import as_frames, video_size
+
+REFERENCE_STEP = 4
+"""Of a folder of reference videos every fourth frame is looked at: neighbours are alike."""
+VIDEOS = (".mp4", ".mkv", ".mov", ".webm")
+
+
+def prompt_classifier(run: Run) -> PromptClassifier | None:
+    """The classifier of the data's train split, trained where it is not kept yet; None without."""
+    chosen = run.chosen
+    if chosen.no_prompt or chosen.data is None:
+        run.left_out.append(
+            "prompt response: " + ("--no-prompt" if chosen.no_prompt else "no --data")
+        )
+        return None
+    cache = chosen.cache or chosen.data / ".eval"
+    manifest = read_manifest(chosen.data / MANIFEST)
+    bar = run.bar("prompt classifier")
+    classifier = trained_classifier(chosen.data, manifest, cache, on_epoch=bar)
+    return classifier.to(run.device)
+
+
+def structure_dino(run: Run, clips: Sequence[Clip]) -> DinoEncoder | None:
+    """The DINO of `--features`, else of the first renderer; on the grid of the clips."""
+    source = run.chosen.features
+    if source is None and run.weights:
+        source = str(next(iter(run.weights.values())) / "dino")
+    if source is None:
+        if clips or run.chosen.drift_coarse is not None:
+            raise ValueError(
+                "structure needs a DINO; give --features FOLDER (the dino/ of a renderer will do)"
+            )
+        return None
+    if clips:
+        width, height = clips[0].width, clips[0].height
+    else:
+        width, height = video_size(run.chosen.drift[0])
+    return load_dino(source, (max(1, height // 16), max(1, width // 16))).to(run.device)
+
+
+def measuring_tools(run: Run, dino: DinoEncoder, classifier: PromptClassifier | None) -> Tools:
+    """All networks that measure clips; notes which judges were not given."""
+    chosen = run.chosen
+    extractor: nn.Module
+    if chosen.kid_features is None:
+        extractor = DinoStatistics(dino, classifier).eval()
+    else:
+        extractor = ScriptedFeatures(chosen.kid_features)
+    learned = load_learned(chosen.lpips, chosen.fvd, chosen.clip, chosen.vlm)
+    for name in ("lpips", "fvd", "clip", "vlm"):
+        if getattr(learned, name) is None:
+            run.left_out.append(f"{name}: no weights given (--{name})")
+    return Tools(dino, extractor, classifier, learned)
+
+
+def reference_vectors(run: Run, extractor: nn.Module, clip: Clip) -> Tensor | None:
+    """Frame vectors of a folder of videos, fitted to the clips' size; None for the fine renders."""
+    if run.chosen.reference == "fine":
+        return None
+    folder = Path(run.chosen.reference)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEOS)
+    if not paths:
+        raise ValueError(f"--reference {folder} holds no videos ({', '.join(VIDEOS)})")
+    bar, vectors = run.bar("reference"), []
+    for done, path in enumerate(paths):
+        frames = list(VideoClip(path, clip.width, clip.height, clip.fps))[::REFERENCE_STEP]
+        stacked = torch.stack([as_frames(frame[None])[0] for frame in frames])
+        vectors.append(features_of(extractor, stacked))
+        bar(done + 1, len(paths))
+    return torch.cat(vectors)
+
+
+def extractors_of(tools: Tools) -> dict[str, str]:
+    """What made the vectors, with its hash."""
+    vectors = f"{tools.extractor.described} {weights_hash(tools.extractor)}"
+    found = {"kid": vectors, "fid": vectors, "structure": f"DINO {weights_hash(tools.dino)}"}
+    if tools.classifier is not None:
+        found["prompt"] = f"prompt classifier {weights_hash(tools.classifier)}"
+    return found | tools.learned.described

@@ -1,0 +1,172 @@
+"""The options of `c2r eval`, checked, as dataclasses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from c2r.streaming.guidance import GuidanceConfig
+from trainer.data.manifest import Clip
+from trainer.evaluate.derive import BOUNDS
+from trainer.evaluate.rendering import Rendering
+from trainer.evaluate.score import Asked
+
+MANIFEST = "manifest.jsonl"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(
+        "c2r eval",
+        description="Measure rendered clips against their coarse and fine twins.",
+        allow_abbrev=False,
+    )
+    made.add_argument("--data", type=Path, help=f"data folder with {MANIFEST}")
+    made.add_argument("--split", choices=["train", "held_out"], default="held_out")
+    made.add_argument("--clips", type=int, help="at most this many clips, evenly spread")
+    made.add_argument("--frames", type=int, help="at most this many frames of each clip")
+    made.add_argument(
+        "--outputs", nargs="+", default=[], metavar="NAME=FOLDER", help="folders of <clip id>.mp4"
+    )
+    made.add_argument("--out", type=Path, default=Path("out/eval"), help="report, page, renders")
+    made.add_argument("--teacher", metavar="NAME", help="the row whose improvement counts as 1")
+    made.add_argument(
+        "--reference",
+        default="fine",
+        help="what KID and FID compare with: 'fine', or a folder of videos",
+    )
+    made.add_argument("--asked", type=Path, help="JSON: clip id -> caption, hour, weather asked")
+    _networks(made.add_argument_group("what measures"))
+    _rendering(made.add_argument_group("rendering first"))
+    _long(made.add_argument_group("long videos"))
+    return made
+
+
+def _networks(group: Any) -> None:
+    group.add_argument("--features", help="DINO folder for structure and KID (the renderer's own)")
+    group.add_argument("--kid-features", type=Path, help="TorchScript extractor for KID and FID")
+    group.add_argument("--no-prompt", action="store_true", help="leave prompt response out")
+    group.add_argument("--cache", type=Path, help="where classifiers are kept (DATA/.eval)")
+    group.add_argument("--lpips", type=Path, help="TorchScript file")
+    group.add_argument("--fvd", type=Path, help="TorchScript file of a video network, e.g. I3D")
+    group.add_argument("--clip", type=Path, help="CLIP folder")
+    group.add_argument("--vlm", type=Path, help="folder of an image-text-to-text model")
+
+
+def _rendering(group: Any) -> None:
+    group.add_argument(
+        "--weights", nargs="+", default=[], metavar="[NAME=]FOLDER", help="renderers to run"
+    )
+    group.add_argument(
+        "--mode",
+        choices=["offline", "stream"],
+        default="offline",
+        help="many-step sampler of a bidirectional model, or rollout of a causal one (offline)",
+    )
+    group.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
+    group.add_argument("--guidance", choices=["apg", "cfg", "none"], default="apg")
+    group.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
+    group.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
+    group.add_argument(
+        "--strength", type=float, nargs="+", default=[1.0], help="of the control; a row for each"
+    )
+    group.add_argument("--no-control", action="store_true", help="render without any control")
+    group.add_argument("--seed", type=int, default=0, help="of the noise (0)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda (auto)")
+    group.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+
+
+def _long(group: Any) -> None:
+    group.add_argument("--drift", type=Path, nargs="+", default=[], metavar="VIDEO")
+    group.add_argument("--drift-coarse", type=Path, help="the coarse video they were rendered of")
+    group.add_argument(
+        "--switch",
+        nargs="+",
+        default=[],
+        metavar="SECONDS:hour=NAME",
+        help="prompt changes in them",
+    )
+
+
+def named_folders(given: Sequence[str], option: str) -> dict[str, Path]:
+    """`NAME=FOLDER` pairs, or bare folders named after themselves. `ValueError` for a folder that
+    is none, a name given twice or one of a bound.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, rest = text.partition("=")
+        folder = Path(rest if equals else text)
+        name = name if equals else folder.name
+        if not name or name in found or name in BOUNDS or not name.isprintable() or "/" in name:
+            raise ValueError(
+                f"{option} {text}: give each folder a name of its own (NAME=FOLDER), without "
+                f"slashes and none of {', '.join(BOUNDS)}"
+            )
+        if not folder.is_dir():
+            raise ValueError(f"{option} {text}: there is no folder {folder}")
+        found[name] = folder
+    return found
+
+
+def renderings(chosen: argparse.Namespace) -> dict[str, Rendering]:
+    """What follows a renderer's name in its rows -> how it renders: one a strength."""
+    guidance = GuidanceConfig(
+        kind=chosen.guidance, control_scale=chosen.control_scale, text_scale=chosen.text_scale
+    )
+    common = {"mode": chosen.mode, "steps": chosen.steps, "guidance": guidance, "seed": chosen.seed}
+    if chosen.no_control:
+        return {" without control": Rendering(**common, control=False)}
+    many = len(chosen.strength) > 1
+    return {
+        f" at {strength:g}" if many else "": Rendering(**common, strength=strength)
+        for strength in chosen.strength
+    }
+
+
+def chosen_clips(
+    clips: Sequence[Clip], split: str, most: int | None
+) -> tuple[list[Clip], list[str]]:
+    """The split's clips that have a coarse twin, and in words which were left out.
+
+    `ValueError` when none are left.
+    """
+    own = [clip for clip in clips if clip.split == split]
+    paired = [clip for clip in own if clip.control is not None]
+    left_out = []
+    if len(paired) < len(own):
+        left_out.append(f"{len(own) - len(paired)} clips of {split} without a coarse twin")
+    if not paired:
+        raise ValueError(f"the split {split} has {len(own)} clips, none with a coarse twin")
+    if most is not None:
+        if most < 1:
+            raise ValueError(f"--clips {most}: measure at least one")
+        step = len(paired) / min(most, len(paired))
+        paired = [paired[int(place * step)] for place in range(min(most, len(paired)))]
+    return paired, left_out
+
+
+def read_asked(path: Path | None, clips: Sequence[Clip]) -> dict[str, Asked]:
+    """What each clip was asked to show, where it is not its own. `ValueError` for a file that is
+    no mapping of these clips to `caption`, `hour` and `weather`.
+    """
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows = {
+            str(clip): Asked(
+                str(row["caption"]), {"hour": str(row["hour"]), "weather": str(row["weather"])}
+            )
+            for clip, row in found.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{path} must map clip ids to {{"caption", "hour", "weather"}} ({error!r})'
+        ) from error
+    unknown = sorted(rows.keys() - {clip.id for clip in clips})
+    if unknown:
+        raise ValueError(f"{path} names clips that are not measured: {', '.join(unknown[:5])}")
+    return rows

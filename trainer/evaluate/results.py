@@ -1,0 +1,163 @@
+"""What an evaluation found, in one form: rows are systems, columns are measures.
+
+Every value carries how many clips and frames it stands on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from c2r.report import versions
+from trainer.evaluate.definitions import DEFINITIONS, DERIVED, Definition
+
+Derived = Mapping[str, Mapping[str, float | None]]
+"""System -> derived measure -> value."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One value, None where nothing could be measured, and what it stands on.
+
+    `deviation`: over clips, or over the draws of a distance between sets; None without any.
+    """
+
+    value: float | None
+    clips: int
+    frames: int
+    deviation: float | None = None
+    by_clip: Mapping[str, float] = field(default_factory=dict)
+
+
+Cells = Mapping[str, Mapping[str, str]]
+"""System -> column title -> text."""
+
+WIDEST = 8
+"""Columns of one table in a terminal."""
+
+Rows = Mapping[str, Mapping[str, Measured]]
+"""System -> measure -> value; "coarse" and "fine" are the bounds."""
+
+
+def mean_of(by_clip: Mapping[str, float], frames: int) -> Measured:
+    """The mean over clips, and their deviation; None of no clips."""
+    values = list(by_clip.values())
+    if not values:
+        return Measured(None, 0, 0)
+    return Measured(
+        float(np.mean(values)), len(values), frames, float(np.std(values)), dict(by_clip)
+    )
+
+
+def _versions() -> dict[str, str]:
+    return versions() | {"torchmetrics": version("torchmetrics")}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run of the command. `left_out` says in words what was not measured, and why.
+
+    `extractors`: what made the vectors, by measure, with its hash. `long`: long videos by name.
+    `strengths`: structure by strength of the control, for renderers that rendered at several.
+    """
+
+    rows: Rows
+    derived: Derived
+    settings: Mapping[str, Any]
+    extractors: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
+    long: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    strengths: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=_versions)
+    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    @property
+    def definitions(self) -> dict[str, Definition]:
+        """Those of the columns that this evaluation has."""
+        columns = {key for row in self.rows.values() for key in row}
+        columns |= {key for row in self.derived.values() for key in row}
+        return {key: d for key, d in {**DEFINITIONS, **DERIVED}.items() if key in columns}
+
+    def write(self, path: Path) -> None:
+        """As JSON, whole or not at all, the definitions with it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        found = asdict(self)
+        found["definitions"] = {key: asdict(value) for key, value in self.definitions.items()}
+        partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+    def tables(self) -> list[Table]:
+        """For a terminal, at most eight columns each; a cell says on how many clips it stands
+        where these are fewer than the row's.
+        """
+        both = (("measured", self.cells()), ("derived", self.derived_cells()))
+        return [_table(title, cells, part) for title, cells in both for part in _portions(cells)]
+
+    def markdown(self) -> str:
+        """Both tables, a row a system, for a README."""
+        return "\n".join(_markdown(cells) for cells in (self.cells(), self.derived_cells()))
+
+    def cells(self) -> dict[str, dict[str, str]]:
+        """System -> column title -> text."""
+        return {
+            name: {
+                DEFINITIONS[key].title: _cell(DEFINITIONS[key], value, _most(row))
+                for key, value in row.items()
+            }
+            | {"clips": str(_most(row)), "frames": str(max(v.frames for v in row.values()))}
+            for name, row in self.rows.items()
+        }
+
+    def derived_cells(self) -> dict[str, dict[str, str]]:
+        """System -> column title -> text."""
+        return {
+            name: {DERIVED[key].title: _number(DERIVED[key], value) for key, value in row.items()}
+            for name, row in self.derived.items()
+        }
+
+
+def _most(row: Mapping[str, Measured]) -> int:
+    return max(value.clips for value in row.values())
+
+
+def _number(definition: Definition, value: float | None) -> str:
+    return "-" if value is None else f"{value:.{definition.digits}f}"
+
+
+def _cell(definition: Definition, measured: Measured, most: int) -> str:
+    text = _number(definition, measured.value)
+    fewer = measured.value is not None and measured.clips < most
+    return f"{text} (N={measured.clips})" if fewer else text
+
+
+def columns_of(cells: Cells) -> list[str]:
+    """All columns of any row, in the order in which they come."""
+    return list(dict.fromkeys(key for row in cells.values() for key in row))
+
+
+def _portions(cells: Cells) -> list[list[str]]:
+    columns = columns_of(cells)
+    return [columns[start : start + WIDEST] for start in range(0, len(columns), WIDEST)]
+
+
+def _table(title: str, cells: Cells, columns: list[str]) -> Table:
+    made = Table("system", *columns, title=title)
+    for name, row in cells.items():
+        made.add_row(name, *(row.get(column, "-") for column in columns))
+    return made
+
+
+def _markdown(cells: Cells) -> str:
+    columns = columns_of(cells)
+    rows = [["system", *columns], ["---"] * (len(columns) + 1)]
+    rows += [[name, *(row.get(column, "-") for column in columns)] for name, row in cells.items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -1,0 +1,192 @@
+"""The loop: batches in, updates out, and everything around them. It knows no particular phase.
+
+A step is one update of the part whose turn it is, from `batch` samples spread over processes and
+micro-batches. What a run does next follows from its step alone, so a resumed run goes on as it
+would have.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from c2r.config import save_config
+from trainer.checkpoint import Checkpoints, Progress
+from trainer.data.batch import Batch
+from trainer.data.dataset import Ahead, Dataset, open_clips
+from trainer.optim import Optimiser
+from trainer.parallel import World
+from trainer.phases.phase import Phase
+from trainer.record import Recorder
+from trainer.samples import Gallery
+from trainer.settings import TrainConfig
+from trainer.tally import Tally
+
+log = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+
+
+class NotFiniteError(ValueError):
+    """A loss or gradient was NaN or infinite; the batch that did it is on the disk."""
+
+
+class Loop:
+    """Trains one phase to its last step, from the newest checkpoint of its folder if there is one.
+
+    `dataset` must come with control when the phase needs it.
+    """
+
+    def __init__(self, config: TrainConfig, phase: Phase, world: World, dataset: Dataset) -> None:
+        self.config, self.phase, self.world, self.dataset = config, phase, world, dataset
+        self.micro_batches = config.accumulate(world.layout.data_ranks)
+        self.optimisers = {
+            part: Optimiser(module, phase.optim(part)) for part, module in phase.parts.items()
+        }
+        self.checkpoints = Checkpoints(config.folder, config.checkpoint, world)
+        found = self.checkpoints.load(self.optimisers)
+        self.step = 0
+        if found is not None:
+            dataset.sampler.check(found.sampler)
+            self.step = found.step
+            log.info("resumed at step %d", self.step)
+        self.updates = dict.fromkeys(self.optimisers, 0)
+        for past in range(self.step):
+            self.updates[phase.turn(past)] += 1
+        self.totals = dict.fromkeys(self.optimisers, 0)
+        for number in range(config.steps):
+            self.totals[phase.turn(number)] += 1
+
+    def draws(self, micro: int) -> Sequence[int]:
+        """The samples of this process's micro-batch number `micro`, counted from the first step."""
+        step, inside = divmod(micro, self.micro_batches)
+        size, ranks = self.config.micro_batch, self.world.layout.data_ranks
+        first = step * self.config.batch + (inside * ranks + self.world.data_rank) * size
+        return range(first, first + size)
+
+    def run(self) -> None:
+        """Train to the end and write the renderer; on the way out, whatever happens, close."""
+        config = self.config
+        recorder = Recorder(config, self.step) if self.world.first else None
+        if self.world.first:
+            save_config(config, config.folder / CONFIG_FILE)
+        ahead = Ahead(
+            self.dataset,
+            self.draws,
+            start=self.step * self.micro_batches,
+            depth=config.data.prefetch,
+            workers=config.data.workers,
+        )
+        try:
+            gallery = Gallery(config, self.phase, self.world)
+            while self.step < config.steps:
+                self._advance(ahead, recorder)
+                gallery.look_after(self.step, recorder)
+            self._finish()
+        finally:
+            ahead.close()
+            if recorder is not None:
+                recorder.close()
+
+    def _advance(self, ahead: Ahead, recorder: Recorder | None) -> None:
+        begin = time.perf_counter()
+        values = self.train_step(ahead)
+        seconds = time.perf_counter() - begin
+        if recorder is not None:
+            recorder.numbers(self.step, values | self._throughput(seconds))
+        self.step += 1
+        if self.step % self.config.log.every == 0 and self.world.first:
+            log.info(
+                "step %d/%d: loss %.4f, %.2f s a step",
+                self.step,
+                self.config.steps,
+                values["loss"],
+                seconds,
+            )
+        self.checkpoints.poll()
+        if self.step % self.config.checkpoint.every == 0 and self.step < self.config.steps:
+            self._save()
+
+    def train_step(self, ahead: Ahead) -> dict[str, float]:
+        """One update; gives losses, gradient norm and learning rate."""
+        part, tally = self.phase.turn(self.step), Tally()
+        optimiser = self.optimisers[part]
+        batches: list[Batch] = []
+        for _ in range(self.micro_batches):
+            batch = ahead.take()
+            batches.append(batch)
+            with self._autocast():
+                losses = self.phase.losses(batch, self.step)
+            (losses.total / self.micro_batches).backward()
+            tally.add(losses)
+        norm = optimiser.clip()
+        values = tally.means(self.world)
+        if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
+            raise self._stopped(batches, values["loss"], norm)
+        rate = optimiser.update(self.updates[part], self.totals[part])
+        self.updates[part] += 1
+        return values | {"gradient_norm": norm, "learning_rate": rate}
+
+    def _autocast(self) -> torch.autocast:
+        on = self.config.precision == "bf16"
+        # No cache of cast weights: each is used once, and sharded ones must not stay whole.
+        return torch.autocast(
+            self.world.device.type, torch.bfloat16, enabled=on, cache_enabled=False
+        )
+
+    def _stopped(self, batches: list[Batch], loss: float, norm: float) -> NotFiniteError:
+        """Save what this process saw; the weights are still those of the step before."""
+        path = self.config.folder / f"not-finite-step-{self.step}-rank-{self.world.rank}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save([vars(batch) for batch in batches], path)
+        self.checkpoints.settle()
+        return NotFiniteError(
+            f"step {self.step}: the loss is {loss}, the gradient's norm {norm}; the batch is in "
+            f"{path}, the weights of before in {self.checkpoints.folder}. Look at its clips; if "
+            "they are sound, lower optim.lr or optim.clip"
+        )
+
+    def _throughput(self, seconds: float) -> dict[str, float]:
+        config = self.config
+        tokens = config.batch * config.latents * config.model.tokens_per_latent
+        device = self.world.device
+        if device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(device)
+        else:
+            memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            "seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+            "samples_per_second": config.batch / seconds,
+            "memory_gb": memory / 1e9,
+            "skipped": float(self.dataset.skipped),
+        }
+
+    def _save(self) -> None:
+        drawn = self.step * self.config.batch
+        progress = Progress(self.step, self.dataset.sampler.state(drawn))
+        self.checkpoints.save(progress, self.optimisers)
+
+    def _finish(self) -> None:
+        """The last checkpoint, and what the phase leaves behind."""
+        if self.step not in self.checkpoints.steps():
+            self._save()
+        self.checkpoints.settle()
+        for part, optimiser in self.optimisers.items():
+            weights = optimiser.whole_best()
+            if self.world.first:
+                self.phase.finished(part, weights)
+        self.world.wait()
+        if self.world.first:
+            log.info("finished: %s", Path(self.config.folder).resolve())
+
+
+def open_dataset(config: TrainConfig, phase: Phase) -> Dataset:
+    """The training split, with what the phase needs."""
+    return Dataset(open_clips(config), config, control=phase.needs_control)

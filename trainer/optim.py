@@ -1,0 +1,90 @@
+"""AdamW over one part's trained parameters, its schedule, gradient clipping and EMA.
+
+The learning rate is a function of the update's number, so nothing of it has to be kept.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from trainer.parallel import local
+from trainer.settings import OptimConfig
+
+
+def learning_rate(config: OptimConfig, update: int, updates: int) -> float:
+    """Rate of update number `update` (from 0) of `updates`: linear warm-up, then the schedule."""
+    if update < config.warmup:
+        return config.lr * (update + 1) / config.warmup
+    if config.schedule == "constant":
+        return config.lr
+    share = (update - config.warmup) / max(1, updates - config.warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+    return config.lr * (config.final + (1 - config.final) * cosine)
+
+
+def trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that train, by name."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+class Optimiser:
+    """One part's AdamW and EMA. Weight decay acts on matrices alone."""
+
+    def __init__(self, module: nn.Module, config: OptimConfig) -> None:
+        self.module, self.config = module, config
+        self.parameters = trained(module)
+        matrices = [p for p in self.parameters.values() if p.ndim > 1]
+        others = [p for p in self.parameters.values() if p.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.adam = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=config.lr,
+            betas=config.betas,
+            fused=True,
+        )
+        self.ema: dict[str, Tensor] = {}
+        if config.ema:
+            self.ema = {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    def clip(self) -> float:
+        """Scale the gradients to the norm allowed; gives the norm before. Waits on the device."""
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
+        return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+    def update(self, number: int, updates: int) -> float:
+        """One update with the gradients at hand, then forget them; gives the learning rate."""
+        rate = learning_rate(self.config, number, updates)
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        self._follow(number)
+        return rate
+
+    @torch.no_grad()
+    def _follow(self, number: int) -> None:
+        if not self.ema:
+            return
+        decay = min(self.config.ema, (1 + number) / (10 + number))
+        averages = [local(average) for average in self.ema.values()]
+        current = [local(parameter.detach()) for parameter in self.parameters.values()]
+        torch._foreach_lerp_(averages, current, 1 - decay)
+
+    @property
+    def best(self) -> dict[str, Tensor]:
+        """What a renderer is written from: the EMA, or the weights where there is none."""
+        return self.ema or {name: p.detach() for name, p in self.parameters.items()}
+
+    def whole_best(self) -> dict[str, Tensor]:
+        """`best` on the CPU, unsharded; every process takes part, all get it."""
+        return {
+            name: (t.full_tensor() if isinstance(t, DTensor) else t).cpu()
+            for name, t in self.best.items()
+        }

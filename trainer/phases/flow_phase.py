@@ -1,0 +1,103 @@
+"""What both flow-matching phases share: one denoiser, one loss, sample videos, a renderer.
+
+`align` and `ground` say what trains and what a batch is conditioned on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from trainer.assemble import Trains, build_denoiser
+from trainer.data.batch import Batch
+from trainer.draws import noise
+from trainer.encoders import Encoders
+from trainer.flow import Kept, draw_kept, noised, sample_losses
+from trainer.parallel import World
+from trainer.phases.phase import Losses
+from trainer.renderer import write_renderer
+from trainer.settings import OptimConfig, TrainConfig
+from trainer.start import Start
+
+PART = "renderer"
+
+
+class FlowPhase:
+    """Flow matching of a denoiser; see `Phase` for the interface."""
+
+    name = ""
+    needs_control = False
+
+    def __init__(self, config: TrainConfig, world: World) -> None:
+        self.check(config)
+        self.config, self.world = config, world
+        self.start = Start(config)
+        self.encoders = Encoders(config, world, self.start, control=self.needs_control)
+        self.denoiser = build_denoiser(
+            config, world, self.start, control=self.needs_control, trains=self.trains(config)
+        )
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """`ValueError` for settings that this phase cannot have."""
+
+    @classmethod
+    def trains(cls, config: TrainConfig) -> Trains:
+        """Which parameters of the denoiser train."""
+        raise NotImplementedError
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The denoiser."""
+        return {PART: self.denoiser}
+
+    def optim(self, part: str) -> OptimConfig:
+        """The run's own."""
+        return self.config.optim
+
+    def turn(self, step: int) -> str:
+        """Always the same."""
+        return PART
+
+    def conditions(self, batch: Batch, kept: Kept) -> dict[str, Tensor]:
+        """What the denoiser is given beside text."""
+        return {}
+
+    def losses(self, batch: Batch, step: int) -> Losses:
+        """Flow matching on a micro-batch."""
+        config, device = self.config, self.world.device
+        batch = batch.to(device)
+        made = noised(self.encoders.latents(batch), batch.draws, config.flow, config.seed)
+        kept = draw_kept(config.data, config.seed, batch.draws)
+        with_text = kept.text.to(device)[:, None, None].bool()
+        text = torch.where(with_text, self.encoders.text(batch), self.encoders.empty.float())
+        velocity = self.denoiser(made.x, made.timesteps, text, **self.conditions(batch, kept))
+        samples = sample_losses(velocity, self.denoiser.own(made.target))
+        return Losses(samples.mean(), samples.detach(), made.levels, batch.sources)
+
+    @torch.no_grad()
+    def pictures(self, batch: Batch) -> Tensor:
+        """Samples of the weights as they are, not of their EMA."""
+        batch = batch.to(self.world.device)
+        preset = self.config.model
+        shape = (self.config.latents, preset.dit.channels, *preset.latent_size)
+        start = noise(self.config.seed, batch.draws, shape, "sample").to(self.world.device)
+        kept = Kept(torch.ones(len(batch.draws)), torch.ones(len(batch.draws)))
+        features = self.conditions(batch, kept).get("features")
+        text = self.encoders.text(batch)
+        negative = self.encoders.empty.float()
+        clean = self.denoiser.sample(
+            start, text, negative, self.config.log.sampler, features=features
+        )
+        return self.encoders.pictures(clean)
+
+    @torch.no_grad()
+    def decoded(self, batch: Batch) -> Tensor:
+        """What the VAE makes of the batch's own latents."""
+        return self.encoders.pictures(self.encoders.latents(batch.to(self.world.device)))
+
+    def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
+        """The whole renderer as a folder that `--weights` takes."""
+        write_renderer(self.config, self.start, weights, self.config.folder / "renderer")

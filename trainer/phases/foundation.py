@@ -1,0 +1,76 @@
+"""What the phases that make a small renderer's own parts share: VAE, DINO, text encoder.
+
+Large presets load published ones; the tiny preset's are trained here, on one process, and written
+as files that `start.vae`, `start.dino` and `start.text` of the later phases take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from trainer.data.batch import Batch
+from trainer.parallel import World
+from trainer.settings import OptimConfig, TrainConfig
+from trainer.start import Start
+
+
+class FoundationPhase:
+    """One network and what it needs to learn; see `Phase` for the interface.
+
+    `PART` names the network that trains; heads that only training needs lie beside it in `parts`
+    and are not written.
+    """
+
+    name = ""
+    needs_control = False
+    PART = ""
+
+    def __init__(self, config: TrainConfig, world: World) -> None:
+        self.check(config)
+        if world.layout.size > 1:
+            raise ValueError(
+                f"phase {self.name} trains a small network on one process; start it without "
+                "torchrun"
+            )
+        self.config, self.world = config, world
+        self.start = Start(config)
+        self.network = self.build().to(world.device)
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """`ValueError` for settings that this phase cannot have."""
+        if config.data.manifest is None:
+            raise ValueError(f"phase {cls.name} learns from pictures: give data.manifest")
+        if config.lora is not None:
+            raise ValueError(f"lora is for phase align, not for {cls.name}")
+
+    def build(self) -> nn.Module:
+        """The network with its heads, in float32, on the CPU."""
+        raise NotImplementedError
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {self.PART: self.network}
+
+    def optim(self, part: str) -> OptimConfig:
+        """The run's own."""
+        return self.config.optim
+
+    def turn(self, step: int) -> str:
+        """Always the same."""
+        return self.PART
+
+    def decoded(self, batch: Batch) -> Tensor:
+        """The clips as they are, `[B, F, 3, H, W]` uint8 on the CPU."""
+        assert batch.frames is not None
+        return batch.frames.cpu()
+
+
+def pixels(batch: Batch, device: torch.device) -> Tensor:
+    """The batch's frames `[B, F, 3, H, W]` in [0, 1] on the device."""
+    assert batch.frames is not None, "a manifest gives pictures"
+    return batch.frames.to(device).float() / 255

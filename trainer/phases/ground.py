@@ -1,0 +1,44 @@
+"""Phase 2: the control network learns to steer a DiT that stays as it is.
+
+DINO and the DiT are frozen; the adapter (temporal convolutions, projection, bridge) or the
+ControlNet's blocks and projections train. Control of real clips is the clip itself in other
+colours, that of pairs the coarse render.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from trainer.assemble import Trains
+from trainer.data.batch import Batch
+from trainer.flow import Kept
+from trainer.phases.flow_phase import FlowPhase
+from trainer.settings import TrainConfig
+
+
+class Ground(FlowPhase):
+    """Flow matching of the control network."""
+
+    name = "ground"
+    needs_control = True
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """LoRA is phase 1's; a control network is needed."""
+        if config.lora is not None:
+            raise ValueError("lora is for phase align; phase ground leaves the DiT as it is")
+        if config.model.control.kind == "none":
+            raise ValueError(
+                "phase ground trains a control network, but model.control.kind is none; set it to "
+                "adapter or controlnet"
+            )
+
+    @classmethod
+    def trains(cls, config: TrainConfig) -> Trains:
+        """The control network's parameters, all of them."""
+        return lambda name: name.startswith("control.")
+
+    def conditions(self, batch: Batch, kept: Kept) -> dict[str, Tensor]:
+        """Features of the control; strength 0 where it is dropped."""
+        strength = kept.control.to(self.world.device)
+        return {"features": self.encoders.features(batch), "strength": strength}

@@ -1,0 +1,127 @@
+"""Trains the tiny preset's text encoder: a small UMT5 on bytes, by matching captions with clips.
+
+Captions and clips of a batch are embedded, and each caption must find its clip among the others
+and the reverse: the symmetric contrastive loss of CLIP (Radford et al., 2021, arXiv:2103.00020).
+Phrases of a caption are left out at random, so that a prompt need not be worded like the captions.
+The clip's side, a few convolutions, and both projections are thrown away.
+
+Shapes: B clips, F frames, S bytes, D width of the embedding.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from c2r.models.text import TextEncoder, clean_prompt
+from trainer.data.batch import Batch
+from trainer.draws import plain_random
+from trainer.phases.foundation import FoundationPhase, pixels
+from trainer.phases.phase import Losses
+from trainer.settings import TrainConfig
+
+TEXT_FOLDER = "text"
+SHARED = 128
+PHRASE_KEPT = 0.7
+
+
+def shortened(caption: str, random_: random.Random) -> str:
+    """The caption with some of its comma-separated phrases left out, at least one kept."""
+    phrases = [phrase.strip() for phrase in caption.split(",")]
+    kept = [phrase for phrase in phrases if random_.random() < PHRASE_KEPT]
+    return ", ".join(kept or [random_.choice(phrases)])
+
+
+class Reader(nn.Module):
+    """The text encoder with its projection, and the clip's side."""
+
+    def __init__(self, text: TextEncoder) -> None:
+        super().__init__()
+        self.text = text.model.requires_grad_(True)
+        self.project = nn.Linear(text.dim, SHARED)
+        widths = (3, 32, 64, 128, 128)
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise(widths):
+            layers += [nn.Conv2d(n_in, n_out, 3, 2, 1), nn.GroupNorm(8, n_out), nn.SiLU()]
+        self.look = nn.Sequential(*layers, nn.AdaptiveAvgPool2d((2, 2)), nn.Flatten())
+        self.match = nn.Linear(4 * widths[-1], SHARED)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def clips(self, frames: Tensor) -> Tensor:
+        """Frames `[B, F, 3, H, W]` in [0, 1] -> unit vectors `[B, SHARED]`."""
+        small = F.interpolate(frames.flatten(0, 1), (72, 128), mode="bilinear", antialias=True)
+        seen = self.look(small).unflatten(0, frames.shape[:2]).mean(1)
+        return F.normalize(self.match(seen).float(), dim=-1)
+
+    def captions(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Bytes `[B, S]` and which of them count -> unit vectors `[B, SHARED]`."""
+        hidden = self.text(ids, attention_mask=mask).last_hidden_state.float()
+        share = mask[..., None].float()
+        return F.normalize(self.project((hidden * share).sum(1) / share.sum(1)).float(), dim=-1)
+
+
+class Read(FoundationPhase):
+    """Embeddings that tell apart what prompts ask for."""
+
+    name = "read"
+    PART = "text"
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """Bytes only: large encoders are published. Contrast needs several clips at once."""
+        super().check(config)
+        if config.model.text.tokenizer != "bytes":
+            raise ValueError("phase read trains a text encoder on bytes; model.text.tokenizer")
+        if config.micro_batch < 2:
+            raise ValueError("phase read compares clips of a micro-batch: micro_batch 2 or more")
+
+    def build(self) -> nn.Module:
+        """The encoder with its heads."""
+        self.encoder = cast(TextEncoder, self.start.text())
+        return Reader(self.encoder)
+
+    def losses(self, batch: Batch, step: int) -> Losses:
+        """Captions against clips of a micro-batch."""
+        reader = cast(Reader, self.network)
+        captions = [
+            shortened(caption, plain_random(self.config.seed, draw, "phrases"))
+            for caption, draw in zip(batch.captions, batch.draws, strict=True)
+        ]
+        ids, mask = self._bytes(captions)
+        scores = reader.captions(ids, mask) @ reader.clips(pixels(batch, self.world.device)).T
+        scores = scores * reader.scale.exp().clamp(max=100.0)
+        own = torch.arange(len(scores), device=scores.device)
+        samples = F.cross_entropy(scores, own, reduction="none")
+        samples = (samples + F.cross_entropy(scores.T, own, reduction="none")) / 2
+        levels = torch.zeros(len(samples))
+        return Losses(samples.mean(), samples.detach(), levels, batch.sources)
+
+    def _bytes(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        read = self.encoder.tokenizer(
+            [clean_prompt(caption) for caption in captions],
+            padding=True,
+            truncation=True,
+            max_length=self.encoder.length,
+            return_tensors="pt",
+        )
+        device = self.world.device
+        return read.input_ids.to(device), read.attention_mask.to(device)
+
+    @torch.no_grad()
+    def pictures(self, batch: Batch) -> Tensor:
+        """The clips themselves: text has no picture."""
+        return self.decoded(batch)
+
+    def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
+        """A transformers folder `text` in the run's folder."""
+        text = cast(TextEncoder, self.start.text())
+        own = {n.removeprefix("text."): t for n, t in weights.items() if n.startswith("text.")}
+        unexpected = text.model.load_state_dict(own, strict=False).unexpected_keys
+        assert not unexpected, f"{unexpected} have no place in the text encoder"
+        text.model.save_pretrained(self.config.folder / TEXT_FOLDER)
