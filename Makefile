@@ -13,7 +13,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt torch
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[render,game,train,data,dev]"
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[render,game,train,data,export,trt,dev]"
 	touch $(STAMP)
 
 # Blender and JuPedSim need an older numpy and Python 3.11: an interpreter of their own. JuPedSim's

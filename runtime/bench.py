@@ -20,7 +20,7 @@ from c2r.report import Report, percentiles, processor_name
 from runtime.bench_grpc import measure_grpc
 from runtime.bench_local import chunks_to_fill, measure_local
 from runtime.measured import Measured
-from runtime.options import add_network_options, networks_from
+from runtime.options import add_network_options, pipeline_from
 from runtime.pipeline import Pictures, Pipeline
 
 TRANSPORTS = {"none": measure_local, "grpc": measure_grpc}
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.chunks < 1:
         raise ValueError(f"--chunks {chosen.chunks}: measure at least one")
     console = Console(stderr=True)
-    pipeline = Pipeline(networks_from(chosen, rest, console))
+    pipeline = pipeline_from(chosen, rest, console)
     preset = pipeline.preset
     coarse = coarse_frames(preset.chunk_frames(False), preset.width, preset.height, chosen.seed)
     with Progress(console=console) as progress:
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
             on_chunk=lambda: progress.advance(bar),
         )
         progress.update(bar, completed=chunks_to_fill(pipeline) + chosen.chunks)
-    details = {"attention": chosen.attention, "transport": chosen.transport}
+    details = {key: getattr(chosen, key) for key in ("attention", "backend", "transport")}
     report = report_of(pipeline, measured, {**details, "chunks": chosen.chunks})
     Console().print(report.table())
     for missing in report.left_out:

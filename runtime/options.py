@@ -1,4 +1,4 @@
-"""Command-line options that serve, render and bench share: which networks, from where, on what."""
+"""Command-line options that serve, render and bench share: networks, from where, run by what."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import torch
 from rich.console import Console
 
 from c2r.config import override, parse_overrides
-from c2r.models.attention import BACKENDS
+from c2r.models.attention import BACKENDS as KERNELS
 from c2r.models.build import PART_NAMES, Networks, seeded_notice
 from c2r.models.presets import PRESETS, Preset
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
+from runtime.backends import BACKENDS, choose_backends, stages_of
+from runtime.pipeline import Pipeline
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -30,7 +32,10 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (auto)")
     group.add_argument("--dtype", choices=list(DTYPES), help="bfloat16 on CUDA, else float32")
-    group.add_argument("--attention", choices=list(BACKENDS), default="sdpa", help="kernel (sdpa)")
+    group.add_argument("--attention", choices=list(KERNELS), default="sdpa", help="kernel (sdpa)")
+    backend = group.add_argument("--backend", default="eager")
+    backend.help = f"{', '.join(BACKENDS)}; or by stage: vae=tensorrt,denoise=compiled (eager)"
+    group.add_argument("--engines", type=Path, help="folder that c2r export made")
     parser.epilog = "Any part of the preset can be changed: --stream.window 12, --stream.chunk 1."
 
 
@@ -88,3 +93,12 @@ def networks_from(
     if notice is not None:
         (console or Console(stderr=True)).print(notice, style="bold yellow")
     return networks
+
+
+def pipeline_from(
+    chosen: argparse.Namespace, rest: Sequence[str], console: Console | None = None
+) -> Pipeline:
+    """The pipeline that the options name: networks, and what computes their stages."""
+    choose_backends(chosen.backend)  # a mistake there is told before anything is loaded
+    networks = networks_from(chosen, rest, console)
+    return Pipeline(networks, stages_of(networks, chosen.backend, chosen.engines))

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from c2r.engines.stages import Stages, eager_stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
@@ -59,17 +60,22 @@ def pad_frames(frames: Pictures, count: int) -> Pictures:
 
 
 class Pipeline:
-    """Networks and the way they are run. Holds no stream: that is `VideoState`."""
+    """Networks and the way they are run. Holds no stream: that is `VideoState`.
 
-    def __init__(self, networks: Networks) -> None:
+    `stages`: what computes each stage, where it is not the networks as they are.
+    """
+
+    def __init__(self, networks: Networks, stages: Stages | None = None) -> None:
         preset, control = networks.preset, networks.control
         self.networks = networks
+        self.stages = eager_stages(networks) if stages is None else stages
         self.preset = preset
         self.rollout = Rollout(
             networks.dit,
             preset.stream,
             preset.latent_size,
             control_layers=0 if control is None else len(control.blocks),
+            velocity=self.stages.denoise,
         )
         self.clock = StageClock(self.device)
 
@@ -126,7 +132,7 @@ class Pipeline:
             with clock.stage("denoise"):
                 chunk = self.rollout.generate(state.stream, text, control)
             with clock.stage("vae"):
-                decoded, vae_state = self.networks.vae.decode_chunk(chunk.clean, state.vae)
+                decoded, vae_state = self.stages.vae(chunk.clean, state.vae)
             with clock.stage("download"):
                 pictures = self.download(decoded)
         return RenderedChunk(pictures, chunk, control_state, vae_state, clock.milliseconds)
@@ -145,15 +151,15 @@ class Pipeline:
         return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)[None]
 
     def _features(self, pixels: Tensor) -> Tensor | None:
-        return None if self.networks.control is None else self.networks.dino(pixels)
+        return None if self.stages.dino is None else self.stages.dino(pixels)
 
     def _control(
         self, features: Tensor | None, state: ControlState | None, strength: Tensor
     ) -> tuple[ControlInput | None, ControlState | None]:
-        network = self.networks.control
-        if network is None or features is None:
+        network, run = self.networks.control, self.stages.control
+        if network is None or run is None or features is None:
             return None, None
-        tokens, state = network.tokens(features, state)
+        tokens, state = run(features, state)
         return ControlInput(network, tokens, self.preset.grid, strength), state
 
     def download(self, decoded: Tensor) -> Pictures:

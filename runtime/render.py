@@ -20,7 +20,7 @@ from c2r.clips import Image, VideoWriter, read_clip, write_image
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
 from runtime.offline import render_offline
-from runtime.options import add_network_options, networks_from
+from runtime.options import add_network_options, pipeline_from
 from runtime.pipeline import Pictures, Pipeline, pad_frames
 
 
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.output.suffix not in ("", ".mp4"):
         raise ValueError(f"--output {chosen.output}: give a .mp4 file, or a folder for PNGs")
     console = Console(stderr=True)
-    networks = networks_from(chosen, rest, console)
-    pipeline, preset = Pipeline(networks), networks.preset
+    pipeline = pipeline_from(chosen, rest, console)
+    preset = pipeline.preset
     clip = read_clip(chosen.input, width=preset.width, height=preset.height, fps=preset.fps)
     most = chosen.frames or (preset.frames if chosen.mode == "offline" else None)
     coarse = np.stack(list(islice(clip, most)))

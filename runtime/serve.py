@@ -17,8 +17,7 @@ from rich.console import Console
 
 from c2r.wire.address import is_loopback
 from runtime.access import read_token
-from runtime.options import add_network_options, chosen_preset, networks_from
-from runtime.pipeline import Pipeline
+from runtime.options import add_network_options, chosen_preset, pipeline_from
 from runtime.server import PendingPipeline, start_server
 from runtime.settings import ServeSettings, TLSFiles
 
@@ -126,6 +125,6 @@ def main(arguments: Sequence[str]) -> int:
     if not is_loopback(settings.host) and settings.token is None and chosen.tls_client_ca is None:
         notice = "anyone who reaches this port may use it: consider --token-file or --tls-client-ca"
         console.print(notice, style="bold yellow")
-    source = PendingPipeline(preset, lambda: Pipeline(networks_from(chosen, rest, console)))
+    source = PendingPipeline(preset, lambda: pipeline_from(chosen, rest, console))
     asyncio.run(serve(source, settings, console))
     return 0

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -52,13 +53,29 @@ class Chunk:
     control: ControlInput | None
 
 
+class Velocity(Protocol):
+    """A pass over a chunk: a DiT, or what stands in for one (an engine, a compiled DiT)."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        text: TextKV,
+        *,
+        control: ControlInput | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """See `DiT.forward`; the chunk's keys and values are written into the cache."""
+        ...
+
+
 def velocity_timestep(level: float, device: torch.device) -> Tensor:
     """A noise level as the DiT's timestep, `[1]`."""
     return torch.full((1,), TRAIN_STEPS * level, device=device)
 
 
 def denoise(
-    dit: DiT,
+    dit: Velocity,
     noise: Tensor,
     levels: Sequence[float],
     text: TextKV,
@@ -89,6 +106,7 @@ class Rollout:
     """A student DiT and the way it streams. Holds no session: that is `StreamState`.
 
     `latent_size`: (rows, columns) of a latent. `control_layers`: own blocks of the control network.
+    `velocity`: what runs the passes, when it is not the DiT itself.
     """
 
     def __init__(
@@ -98,8 +116,10 @@ class Rollout:
         latent_size: tuple[int, int],
         *,
         control_layers: int = 0,
+        velocity: Velocity | None = None,
     ) -> None:
         self.dit = dit
+        self.velocity: Velocity = dit if velocity is None else velocity
         self.config = config
         self.latent_shape = (dit.config.channels, *latent_size)
         self.levels = few_step_levels(config.timesteps, config.shift)
@@ -155,7 +175,7 @@ class Rollout:
         noise = self.noise(state, latents)
         control = self.dit.prepare_control(control, text, cache=state.cache)
         levels = self.levels_of(state)
-        clean = denoise(self.dit, noise, levels, text, control=control, cache=state.cache)
+        clean = denoise(self.velocity, noise, levels, text, control=control, cache=state.cache)
         return Chunk(clean, state.latents, text, control)
 
     @torch.no_grad()
@@ -175,6 +195,6 @@ class Rollout:
         timestep, control = velocity_timestep(level, x.device), chunk.control
         if control is not None and not control.written:
             control = replace(control, ready=None)
-        self.dit(x, timestep, chunk.text, control=control, cache=state.cache)
+        self.velocity(x, timestep, chunk.text, control=control, cache=state.cache)
         state.cache.commit(latents)
         state.latents += latents

@@ -1,0 +1,1 @@
+"""Networks as engines: graphs, ONNX, TensorRT, and the comparison with PyTorch."""

@@ -1,0 +1,294 @@
+"""The steps of a chunk as graphs: tensors in, tensors out, every cache an argument.
+
+Each graph calls the very module that serves in PyTorch. The denoise step is given its K/V slots
+whole, writes the chunk's own keys and values into them in place, and reads the part that is
+filled; so it is also the commit: run over the clean chunk, what it wrote stays. Weights are thus
+held once for both. What changes between chunks is the number of latents seen, which is the length
+of `positions`: each value is one profile of the graph.
+
+Shapes: n latents of the chunk, N tokens of a latent, D width, S slots' tokens of the window,
+P latents seen (the chunk's own included), F frames, h heads, d head width, s text tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from c2r.engines import names
+from c2r.engines.names import numbered
+from c2r.models.adapter import ControlAdapter
+from c2r.models.build import Networks
+from c2r.models.control import ControlInput, ControlState
+from c2r.models.controlnet import ControlNet
+from c2r.models.dino import DinoEncoder
+from c2r.models.dit import DiT
+from c2r.models.presets import Preset
+from c2r.models.tiny_vae import TinyVAE
+from c2r.models.vae import VAEState, WanVAE
+
+OPSET = 24
+"""The first with `TensorScatter`, which writes into the cache where it is."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A module and all that its export needs.
+
+    `inputs`: example tensors by name, in the order of the module's arguments. `axes`: dimensions
+    that change, by input: {dimension: name}. `profiles`: the sets of values that these take.
+    `aliases`: outputs that are an input, written in place.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: tuple[str, ...]
+    axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    profiles: tuple[Mapping[str, int], ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+class DinoGraph(nn.Module):
+    """`dino(frames [1, F, 3, H, W] float in [0, 1]) -> tokens [1, F, N, Dd]`."""
+
+    def __init__(self, dino: DinoEncoder) -> None:
+        super().__init__()
+        self.dino = dino
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Tokens of frames of DINO's own size."""
+        return self.dino(frames)
+
+
+class ControlGraph(nn.Module):
+    """`control(features [1, F, N, Dd], pending...) -> control [1, n, N, D], pending...`.
+
+    Without `pending` it begins a stream.
+    """
+
+    def __init__(self, control: ControlAdapter | ControlNet) -> None:
+        super().__init__()
+        self.control = control
+
+    def forward(self, features: Tensor, *pending: Tensor) -> tuple[Tensor, ...]:
+        """Control tokens and the next state."""
+        tokens, state = self.control.tokens(features, ControlState(pending) if pending else None)
+        return tokens, *state.pending
+
+
+class DecodeGraph(nn.Module):
+    """`decode(latents [1, n, C, h, w], past...) -> frames [1, F, 3, H, W], past...`.
+
+    Without `past` it begins a stream.
+    """
+
+    def __init__(self, vae: TinyVAE | WanVAE) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latents: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        """Frames and the next state."""
+        frames, state = self.vae.decode_chunk(latents, VAEState(past) if past else None)
+        return frames, *state.past
+
+
+class Slots:
+    """The K/V slots of a pass that is being traced, as a `LayerCache`.
+
+    `slots`: keys, then values, of every layer, `[1, 1, S, D]`: the layout that both ONNX
+    and TensorRT write into in place.
+    """
+
+    def __init__(self, slots: tuple[Tensor, ...], start: Tensor, filled: int) -> None:
+        self.layers = len(slots) // 2
+        self.slots = slots
+        self.start = start  # [1] int64, the chunk's first slot
+        self.filled = filled  # tokens seen
+        self.written: list[Tensor] = [*slots]
+
+    @property
+    def length(self) -> int:
+        """Never asked for: positions come with the call."""
+        raise AssertionError("a traced pass is given its positions")
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Write `[1, L, h, d]` at the chunk's place; give what is filled, `[1, P N, h, d]`."""
+        return self._write(layer, k), self._write(self.layers + layer, v)
+
+    def _write(self, place: int, update: Tensor) -> Tensor:
+        slots = self.slots[place]
+        self.written[place] = torch.onnx.ops.symbolic(
+            "TensorScatter",
+            [slots, update.flatten(2)[:, None], self.start],
+            {"axis": 2},
+            dtype=slots.dtype,
+            shape=slots.shape,
+            version=OPSET,
+        )
+        seen = self.written[place].flatten(0, 1)[:, : self.filled]
+        return seen.unflatten(-1, update.shape[2:])
+
+    def snapshot(self) -> Slots:
+        """No traced pass has a backward pass."""
+        raise AssertionError("a traced pass has no backward pass")
+
+
+def graph_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The kernel `Attention` of ONNX, on heads as they lie: no transposed copy of the keys."""
+    heads = q.shape[2]
+    flat = [part.flatten(2) for part in (q, k, v)]
+    made = torch.onnx.ops.attention(*flat, q_num_heads=heads, kv_num_heads=heads)
+    return made[0].unflatten(-1, q.shape[2:])
+
+
+class DenoiseGraph(nn.Module):
+    """`denoise(x, timestep, positions, control, strength, text K/V, slots) -> velocity, slots`.
+
+    `x` and velocity `[1, n, C, rows, columns]` float32; `timestep` `[1]`; `positions` `[P]` int64,
+    0 to P - 1; `control` `[1, n, N, D]` and `strength` `[1]` only where there is control; then, of
+    all layers: text keys, text values `[1, s, h, d]`, keys, values `[1, 1, S, D]`.
+    """
+
+    def __init__(
+        self, dit: DiT, control: ControlAdapter | ControlNet | None, preset: Preset
+    ) -> None:
+        super().__init__()
+        self.dit = dit
+        self.control = control
+        self.grid = preset.grid
+        self.tokens = preset.tokens_per_latent
+        self.layers = dit.config.layers + (0 if control is None else len(control.blocks))
+
+    def forward(self, x: Tensor, timestep: Tensor, positions: Tensor, *rest: Tensor) -> tuple:
+        """Velocity of the chunk, and the slots with its keys and values written."""
+        control = None
+        if self.control is not None:
+            tokens, strength, *others = rest
+            control, rest = ControlInput(self.control, tokens, self.grid, strength), tuple(others)
+        text, slots = rest[: 2 * self.layers], rest[2 * self.layers :]
+        pairs = tuple(zip(text[: self.layers], text[self.layers :], strict=True))
+        seen, own = positions.shape[0], x.shape[1]
+        places = positions[seen - own :]
+        cache = Slots(slots, places[:1] * self.tokens, seen * self.tokens)
+        with attention_of_graphs(self.dit):
+            velocity = self.dit(x, timestep, pairs, control=control, cache=cache, positions=places)
+        return velocity, *cache.written
+
+
+@contextmanager
+def attention_of_graphs(dit: DiT) -> Iterator[None]:
+    """Let a DiT call the kernel of graphs instead of its own while it is traced."""
+    own = dit.attend
+    dit.attend = graph_attention
+    try:
+        yield
+    finally:
+        dit.attend = own
+
+
+def check_exportable(preset: Preset) -> None:
+    """`ValueError` for what no graph is made of."""
+    control = preset.control
+    if control.kind == "controlnet" and not control.every_pass:
+        raise ValueError(
+            "a ControlNet with every_pass off cannot be exported: its hints would be made in every "
+            "step again; export with --control.every_pass true, or serve with --backend compiled"
+        )
+
+
+def build_graphs(networks: Networks) -> dict[str, Graph]:
+    """Every graph of a renderer, by name, in the order of `c2r.engines.names.graphs_of`."""
+    check_exportable(networks.preset)
+    with torch.no_grad():
+        made = [*_control_graphs(networks), denoise_graph(networks), *_decode_graphs(networks)]
+    by_name = {graph.name: graph for graph in made}
+    return {name: by_name[name] for name in names.graphs_of(networks.preset)}
+
+
+def _device(networks: Networks) -> torch.device:
+    return networks.dit.patch_embedding.weight.device
+
+
+def _control_graphs(networks: Networks) -> list[Graph]:
+    """DINO and the two forms of control."""
+    preset, control, device = networks.preset, networks.control, _device(networks)
+    if control is None:
+        return []
+    first, later = preset.chunk_frames(True), preset.chunk_frames(False)
+    frames = torch.zeros(1, later, 3, *networks.dino.size, device=device)
+    shape = preset.tokens_per_latent, preset.dino.hidden
+    dtype = networks.dino.model.dtype
+    features = torch.zeros(1, later, *shape, dtype=dtype, device=device)
+    begin = ControlGraph(control)
+    _, *pending = begin(features[:, :first])
+    state = dict(zip(numbered("pending", len(pending)), pending, strict=True))
+    outputs = ("control", *numbered("next", len(pending)))
+    same = first == later
+    return [
+        Graph(
+            names.DINO,
+            DinoGraph(networks.dino),
+            {"frames": frames},
+            ("tokens",),
+            {} if same else {"frames": {1: "F"}},
+            () if same else ({"F": first}, {"F": later}),
+        ),
+        Graph(names.CONTROL_FIRST, begin, {"features": features[:, :first]}, outputs),
+        Graph(names.CONTROL, begin, {"features": features, **state}, outputs),
+    ]
+
+
+def _decode_graphs(networks: Networks) -> list[Graph]:
+    preset, vae = networks.preset, networks.vae
+    shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
+    latents = torch.zeros(shape, device=_device(networks))
+    begin = DecodeGraph(vae)
+    _, *past = begin(latents)
+    state = dict(zip(numbered("past", len(past)), past, strict=True))
+    outputs = ("frames", *numbered("next", len(past)))
+    return [
+        Graph(names.DECODE_FIRST, begin, {"latents": latents}, outputs),
+        Graph(names.DECODE, begin, {"latents": latents, **state}, outputs),
+    ]
+
+
+def denoise_graph(networks: Networks, level: int | None = None) -> Graph:
+    """The denoise step of every fill level, or of the one that sees `level` latents."""
+    preset, dit, device = networks.preset, networks.dit, _device(networks)
+    module = DenoiseGraph(dit, networks.control, preset)
+    levels = names.fill_levels(preset.stream) if level is None else (level,)
+    config, stream = preset.dit, preset.stream
+    inputs: dict[str, Tensor] = {
+        "x": torch.zeros(1, stream.chunk, config.channels, *preset.latent_size, device=device),
+        "timestep": torch.zeros(1, device=device),
+        "positions": torch.arange(levels[-1], device=device),
+    }
+    half: dict[str, Any] = {"dtype": dit.dtype, "device": device}
+    if networks.control is not None:
+        shape = 1, stream.chunk, preset.tokens_per_latent, config.dim
+        inputs |= {"control": torch.zeros(shape, **half), "strength": torch.ones(1, device=device)}
+    text = 1, config.text_len, config.heads, config.head_dim
+    slots = 1, 1, stream.window * preset.tokens_per_latent, config.dim
+    layers = module.layers
+    text_names = [*numbered("text_keys", layers), *numbered("text_values", layers)]
+    slot_names = [*numbered("keys", layers), *numbered("values", layers)]
+    # A tensor each: tracing takes one tensor given twice for one input.
+    inputs |= {name: torch.zeros(text, **half) for name in text_names}
+    inputs |= {name: torch.zeros(slots, **half) for name in slot_names}
+    written = [*numbered("keys_out", layers), *numbered("values_out", layers)]
+    changes = len(levels) > 1
+    return Graph(
+        names.DENOISE,
+        module,
+        inputs,
+        ("velocity", *written),
+        {"positions": {0: "P"}} if changes else {},
+        tuple({"P": level} for level in levels) if changes else (),
+        dict(zip(written, slot_names, strict=True)),
+    )

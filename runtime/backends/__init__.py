@@ -1,0 +1,53 @@
+"""What computes the stages of a pipeline, chosen by name, each stage by itself if wanted.
+
+`eager` is PyTorch as it is, `compiled` torch.compile, `onnxruntime` and `tensorrt` are engines from
+a folder that `c2r export` made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from c2r.engines.stages import STAGE_NAMES, Stages, eager_stages
+from c2r.models.build import Networks
+
+BACKENDS = ("eager", "compiled", "onnxruntime", "tensorrt")
+ENGINES = ("onnxruntime", "tensorrt")
+
+
+def choose_backends(text: str) -> dict[str, str]:
+    """`tensorrt`, or `vae=tensorrt,denoise=compiled` (the rest eager), as a backend a stage."""
+    words = [word.strip() for word in text.split(",")]
+    chosen = dict.fromkeys(STAGE_NAMES, "eager")
+    for word in words:
+        stage, equals, backend = word.rpartition("=")
+        if backend not in BACKENDS:
+            raise ValueError(f"--backend {word}: backends are {', '.join(BACKENDS)}")
+        if equals and stage not in STAGE_NAMES:
+            raise ValueError(f"--backend {word}: stages are {', '.join(STAGE_NAMES)}")
+        if not equals and len(words) > 1:
+            raise ValueError(f"--backend {text}: name one backend, or stage=backend pairs")
+        chosen |= {stage: backend} if equals else dict.fromkeys(STAGE_NAMES, backend)
+    return chosen
+
+
+def stages_of(networks: Networks, backend: str = "eager", engines: Path | None = None) -> Stages:
+    """The stages as `backend` says; `engines` is the folder of those that are engines.
+
+    `ValueError` when the folder is absent, not whole, or of something else, naming the field.
+    """
+    chosen = choose_backends(backend)
+    if engines is None and any(name in ENGINES for name in chosen.values()):
+        raise ValueError(f"--backend {backend} needs --engines FOLDER; c2r export builds one")
+    made: dict[str, Stages] = {"eager": eager_stages(networks)}
+    if "compiled" in chosen.values():
+        from runtime.backends.compiled import compiled_stages
+
+        made["compiled"] = compiled_stages(networks)
+    for name in ENGINES:
+        stages = [stage for stage, used in chosen.items() if used == name]
+        if stages and engines is not None:
+            from runtime.backends.engines import open_stages
+
+            made[name] = open_stages(networks, engines, name, stages)
+    return Stages(**{stage: getattr(made[name], stage) for stage, name in chosen.items()})

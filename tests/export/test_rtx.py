@@ -1,0 +1,94 @@
+"""TensorRT for RTX, ahead of time and without a GPU: built, read back, refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+pytest.importorskip("tensorrt_rtx", reason="the extra `trt` is not installed")
+
+from c2r.weights.engines import EngineEntry, TensorSpec, read_manifest
+from export.build import BuildRequest, build_engines
+from export.engines.plan import check_plan
+from export.engines.targets import get_target
+from runtime.backends import stages_of
+from tests.export.small import small_networks
+
+HARDWARE = (89, 120)
+
+
+def build(folder, capabilities=HARDWARE, precision="bfloat16", strip=False):
+    networks = small_networks(dtype=getattr(torch, precision))
+    request = BuildRequest(get_target("rtx"), folder, precision, capabilities, strip)
+    return build_engines(networks, request, say=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rtx")
+    build(folder)
+    return folder
+
+
+def test_every_engine_is_there_and_is_what_the_manifest_says(built):
+    manifest = read_manifest(built)
+    made = {(entry.graph, entry.compute_capability) for entry in manifest.engines}
+    assert len(made) == len(manifest.engines) == 6 * len(HARDWARE)
+    for entry in manifest.engines:
+        check_plan((built / entry.file).read_bytes(), entry)
+    if not torch.cuda.is_available():
+        assert "not run" in manifest.verified["not_run"]
+
+
+def wrong(entry: EngineEntry, field: str) -> EngineEntry:
+    first, *rest = entry.inputs
+    changed = {
+        "type": TensorSpec(first.name, "int64", first.shape),
+        "size": TensorSpec(first.name, first.dtype, (*first.shape[:-1], 7)),
+        "name": TensorSpec("other", first.dtype, first.shape),
+    }
+    if field == "hardware":
+        return replace(entry, compute_capability=86)
+    if field == "profile":
+        return replace(entry, profiles=({"P": 2}, {"P": 3}, {"P": 6}))
+    return replace(entry, inputs=(changed[field], *rest))
+
+
+@pytest.mark.parametrize("field", ["type", "size", "name", "hardware", "profile"])
+def test_reading_back_sees_what_differs(built, field):
+    entry = read_manifest(built).entry("denoise", 89)
+    plan = (built / entry.file).read_bytes()
+    with pytest.raises(ValueError, match="the manifest says"):
+        check_plan(plan, wrong(entry, field))
+
+
+def test_what_is_no_plan(built):
+    entry = read_manifest(built).entry("decode", 120)
+    with pytest.raises(ValueError, match="is no plan"):
+        check_plan(b"ONNX", entry)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="stripping compiles on a GPU")
+def test_without_weights(built, tmp_path):
+    """Smaller, and the ONNX file that it is refitted from belongs to it."""
+    manifest = build(tmp_path, capabilities=(89,), strip=True)
+    for entry in manifest.engines:
+        whole = built / read_manifest(built).entry(entry.graph, 89).file
+        assert (tmp_path / entry.file).stat().st_size < whole.stat().st_size
+        assert [*entry.files] == [entry.file, f"{entry.graph}.onnx"]
+
+
+def test_half_precision(tmp_path):
+    manifest = build(tmp_path, capabilities=(86,), precision="float16")
+    assert {entry.compute_capability for entry in manifest.engines} == {86}
+    assert manifest.precision == "float16"
+
+
+def test_served_on_nothing_but_a_gpu(built):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match="compute_capability: built for 89, 120"):
+        stages_of(small_networks(dtype=torch.bfloat16), "tensorrt", built)
