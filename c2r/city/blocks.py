@@ -56,6 +56,6 @@ def tree_balls(tree: Tree, bark: Colour, leaf: Colour) -> Mesh:
 
 def lamp_boxes(colour: Colour) -> Mesh:
     """A post and its arm, which points along +X."""
-    post = ((-0.06, -0.06, 0.0), (0.06, 0.06, LAMP_HEIGHT), colour)
-    arm = ((0.06, -0.06, LAMP_HEIGHT - 0.12), (1.4, 0.06, LAMP_HEIGHT), colour)
+    post = ((-0.05, -0.05, 0.0), (0.05, 0.05, LAMP_HEIGHT), colour)
+    arm = ((0.05, -0.05, LAMP_HEIGHT - 0.1), (1.4, 0.05, LAMP_HEIGHT), colour)
     return boxes([post, arm])

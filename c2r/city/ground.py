@@ -29,7 +29,7 @@ def earth(plan: Plan) -> Mesh:
 
 def pavements(plan: Plan) -> Mesh:
     """The raised slabs with their kerb stones."""
-    stones = [((b.x0, b.y0, -0.05), (b.x1, b.y1, KERB), KERB_STONE) for b in plan.blocks]
+    stones = [((b.x0, b.y0, 0.0), (b.x1, b.y1, KERB), KERB_STONE) for b in plan.blocks]
     paved = [(block.inset(0.3), KERB, SLAB) for block in plan.blocks]
     return join([boxes(stones), flats(paved)])
 

@@ -85,6 +85,9 @@ class Scene:
         # Panda3D sorts by where states lie in memory unless told not to, and where surfaces tie in
         # depth the order shows: two runs would differ.
         self.root.set_bin("unsorted", 0)
+        # Some meshes are open where nobody should look (a cornice from below): a ray tracer draws
+        # their inside there, and so does this.
+        self.root.set_two_sided(True)
         self.root.set_antialias(AntialiasAttrib.M_multisample)
         coloured, drawn = level == "mid", drawing(plan, level)
         self._light(_DAY if coloured else _GREY)

@@ -1,0 +1,94 @@
+"""Teacher forcing: the mask, the control of both copies, levels by block."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from c2r.models.attention import block_causal, teacher_forcing
+from c2r.models.dit import DiT
+from trainer.distil.course import Course, frames_of, longest_at, there_and_back
+from trainer.distil.settings import DmdConfig
+from trainer.phases.autoregress import block_levels, context_of
+from trainer.settings import settings_from
+
+
+def allowed(row: int, column: int, latents: int, chunk: int, window: int, sink: int) -> bool:
+    """Whether a query latent may see a key latent, from the words of the rule alone."""
+    own, other = row % latents // chunk, column % latents // chunk
+    clean_query, clean_key = row < latents, column < latents
+    if not clean_key:
+        return not clean_query and own == other
+    if other > own or (other == own and not clean_query):
+        return False
+    end = min((own + 1) * chunk, latents)
+    place = column % latents
+    return place < sink or place >= end - (window - sink) or end <= window
+
+
+@pytest.mark.parametrize(
+    ("latents", "chunk", "window", "sink"),
+    [(6, 2, 6, 0), (7, 3, 9, 3), (8, 2, 4, 1), (5, 1, 3, 1), (9, 3, 6, 3), (4, 1, 1, 0)],
+)
+def test_mask_truth_table(latents, chunk, window, sink):
+    found = teacher_forcing(latents, chunk, window=window, sink=sink).dense()
+    for row in range(2 * latents):
+        for column in range(2 * latents):
+            expected = allowed(row, column, latents, chunk, window, sink)
+            assert bool(found[row, column]) == expected, (row, column)
+    clean = block_causal(latents, chunk, window=window, sink=sink).dense()
+    assert torch.equal(found[:latents, :latents], clean)
+
+
+def test_both_copies_get_the_control_of_their_latent(loop_of, monkeypatch):
+    loop = loop_of("autoregress", model={"frames": 9})
+    seen = {}
+    plain = DiT.forward
+
+    def spy(self, x, timestep, text, *, control, mask, **more):
+        seen.update(x=x, timestep=timestep, tokens=control.tokens, mask=mask)
+        return plain(self, x, timestep, text, control=control, mask=mask, **more)
+
+    monkeypatch.setattr(DiT, "forward", spy)
+    batch = loop.dataset.batch([0, 1])
+    losses = loop.phase.losses(batch, 0)
+    assert seen["x"].shape[1] == 6
+    assert torch.equal(seen["tokens"][:, :3], seen["tokens"][:, 3:])
+    assert not torch.equal(seen["tokens"][:, 0], seen["tokens"][:, 2])
+    clean = loop.phase.encoders.latents(batch)
+    assert torch.equal(seen["x"][:, :3], clean)
+    assert not torch.equal(seen["x"][:, 3:], clean)
+    assert not seen["timestep"][:, :3].any(), "the clean half is clean"
+    noisy = seen["timestep"][:, 3:]
+    assert torch.equal(noisy[:, 0], noisy[:, 1]), "one level a block of two"
+    assert (noisy[:, 1] != noisy[:, 2]).all(), "another for the next block"
+    assert seen["mask"].dense().equal(teacher_forcing(3, 2, window=4, sink=1).dense())
+    assert losses.samples.shape == (2,)
+
+
+def test_context_noise_is_the_one_of_serving():
+    clean = torch.randn(2, 3, 16, 4, 6)
+    config = settings_from({"model": {"stream": {"context_noise": 250.0}}})
+    context, level = context_of(clean, config, (4, 5))
+    assert level == 0.25
+    drawn = (context - 0.75 * clean) / 0.25
+    assert drawn.std() == pytest.approx(1, abs=0.1)
+    assert context_of(clean, settings_from({}), (4, 5))[0] is clean
+    assert block_levels(settings_from({"data": {"frames": 9}}), (4, 5)).shape == (2, 3)
+
+
+def test_courses():
+    course = Course(7, range(2, 5), place=0.6)
+    assert course.blocks(3) == [range(3), range(3, 6), range(6, 7)]
+    assert [course.reached(block) for block in course.blocks(3)] == [True, True, False]
+    assert [course.exit_of(block, 4) for block in course.blocks(3)] == [2, 2, None]
+    assert course.exit_of(range(3), 2) == 1
+    assert Course(3, range(3)).exit_of(range(3), 4) is None
+    assert Course(3, range(3), place=0.999999).exit_of(range(3), 1) == 0
+    assert frames_of(range(3)) == slice(0, 9)
+    assert frames_of(range(3, 6)) == slice(9, 21)
+    assert there_and_back(4, 11).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2]
+    assert there_and_back(1, 3).tolist() == [0, 0, 0]
+    growing = DmdConfig(longest=13, grow_from=10, grow_until=20)
+    assert [longest_at(growing, 3, step) for step in (0, 9, 10, 15, 20, 99)] == [3, 3, 3, 8, 13, 13]
+    assert longest_at(DmdConfig(), 3, 50) == 3
