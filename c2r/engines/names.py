@@ -1,0 +1,43 @@
+"""What the exported graphs of a renderer are called, and their inputs and outputs.
+
+Export writes these names and the runtime binds them; nothing else joins the two.
+
+Shapes: n latents of a chunk, N tokens of a latent, D width, S slots' tokens of the window.
+"""
+
+from __future__ import annotations
+
+from c2r.models.presets import Preset, StreamConfig
+
+DINO, DENOISE = "dino", "denoise"
+CONTROL_FIRST, CONTROL = "control_first", "control"
+DECODE_FIRST, DECODE = "decode_first", "decode"
+
+STAGES = {
+    "dino": (DINO,),
+    "control": (CONTROL_FIRST, CONTROL),
+    "denoise": (DENOISE,),
+    "vae": (DECODE_FIRST, DECODE),
+}
+"""The graphs that each stage of the pipeline is made of. Denoise writes the keys and values too."""
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """`name.0`, `name.1`, ...: one for each layer or each tensor of a state."""
+    return [f"{name}.{index}" for index in range(count)]
+
+
+def graphs_of(preset: Preset) -> tuple[str, ...]:
+    """The graphs of a renderer; without control it needs neither DINO nor control."""
+    stages = [
+        stage
+        for stage in STAGES
+        if preset.control.kind != "none" or stage not in ("dino", "control")
+    ]
+    return tuple(graph for stage in stages for graph in STAGES[stage])
+
+
+def fill_levels(stream: StreamConfig) -> tuple[int, ...]:
+    """Latents that a chunk sees, its own included, from a stream's first chunk to a full window."""
+    seen = list(range(stream.chunk, stream.window + 1, stream.chunk))
+    return tuple(sorted({*seen, stream.window}))

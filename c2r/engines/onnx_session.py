@@ -1,0 +1,66 @@
+"""ONNX graphs run by onnxruntime, on the CPU or on CUDA, bound to PyTorch's own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from c2r.weights.engines import EngineEntry
+
+INSTALL = "pip install onnxruntime (onnxruntime-gpu for CUDA)"
+ELEMENTS = {  # onnx.TensorProto.DataType
+    torch.float32: 1,
+    torch.uint8: 2,
+    torch.int32: 6,
+    torch.int64: 7,
+    torch.bool: 9,
+    torch.float16: 10,
+    torch.bfloat16: 16,
+}
+
+
+def load_onnxruntime() -> Any:
+    """The package; `ValueError` says how to install it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(f"onnxruntime cannot be loaded ({error}): {INSTALL}") from error
+    return onnxruntime
+
+
+class OnnxSession:
+    """An ONNX file as a `Session`. `ValueError` when onnxruntime cannot run it here."""
+
+    def __init__(
+        self, path: Path, entry: EngineEntry, device: torch.device, threads: int | None = None
+    ) -> None:
+        onnxruntime = load_onnxruntime()
+        self.entry = entry
+        self.device = device
+        provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
+        if provider not in onnxruntime.get_available_providers():
+            raise ValueError(f"this onnxruntime has no {provider}: {INSTALL}")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=[provider])
+        except Exception as error:  # onnxruntime's own classes have no common base
+            raise ValueError(f"onnxruntime cannot run {path}: {error}") from error
+
+    def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """See `Session.run`."""
+        binding = self._session.io_binding()
+        index = self.device.index or 0
+        for bind, tensors in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
+            for name, tensor in tensors.items():
+                kind, shape = ELEMENTS[tensor.dtype], tuple(tensor.shape)
+                bind(name, self.device.type, index, kind, shape, tensor.data_ptr())
+        if self.device.type == "cuda":
+            # onnxruntime has a stream of its own: what PyTorch was asked for must be there first.
+            torch.cuda.current_stream(self.device).synchronize()
+        self._session.run_with_iobinding(binding)
