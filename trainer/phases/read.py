@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from c2r.models.seeded import seeded
 from c2r.models.text import TextEncoder, clean_prompt
 from trainer.data.batch import Batch
 from trainer.draws import plain_random
@@ -84,7 +85,8 @@ class Read(FoundationPhase):
     def build(self) -> nn.Module:
         """The encoder with its heads."""
         self.encoder = cast(TextEncoder, self.start.text())
-        return Reader(self.encoder)
+        with seeded(self.start.seed):
+            return Reader(self.encoder)
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """Captions against clips of a micro-batch."""

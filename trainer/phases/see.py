@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.models.dino import DinoEncoder, prepare
+from c2r.models.seeded import seeded
 from trainer.data.batch import Batch
 from trainer.data.jitter import draw_jitter, jittered
 from trainer.draws import plain_random
@@ -48,6 +49,8 @@ class Seer(nn.Module):
         self.grid, self.size, self.prefix = dino.grid, dino.size, dino.prefix
         self.patch = (dino.size[0] // dino.grid[0], dino.size[1] // dino.grid[1])
         self.dino = dino.model.requires_grad_(True)
+        # For masked pictures, which this training has not: no gradient would ever reach it.
+        self.dino.embeddings.mask_token.requires_grad_(False)
         self.project = nn.Sequential(
             nn.Linear(dino.dim, PROJECTED),
             nn.BatchNorm1d(PROJECTED),
@@ -88,7 +91,9 @@ class See(FoundationPhase):
 
     def build(self) -> nn.Module:
         """The ViT with its heads."""
-        return Seer(self.start.dino())
+        dino = self.start.dino()
+        with seeded(self.start.seed):
+            return Seer(dino)
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """Both objectives on a micro-batch."""

@@ -1,0 +1,150 @@
+"""The phases that make the small renderer's own VAE, DINO and text encoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.trainer.small_run import ROOT, changes, losses, make_clip, make_clips
+from trainer.command import train
+from trainer.data.manifest import write_manifest
+from trainer.phases.autoencode import gradient_loss, moment_loss
+from trainer.phases.read import shortened
+from trainer.phases.see import spread_loss
+from trainer.settings import settings_from
+from trainer.start import Start
+
+STREET = ROOT / "assets" / "street" / "manifest.jsonl"
+WRITTEN = {"autoencode": "vae.safetensors", "see": "dino", "read": "text"}
+PART = {"autoencode": "vae", "see": "dino", "read": "text"}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Clips whose captions say different things."""
+    folder = tmp_path_factory.mktemp("clips")
+    make_clips(folder)
+    skies = ("noon, clear", "night, rain", "dawn, fog", "sunset, snow")
+    clips = [
+        replace(make_clip(folder, f"clip{n}", "cg"), caption=f"a street, {sky}")
+        for n, sky in enumerate(skies)
+    ]
+    write_manifest(folder / "manifest.jsonl", clips)
+    return folder / "manifest.jsonl"
+
+
+def settings(folder, manifest, phase, **more):
+    more = {"data": {"cg_ratio": 1.0}, "autoencode": {"crop": 32}, **more}
+    return settings_from(changes(folder, manifest, phase, **more))
+
+
+@pytest.mark.parametrize("phase", list(WRITTEN))
+def test_what_a_phase_writes_is_where_the_next_begins(tmp_path, manifest, phase):
+    config = settings(tmp_path / "run", manifest, phase, steps=2)
+    train(config)
+    path = str(tmp_path / "run" / WRITTEN[phase])
+    part = PART[phase]
+    after = settings_from(
+        changes(tmp_path / "next", manifest, "align", start={part: path}, data={"cg_ratio": 0.5})
+    )
+    made, fresh = (getattr(Start(c), part)() for c in (after, config))
+    if part == "vae":
+        pairs = zip(made.parameters(), fresh.parameters(), strict=True)
+    else:
+        pairs = zip(made.model.parameters(), fresh.model.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in pairs)
+    if part == "text":
+        assert made.encode(["night, rain"]).shape == fresh.encode(["night, rain"]).shape
+
+
+@pytest.mark.parametrize("phase", list(WRITTEN))
+def test_a_stopped_run_goes_on_with_the_same_losses(tmp_path, manifest, phase):
+    train(settings(tmp_path / "whole", manifest, phase, steps=4))
+    half = settings(tmp_path / "half", manifest, phase, steps=4, checkpoint={"every": 2})
+    train(replace(half, steps=2))
+    train(half)
+    assert losses(tmp_path / "half") == losses(tmp_path / "whole")
+
+
+def test_the_vae_learns_to_repeat_what_it_sees(tmp_path):
+    config = settings(
+        tmp_path / "run", STREET, "autoencode", steps=50, optim={"lr": 5e-3}, data={"cg_ratio": 0.5}
+    )
+    train(config)
+    found = losses(tmp_path / "run")
+    assert sum(found[-10:]) < 0.95 * sum(found[:10])
+
+
+def test_captions_find_their_clips(tmp_path, manifest):
+    """Four clips, so that guessing has a loss of log 4."""
+    config = settings(
+        tmp_path / "run", manifest, "read", steps=30, batch=4, micro_batch=4, optim={"lr": 1e-2}
+    )
+    train(config)
+    found = losses(tmp_path / "run")
+    assert sum(found[-5:]) / 5 < 0.6 * torch.tensor(4.0).log()
+
+
+def test_tokens_of_both_views_come_together(tmp_path, manifest):
+    config = settings(tmp_path / "run", manifest, "see", steps=25)
+    train(config)
+    found = losses(tmp_path / "run")
+    assert sum(found[-5:]) < 0.9 * sum(found[:5])
+
+
+def test_losses_are_those_of_their_formulas():
+    torch.manual_seed(0)
+    made, wanted = (torch.rand(2, 3, 3, 4, 5) for _ in range(2))
+    by_hand = [
+        sum(
+            (a - b).abs().mean()
+            for a, b in (
+                (x[..., 1:] - x[..., :-1], y[..., 1:] - y[..., :-1]),
+                (x[..., 1:, :] - x[..., :-1, :], y[..., 1:, :] - y[..., :-1, :]),
+                (x[1:] - x[:-1], y[1:] - y[:-1]),
+            )
+        )
+        for x, y in zip(made, wanted, strict=True)
+    ]
+    torch.testing.assert_close(gradient_loss(made, wanted), torch.stack(by_hand))
+    latents = torch.randn(4, 8, 3, 16, 16)
+    plain = (latents - latents.mean((0, 1, 3, 4), keepdim=True)) / latents.std(
+        (0, 1, 3, 4), keepdim=True
+    )
+    assert moment_loss(plain) < 1e-4
+    assert moment_loss(2 * plain + 1) > 1
+    rows = torch.randn(64, 6, dtype=torch.float64)
+    variance, covariance = spread_loss(rows)
+    square = torch.cov(rows.T)
+    torch.testing.assert_close(
+        covariance, (square.square().sum() - square.diagonal().square().sum()) / 6
+    )
+    torch.testing.assert_close(variance, F.relu(1 - (rows.var(0) + 1e-4).sqrt()).mean())
+
+
+def test_a_shortened_caption_keeps_whole_phrases_of_its_own():
+    import random
+
+    caption = "a street at night, rain, tall brick houses, a crowd"
+    whole = caption.split(", ")
+    drawn = {shortened(caption, random.Random(seed)) for seed in range(40)}
+    assert len(drawn) > 5
+    for text in drawn:
+        phrases = text.split(", ")
+        assert phrases == [phrase for phrase in whole if phrase in phrases]
+
+
+@pytest.mark.parametrize(
+    ("phase", "more", "said"),
+    [
+        ("autoencode", {"data": {"manifest": None, "cache": "somewhere"}}, "data.manifest"),
+        ("read", {"micro_batch": 1}, "micro_batch 2"),
+        ("see", {"lora": {"rank": 4}}, "lora is for phase align"),
+    ],
+)
+def test_what_a_phase_cannot_do_is_said(tmp_path, manifest, phase, more, said):
+    with pytest.raises(ValueError, match=said):
+        train(settings(tmp_path / "run", manifest, phase, **more))
