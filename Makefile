@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 STUDIO_PYTHON ?= python3.11
 STUDIO := .venv-studio/.installed
 
-.PHONY: setup demo test test-engine check bench proto native test-native studio format clean
+.PHONY: setup demo test test-engine check bench proto native test-native unreal studio tiny format clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,21 @@ test-native: native $(STAMP)
 	$(BIN)/python $(NATIVE)/fuzz/seeds.py build/native-fuzz/fuzz/seeds
 	$(BIN)/pytest tests/native
 	cmake --build build/native-fuzz --target c2r_fuzz
+
+# The Unreal plugin with the client core's sources and nanopb's runtime, ready to be copied.
+NANOPB := build/nanopb
+unreal: $(STAMP)
+	test -e $(NANOPB)/pb.h || git clone --quiet --depth 1 --branch 0.4.9.1 https://github.com/nanopb/nanopb $(NANOPB)
+	$(BIN)/python unreal_plugin/package.py --nanopb $(NANOPB)
+
+# The small renderer from nothing: its clips, its VAE, DINO and text encoder, and both phases. Every
+# step goes on where it was stopped. Hours on two cores.
+SMALL := data/small
+tiny: $(STAMP) $(STUDIO)
+	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
+	for phase in autoencode see read; do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
+	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
+	for phase in align ground; do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
 
 check: $(STAMP)
 	$(BIN)/ruff check .

