@@ -18,14 +18,15 @@ from trainer.data.batch import Batch
 from trainer.data.cache_reader import check_cache
 from trainer.parallel import World
 from trainer.settings import TrainConfig
-from trainer.start import Start, weights_hash
+from trainer.start import Start, encoder_hash, weights_hash
 
 FRAMES_AT_ONCE = 64
 """Frames that DINO sees at a time; bounds its memory, changes nothing else."""
 
 
 def cache_fields(preset: Preset, vae_hash: str, text_hash: str) -> dict[str, object]:
-    """What `cache.json` must say for a run with a renderer of these hashes (`weights_hash`)."""
+    """What `cache.json` must say for a run with a renderer of these hashes (`encoder_hash` of the
+    VAE, `weights_hash` of the text encoder)."""
     return {
         "preset": preset.name,
         "width": preset.width,
@@ -52,7 +53,7 @@ class Encoders:
                 "weights, start.text"
             )
         if config.data.cache is not None:
-            fields = cache_fields(start.preset, weights_hash(vae), weights_hash(text))
+            fields = cache_fields(start.preset, encoder_hash(vae), weights_hash(text))
             check_cache(config.data.cache, fields)
         self.empty = text.encode([""]).to(self.device)  # [1, S, text_dim]
         self.text_encoder: PromptEncoder | None = None if self.cached else text.to(self.device)

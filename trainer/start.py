@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.build import PromptEncoder, build_control, build_dit, build_vae, seeded_text
@@ -131,8 +132,22 @@ def weights_hash(network: nn.Module | PromptEncoder | TextEncoder) -> str:
     module = network.model if isinstance(network, TextEncoder) else network
     if not isinstance(module, nn.Module):
         raise ValueError(f"a {type(network).__name__} has no weights; load a text encoder")
+    return _hash(module.state_dict())
+
+
+def encoder_hash(vae: TinyVAE | WanVAE) -> str:
+    """As `weights_hash`, of what makes latents: a decoder that has learnt more fits them too."""
+    own = {
+        name: tensor
+        for name, tensor in vae.state_dict().items()
+        if not any(part.startswith(("decoder", "post_quant")) for part in name.split("."))
+    }
+    return _hash(own)
+
+
+def _hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -27,7 +27,7 @@ from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.window import whole_window
 from trainer.encoders import cache_fields
 from trainer.settings import settings_from
-from trainer.start import Start, weights_hash
+from trainer.start import Start, encoder_hash, weights_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 FPS, FRAMES, WIDTH, HEIGHT = 16, 9, 48, 32
@@ -138,7 +138,7 @@ def make_cache(folder: Path, renderer: Path, manifest: Path) -> Path:
                 shutil.copy(manifest.parent / name, folder / name)
     save_file(tensors, folder / "shard-0000.safetensors")
     write_manifest(folder / "manifest.jsonl", clips)
-    fields = cache_fields(preset, weights_hash(vae), weights_hash(text))
+    fields = cache_fields(preset, encoder_hash(vae), weights_hash(text))
     (folder / "cache.json").write_text(json.dumps(fields), encoding="utf-8")
     return folder
 

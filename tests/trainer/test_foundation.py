@@ -15,7 +15,7 @@ from trainer.phases.autoencode import gradient_loss, moment_loss
 from trainer.phases.read import shortened
 from trainer.phases.see import spread_loss
 from trainer.settings import settings_from
-from trainer.start import Start
+from trainer.start import Start, encoder_hash
 
 STREET = ROOT / "assets" / "street" / "manifest.jsonl"
 WRITTEN = {"autoencode": "vae.safetensors", "see": "dino", "read": "text"}
@@ -148,3 +148,24 @@ def test_a_shortened_caption_keeps_whole_phrases_of_its_own():
 def test_what_a_phase_cannot_do_is_said(tmp_path, manifest, phase, more, said):
     with pytest.raises(ValueError, match=said):
         train(settings(tmp_path / "run", manifest, phase, **more))
+
+
+def test_a_decoder_that_learns_alone_leaves_the_latents(tmp_path, manifest):
+    train(settings(tmp_path / "first", manifest, "autoencode", steps=2))
+    first = str(tmp_path / "first" / "vae.safetensors")
+    config = settings(
+        tmp_path / "run",
+        manifest,
+        "autoencode",
+        steps=3,
+        start={"vae": first},
+        autoencode={"crop": 32, "learns": "decoder"},
+    )
+    train(config)
+    before = Start(config).vae()
+    last = replace(config.start, vae=str(tmp_path / "run" / "vae.safetensors"))
+    after = Start(replace(config, start=last)).vae()
+    assert encoder_hash(after) == encoder_hash(before)
+    changed = {n for n, t in after.state_dict().items() if not t.equal(before.state_dict()[n])}
+    assert changed
+    assert all(name.startswith("decoder") for name in changed)

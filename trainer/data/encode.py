@@ -33,7 +33,7 @@ from trainer.data.probe import file_hash
 from trainer.data.window import frames_at, whole_window
 from trainer.encoders import cache_fields
 from trainer.settings import TrainConfig, settings_from
-from trainer.start import Start, weights_hash
+from trainer.start import Start, encoder_hash, weights_hash
 
 BEGUN_FILE = "begun.json"
 """What an unfinished cache is made with; it becomes `cache.json` when all is there."""
@@ -105,7 +105,7 @@ class Cache:
         self.preset, self.chosen, self.root, self.out = config.model, chosen, root, chosen.out
         self.device = torch.device(chosen.device)
         vae = start.vae()
-        self.fields = cache_fields(self.preset, weights_hash(vae), weights_hash(text)) | {
+        self.fields = cache_fields(self.preset, encoder_hash(vae), weights_hash(text)) | {
             "latents": chosen.latents,
             "videos": chosen.videos,
             "crf": chosen.crf,

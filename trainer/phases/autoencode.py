@@ -57,23 +57,33 @@ class Autoencode(FoundationPhase):
 
     def build(self) -> nn.Module:
         """The VAE."""
-        network = self.start.vae()
-        return network.requires_grad_(True)
+        network = self.start.vae().requires_grad_(True)
+        if self._decoder_only:
+            assert isinstance(network, TinyVAE)
+            network.encoder.requires_grad_(False)
+        return network
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """Reconstruction of one crop a micro-batch."""
         assert isinstance(self.network, TinyVAE)
         wanted = self._crop(pixels(batch, self.world.device), batch.draws[0])
-        latents = self.network.encode(wanted)
+        with torch.set_grad_enabled(not self._decoder_only):
+            latents = self.network.encode(wanted)
         noise = self.config.autoencode.noise * torch.randn(
             latents.shape, generator=self._generator(batch), dtype=torch.float32
         )
         made = self.network.decode(latents + noise.to(latents)).float()
         error = (made - wanted).abs().flatten(1).mean(1)
         samples = error + self.config.autoencode.gradient * gradient_loss(made, wanted)
-        total = samples.mean() + self.config.autoencode.moments * moment_loss(latents.float())
+        total = samples.mean()
+        if not self._decoder_only:
+            total = total + self.config.autoencode.moments * moment_loss(latents.float())
         levels = torch.zeros(len(samples))
         return Losses(total, samples.detach(), levels, batch.sources)
+
+    @property
+    def _decoder_only(self) -> bool:
+        return self.config.autoencode.learns == "decoder"
 
     def _generator(self, batch: Batch) -> torch.Generator:
         return torch.Generator().manual_seed(self.config.seed * 7_919 + batch.draws[0])
@@ -98,5 +108,6 @@ class Autoencode(FoundationPhase):
         return (made * 255).round().clamp(0, 255).to(torch.uint8).cpu()
 
     def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
-        """`vae.safetensors` in the run's folder."""
-        save_weights(weights, self.config.folder / VAE_FILE)
+        """`vae.safetensors` in the run's folder: what learnt, and what stayed as it was."""
+        whole = {**self.start.vae().state_dict(), **weights}
+        save_weights(whole, self.config.folder / VAE_FILE)
