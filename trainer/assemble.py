@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import TypeVar
 
 import torch
 from peft import LoraConfig as PeftConfig
@@ -27,6 +28,7 @@ from trainer.start import Start
 
 Trains = Callable[[str], bool]
 """Whether the parameter of that name (in the denoiser) is trained."""
+Kind = TypeVar("Kind", bound=Denoiser)
 
 LORA_MARK = ".lora_"
 
@@ -44,7 +46,9 @@ def add_lora(dit: nn.Module, lora: LoraConfig, seed: int) -> None:
             raise ValueError(f"lora.targets {lora.targets} name no layer of the DiT") from error
 
 
-def _made(config: TrainConfig, start: Start, control: bool, *, meta: bool) -> Denoiser:
+def _made(
+    config: TrainConfig, start: Start, control: bool, *, meta: bool, kind: type[Kind]
+) -> Kind:
     if meta:
         with torch.device("meta"):
             dit = build_dit(config.model, config.attention)
@@ -54,11 +58,18 @@ def _made(config: TrainConfig, start: Start, control: bool, *, meta: bool) -> De
         steering = start.control(dit) if control else None
     if config.lora is not None:
         add_lora(dit, config.lora, config.seed)
-    return Denoiser(dit, steering)
+    return kind(dit, steering)
 
 
 def choose_trained(denoiser: Denoiser, trains: Trains, precision: str) -> None:
-    """Set what trains; frozen matrices take the precision of the products."""
+    """Set what trains; `ValueError` when that is nothing."""
+    _set_trained(denoiser, trains, precision)
+    if not any(parameter.requires_grad for parameter in denoiser.parameters()):
+        raise ValueError("nothing is trained in this phase; check lora.targets and model.control")
+
+
+def _set_trained(denoiser: Denoiser, trains: Trains, precision: str) -> None:
+    """Frozen matrices take the precision of the products."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     owners: dict[str, nn.Module | None] = {"dit": denoiser.dit, "control": denoiser.control}
     for name, parameter in denoiser.named_parameters():
@@ -69,24 +80,40 @@ def choose_trained(denoiser: Denoiser, trains: Trains, precision: str) -> None:
             assert owner is not None
             plain = inner.replace(".base_layer.", ".")
             parameter.data = parameter.data.to(parameter_dtype(owner, plain, dtype))
-    if not any(parameter.requires_grad for parameter in denoiser.parameters()):
-        raise ValueError("nothing is trained in this phase; check lora.targets and model.control")
 
 
 def meta_denoiser(config: TrainConfig, start: Start, *, control: bool, trains: Trains) -> Denoiser:
     """Shapes and dtypes only, for counting."""
-    denoiser = _made(config, start, control, meta=True)
+    denoiser = _made(config, start, control, meta=True, kind=Denoiser)
     choose_trained(denoiser, trains, config.precision)
     return denoiser
 
 
 def build_denoiser(
-    config: TrainConfig, world: World, start: Start, *, control: bool, trains: Trains
-) -> Denoiser:
+    config: TrainConfig,
+    world: World,
+    start: Start,
+    *,
+    control: bool,
+    trains: Trains,
+    kind: type[Kind],
+) -> Kind:
     """The denoiser of this process, on its device, ready to train."""
-    parallel, layout = config.parallel, world.layout
-    denoiser = _made(config, start, control, meta=not world.first)
+    denoiser = _made(config, start, control, meta=not world.first, kind=kind)
     choose_trained(denoiser, trains, config.precision)
+    return _placed(denoiser, config, world)
+
+
+def frozen_denoiser(config: TrainConfig, world: World, start: Start, kind: type[Kind]) -> Kind:
+    """A denoiser with control that only answers, on this process's device."""
+    denoiser = _made(config, start, True, meta=not world.first, kind=kind)
+    _set_trained(denoiser, lambda name: False, config.precision)
+    return _placed(denoiser, config, world)
+
+
+def _placed(denoiser: Kind, config: TrainConfig, world: World) -> Kind:
+    """On its device, sharded and compiled as the run's settings say."""
+    parallel, layout = config.parallel, world.layout
     denoiser.dit.checkpoint_blocks = parallel.recompute
     if layout.context > 1:
         check_context(config.model.dit, config.model.tokens_per_latent, layout.context)
@@ -112,7 +139,8 @@ def _shard_from_first(denoiser: Denoiser, world: World) -> None:
     whole = denoiser.state_dict() if world.first else {}
     denoiser.to(torch.device("meta"))
     shard(denoiser, denoiser.blocks, world)
-    register_fsdp_forward_method(denoiser, "sample")
+    for entry in denoiser.entries:
+        register_fsdp_forward_method(denoiser, entry)
     denoiser.to_empty(device=world.device)
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
     set_model_state_dict(denoiser, whole, options=options)

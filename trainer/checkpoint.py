@@ -27,7 +27,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from trainer.data.sampler import SamplerState
 from trainer.optim import Optimiser
-from trainer.parallel import World
+from trainer.parallel import World, let_go
 from trainer.settings import CheckpointConfig
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def _weights(optimisers: dict[str, Optimiser]) -> dict[str, Any]:
     """Everything that is a tensor, by part; loading fills these very tensors."""
     made: dict[str, Any] = {}
     for part, optimiser in optimisers.items():
+        let_go(optimiser.module)
         made[part] = {
             "model": {name: p.detach() for name, p in optimiser.parameters.items()},
             "ema": dict(optimiser.ema),

@@ -9,7 +9,7 @@ Shapes: B batch, T latents, F pixel frames, N tokens of one latent, S text token
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
+from typing import ClassVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -54,8 +54,11 @@ class TextOnDemand(Sequence[KV]):
 
 class Denoiser(nn.Module):
     """Velocity of a noisy clip. `share`: context parallelism; inputs are whole all the same, and
-    the velocity is that of the own tokens (`own` cuts a target alike).
+    the velocity is that of the own tokens (`own` cuts a target alike). `entries`: the methods
+    beside `forward` that touch weights.
     """
+
+    entries: ClassVar[tuple[str, ...]] = ("sample",)
 
     def __init__(
         self,

@@ -21,11 +21,13 @@ from trainer.settings import DataConfig, FlowConfig
 SMALLEST_LEVEL = 1e-3
 
 
-def draw_levels(config: FlowConfig, seed: int, draws: Sequence[int]) -> Tensor:
+def draw_levels(
+    config: FlowConfig, seed: int, draws: Sequence[int], purpose: str = "level"
+) -> Tensor:
     """Noise levels `[B]` in (0, 1], shifted."""
     levels = []
     for draw in draws:
-        generator = torch_random(seed, draw, "level")
+        generator = torch_random(seed, draw, purpose)
         if config.levels == "uniform":
             plain = torch.rand((), generator=generator).item()
         else:

@@ -127,6 +127,8 @@ class Loop:
             tally.add(losses)
         norm = optimiser.clip()
         values = tally.means(self.world)
+        if len(self.optimisers) > 1:
+            values[f"loss/{part}"] = values["loss"]
         if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
             raise self._stopped(batches, values["loss"], norm)
         rate = optimiser.update(self.updates[part], self.totals[part])

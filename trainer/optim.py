@@ -73,6 +73,8 @@ class Optimiser:
         if not self.ema:
             return
         decay = min(self.config.ema, (1 + number) / (10 + number))
+        if number < self.config.ema_from:
+            decay = 0.0
         averages = [local(average) for average in self.ema.values()]
         current = [local(parameter.detach()) for parameter in self.parameters.values()]
         torch._foreach_lerp_(averages, current, 1 - decay)

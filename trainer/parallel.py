@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from trainer.settings import ParallelConfig
@@ -138,6 +138,12 @@ def shard(root: nn.Module, blocks: Iterable[nn.Module], world: World) -> None:
     for block in blocks:
         fully_shard(block, mesh=world.mesh)
     fully_shard(root, mesh=world.mesh, reshard_after_forward=False)
+
+
+def let_go(root: nn.Module) -> None:
+    """Give back what a sharded module's root still holds whole after a pass without gradients."""
+    if isinstance(root, FSDPModule):
+        root.reshard()
 
 
 def local(tensor: Tensor) -> Tensor:

@@ -5,10 +5,12 @@ What was not trained is written as it was read, not as it was rounded for traini
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -64,13 +66,22 @@ def trained_networks(config: TrainConfig, start: Start, weights: Mapping[str, Te
 
 
 def write_renderer(
-    config: TrainConfig, start: Start, weights: Mapping[str, Tensor], folder: Path
+    config: TrainConfig,
+    start: Start,
+    weights: Mapping[str, Tensor],
+    folder: Path,
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the folder at once: what was there before stays until the new one is whole."""
+    """Write the folder at once: what was there before stays until the new one is whole.
+
+    `notes`: what else goes into it, as JSON by the file's name.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     save_renderer(trained_networks(config, start, weights), partial)
     save_config(config, partial / RUN_FILE)
+    for name, note in (notes or {}).items():
+        (partial / name).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)

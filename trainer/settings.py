@@ -17,6 +17,7 @@ from c2r.config import override, parse_overrides, read_yaml
 from c2r.models.presets import Preset, check_positive, get_preset, latent_count
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
+from trainer.distil.settings import DistilConfig, DmdConfig
 from trainer.phases import PHASES
 
 PARTS = ("dit", "control", "vae", "dino", "text")
@@ -131,10 +132,12 @@ class LoraConfig:
 
 @dataclass(frozen=True)
 class AutoencodeConfig:
-    """Phase autoencode. `crop`: side of the square crops in pixels, 0 for whole frames. `noise`:
+    """Phase autoencode. `learns`: the whole VAE, or its decoder alone, for latents that caches and
+    DiTs already know. `crop`: side of the square crops in pixels, 0 for whole frames. `noise`:
     standard deviation added to latents before decoding. `gradient`, `moments`: weights of losses.
     """
 
+    learns: Literal["all", "decoder"] = "all"
     crop: int = 128
     noise: float = 0.05
     gradient: float = 1.0
@@ -145,7 +148,8 @@ class AutoencodeConfig:
 class OptimConfig:
     """AdamW, its schedule, clipping and EMA. `final`: last learning rate as a share of `lr`.
 
-    `ema` 0 keeps none. Warm-up of the EMA: its decay is at most (1 + n) / (10 + n) at update n.
+    `ema` 0 keeps none; it follows from update `ema_from` on and is the weights until then. Its
+    warm-up: the decay is at most (1 + n) / (10 + n) at update n.
     """
 
     lr: float = 1e-5
@@ -156,6 +160,7 @@ class OptimConfig:
     schedule: Literal["constant", "cosine"] = "constant"
     final: float = 0.0
     ema: float = 0.999
+    ema_from: int = 0
 
     def __post_init__(self) -> None:
         check_positive(self, "lr", "clip")
@@ -239,6 +244,8 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     autoencode: AutoencodeConfig = field(default_factory=AutoencodeConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    dmd: DmdConfig = field(default_factory=DmdConfig)
     lora: LoraConfig | None = None
     optim: OptimConfig = field(default_factory=OptimConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)

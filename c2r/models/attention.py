@@ -120,17 +120,21 @@ def block_causal(
     return LatentMask(tuple(rows))
 
 
-def teacher_forcing(latents: int, chunk: int) -> LatentMask:
+def teacher_forcing(
+    latents: int, chunk: int, *, window: int | None = None, sink: int = 0
+) -> LatentMask:
     """Mask of a doubled sequence: the clean clip, then the same clip noised.
 
     Clean blocks are block-causal among themselves; noisy block b sees the clean blocks before b
-    and itself. Both copies of a latent have the same place in time. Control tokens are doubled too.
+    and itself, both within `window` and `sink` as in `block_causal`. Both copies of a latent have
+    the same place in time. Control tokens are doubled too.
     """
-    rows: list[tuple[range, tuple[range, ...]]] = list(block_causal(latents, chunk).rows)
-    for block in _blocks(latents, chunk):
+    causal = block_causal(latents, chunk, window=window, sink=sink).rows
+    rows = list(causal)
+    for block, seen in causal:
         noisy = range(latents + block.start, latents + block.stop)
-        before = (range(block.start),) if block.start else ()
-        rows.append((noisy, (*before, noisy)))
+        before = [range(part.start, min(part.stop, block.start)) for part in seen]
+        rows.append((noisy, (*(part for part in before if len(part)), noisy)))
     return LatentMask(tuple(rows), places=(*range(latents), *range(latents)))
 
 

@@ -170,12 +170,31 @@ class Rollout:
 
         The chunk has as many latents as the control, or the configured number without control.
         """
+        return self.trace(state, text, control)
+
+    def trace(
+        self,
+        state: StreamState,
+        text: TextKV,
+        control: ControlInput | None = None,
+        *,
+        exit_step: int | None = None,
+    ) -> Chunk:
+        """`generate` with gradients through one step, the last or `exit_step`: for training."""
         latents = self.config.chunk if control is None else control.tokens.shape[1]
         state.cache.make_room(latents)
         noise = self.noise(state, latents)
         control = self.dit.prepare_control(control, text, cache=state.cache)
         levels = self.levels_of(state)
-        clean = denoise(self.velocity, noise, levels, text, control=control, cache=state.cache)
+        clean = denoise(
+            self.velocity,
+            noise,
+            levels,
+            text,
+            control=control,
+            cache=state.cache,
+            exit_step=exit_step,
+        )
         return Chunk(clean, state.latents, text, control)
 
     @torch.no_grad()

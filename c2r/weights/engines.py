@@ -65,7 +65,8 @@ class Manifest:
 
     `settings`: what of the preset is baked in. `weights`: hash of the networks' weights.
     `versions`: of the libraries that made the engines. `verified`: the comparison with PyTorch, or
-    why there was none.
+    why there was none. `calibration`: what fewer bits would cost, layer by layer, where that was
+    asked for.
     """
 
     preset: str
@@ -77,6 +78,7 @@ class Manifest:
     commit: str
     engines: tuple[EngineEntry, ...]
     verified: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     def entry(self, graph: str, compute_capability: int | None = None) -> EngineEntry:

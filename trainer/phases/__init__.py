@@ -17,6 +17,10 @@ PHASES: dict[str, str] = {
     "read": "trainer.phases.read:Read",
     "align": "trainer.phases.align:Align",
     "ground": "trainer.phases.ground:Ground",
+    "autoregress": "trainer.phases.autoregress:Autoregress",
+    "consistency": "trainer.phases.consistency:Consistency",
+    "regress": "trainer.phases.regress:Regress",
+    "dmd": "trainer.phases.dmd:Dmd",
 }
 
 

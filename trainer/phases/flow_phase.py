@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from trainer.assemble import Trains, build_denoiser
 from trainer.data.batch import Batch
+from trainer.denoiser import Denoiser
 from trainer.draws import noise
 from trainer.encoders import Encoders
 from trainer.flow import Kept, draw_kept, noised, sample_losses
@@ -36,7 +37,12 @@ class FlowPhase:
         self.start = Start(config)
         self.encoders = Encoders(config, world, self.start, control=self.needs_control)
         self.denoiser = build_denoiser(
-            config, world, self.start, control=self.needs_control, trains=self.trains(config)
+            config,
+            world,
+            self.start,
+            control=self.needs_control,
+            trains=self.trains(config),
+            kind=Denoiser,
         )
 
     @classmethod

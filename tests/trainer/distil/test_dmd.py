@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from torch import nn
 from c2r.streaming.guidance import GuidanceConfig
 from trainer.data.dataset import Ahead
 from trainer.distil.adversary import judge_losses, student_losses, tokens_after
-from trainer.distil.course import Course
+from trainer.distil.course import Course, draw_course
 from trainer.distil.matching import matching_gradient, matching_losses, score_levels
 from trainer.distil.settings import DmdConfig
 from trainer.distil.student import CausalDenoiser
@@ -47,12 +49,13 @@ def test_the_gradient_on_a_linear_toy_is_the_analytic_one(loop_of, held):
     loop = loop_of("dmd", distil=guidance)
     phase, batch = loop.phase, loop.dataset.batch([0, 1])
     real, fake = Linear(0.6, 2.0, 0.3), Linear(0.9, 1.0, 0.1)
-    phase.real, phase.critic = Teacher(real, phase.config.distil.guidance), fake
+    phase.real, phase.critic = Teacher(cast(Any, real), phase.config.distil.guidance), fake
     torch.manual_seed(1)
     x = torch.randn(2, 3, 16, 4, 6, requires_grad=True)
     given = conditions(2)
     losses = phase._student_losses(Scored(x, held, given, given), batch)
     losses.total.backward()
+    assert x.grad is not None
     noisy, _, levels = phase._noised(x.detach(), batch, "score")
     assert (losses.levels == levels).all()
     by_text = given.text.mean((1, 2))[:, None, None, None, None]
@@ -131,8 +134,8 @@ def test_guidance_in_one_batch_is_guidance_in_several(loop_of, guidance, passes)
 
 def test_teacher_and_critic_get_the_same_control(loop_of):
     """The same text, frames and strength; so does the student, which sees the whole stream."""
-    loop = loop_of("dmd", data={"text_dropout": 0.3, "joint_dropout": 0.4}, micro_batch=4)
-    phase, batch, seen = loop.phase, loop.dataset.batch(range(4)), {}
+    loop = loop_of("dmd", data={"text_dropout": 0.3, "joint_dropout": 0.4})
+    phase, batch, seen = loop.phase, loop.dataset.batch(range(8)), {}
 
     def spy(name):
         def keep(module, args, kwargs, out):
@@ -149,15 +152,15 @@ def test_teacher_and_critic_get_the_same_control(loop_of):
     for hook in hooks:
         hook.remove()
     (x, text, control), (own_x, own_text, own_control) = seen["teacher"], seen["critic"]
-    assert len(x) == 8, "text guidance takes two passes"
-    assert len(own_x) == 4
-    for half in (slice(4), slice(4, 8)):
+    assert len(x) == 16, "text guidance takes two passes"
+    assert len(own_x) == 8
+    for half in (slice(8), slice(8, 16)):
         assert torch.equal(x[half], own_x)
         assert torch.equal(control["features"][half], own_control["features"])
         assert torch.equal(control["strength"][half], own_control["strength"])
-    assert torch.equal(text[4:], own_text)
+    assert torch.equal(text[8:], own_text)
     assert set(own_control["strength"].tolist()) == {0.0, 1.0}, "dropped for both alike"
-    assert torch.equal(text[:4], phase.encoders.empty.expand(4, -1, -1))
+    assert torch.equal(text[:8], phase.encoders.empty.expand(8, -1, -1))
 
 
 def test_parts_take_turns_and_only_the_one_whose_turn_it_is_learns(loop_of):
@@ -189,6 +192,8 @@ def test_parts_take_turns_and_only_the_one_whose_turn_it_is_learns(loop_of):
             )
         }
         assert moved == {phase.turn(loop.step)}
+        left = [p for module in phase.parts.values() for p in module.parameters()]
+        assert all(p.grad is None for p in left), "nothing waits for another part's turn"
         assert f"loss/{phase.turn(loop.step)}" in values
         loop.step += 1
     pairs = zip(teacher, phase.real.denoiser.parameters(), strict=True)
@@ -199,7 +204,7 @@ def test_the_critic_learns_what_the_student_makes(loop_of):
     """Its target is `e - x` of the student's clip, its gradient none of the student's."""
     loop = loop_of("dmd")
     phase, batch = loop.phase, loop.dataset.batch([0, 1])
-    seen = {}
+    seen: dict[str, Any] = {}
     hook = phase.critic.register_forward_hook(
         lambda module, args, kwargs, out: seen.update(x=args[0], timestep=args[1], out=out),
         with_kwargs=True,
@@ -207,7 +212,7 @@ def test_the_critic_learns_what_the_student_makes(loop_of):
     losses = phase.losses(batch, 0)
     hook.remove()
     with torch.no_grad():
-        scored = phase.rolled(batch, Course(4, range(3), phase_place(phase, 0)))
+        scored = phase.rolled(batch, Course(4, range(3), draw_course(phase.config, 0).place))
     levels = (seen["timestep"] / 1000)[:, None, None, None, None]
     drawn = (seen["x"] - (1 - levels) * scored.x) / levels
     assert drawn.std() == pytest.approx(1, abs=0.1), "the student's clip and noise"
@@ -216,12 +221,6 @@ def test_the_critic_learns_what_the_student_makes(loop_of):
     losses.total.backward()
     assert all(p.grad is None for p in phase.student.parameters())
     assert any(p.grad is not None for p in phase.critic.parameters())
-
-
-def phase_place(phase, step):
-    from trainer.distil.course import draw_course
-
-    return draw_course(phase.config, step).place
 
 
 def test_the_adversary_judges_and_the_student_hears_it(loop_of):

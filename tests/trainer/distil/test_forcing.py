@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -42,7 +44,7 @@ def test_mask_truth_table(latents, chunk, window, sink):
 
 def test_both_copies_get_the_control_of_their_latent(loop_of, monkeypatch):
     loop = loop_of("autoregress", model={"frames": 9})
-    seen = {}
+    seen: dict[str, Any] = {}
     plain = DiT.forward
 
     def spy(self, x, timestep, text, *, control, mask, **more):

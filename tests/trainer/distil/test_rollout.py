@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def test_the_rollout_gives_the_servers_frames_bit_for_bit(root, loop_of, stream)
     assert begin == 21
     course = Course(latents, range(latents), place=0.9999)
     seen = [
-        phase.sight.see(pipeline.upload(frames)[:, frames_of(block)])[phase.own_sight]
+        phase.sight.see(phase.own_sight, pipeline.upload(frames)[:, frames_of(block)])
         for block in course.blocks(phase.config.model.stream.chunk)
     ]
     given = {"features": torch.cat(seen, dim=1), "strength": torch.ones(1)}
@@ -103,7 +104,7 @@ def test_the_gradient_of_a_chunk_is_that_of_its_exit_pass(loop_of):
     """Against the pass by itself: noisy input, cache and everything before it held fixed."""
     phase = loop_of("dmd").phase
     course = Course(2, range(2), place=0.6)
-    held = {}
+    held: dict[str, Any] = {}
     plain = DiT.forward
 
     def spy(self, x, timestep, text, **more):
@@ -168,6 +169,14 @@ def test_long_courses_are_scored_from_a_chunk_on(loop_of):
     assert draw_course(config, 7) == draw_course(config, 7)
 
 
+def test_scored_clips_may_be_shorter_than_samples(loop_of):
+    config = loop_of("dmd", dmd={"clip": 2, "longest": 6}).config
+    courses = [draw_course(config, step) for step in range(100)]
+    assert {(c.scored.start, c.scored.stop) for c in courses} == {(0, 2), (2, 3), (4, 5)}
+    with pytest.raises(ValueError, match=r"dmd\.clip is 4 latents, a sample has 3"):
+        loop_of("dmd", dmd={"clip": 4})
+
+
 def test_a_late_clip_begins_with_the_picture_before_it(loop_of):
     """Frames of its control are the picture's own and those of the scored latents, played back."""
     loop = loop_of("dmd")
@@ -177,7 +186,7 @@ def test_a_late_clip_begins_with_the_picture_before_it(loop_of):
         scored = phase.rolled(batch, course)
     assert scored.held == 1
     assert scored.x.shape[1] == 3
-    features = phase.sight.see(batch.control)[phase.own_sight]
+    features = phase.sight.look(batch)[phase.own_sight]
     # 9 frames there and back: frame 20 of the stream is the clip's 4, then 5, 6 ... and back
     places = [4, 5, 6, 7, 8, 7, 6, 5, 4]
     assert torch.equal(scored.teacher.features, features[:, places])
@@ -188,7 +197,7 @@ def test_a_late_clip_begins_with_the_picture_before_it(loop_of):
 
 
 def roll_of(phase, batch, course):
-    features = phase.sight.see(batch.control)[phase.own_sight]
+    features = phase.sight.look(batch)[phase.own_sight]
     frames = [0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1] * 2
     given = phase.conditions(batch, phase.kept(batch), features[:, frames[:29]])
     student = phase.student

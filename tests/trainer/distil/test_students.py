@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from c2r.models.dit import DiT
 from c2r.weights.renderer import load_networks, read_renderer
@@ -16,8 +16,10 @@ from runtime.pipeline import Pipeline
 from tests.trainer.distil.conftest import STREAM, settings
 from tests.trainer.small_run import MODEL, losses, make_cache, make_renderer
 from trainer.command import train
+from trainer.data.dataset import Ahead
 from trainer.distil.inherit import StudentStart, evenly
 from trainer.distil.spaces import agreement
+from trainer.phases.dmd import Dmd
 from trainer.phases.regress import places_on_path
 from trainer.settings import settings_from
 
@@ -81,28 +83,18 @@ def test_a_chain_of_phases_remembers_itself(root, tmp_path):
     assert all(torch.equal(first[name], later[name]) for name in first), "the critic's turn"
 
 
-@pytest.mark.parametrize(
-    ("phase", "more"),
-    [
-        ("consistency", {}),
-        (
-            "dmd",
-            {
-                "dmd": {
-                    "critic_updates": 2,
-                    "critic_lr": 1e-3,
-                    "longest": 9,
-                    "grow_until": 6,
-                    "from_start": 0.2,
-                    "gan": {"weight": 0.1, "blocks": [1]},
-                }
-            },
-        ),
-    ],
-)
-def test_resumed_it_goes_on_exactly(root, tmp_path, phase, more):
-    every = {"checkpoint": {"every": 5}, "precision": "bf16", "batch": 2, **more}
-    whole = settings(root, tmp_path / "whole", phase, steps=9, **every)
+def test_resumed_it_goes_on_exactly(root, tmp_path):
+    """Three parts in turn, growing rollouts, an EMA that begins late."""
+    dmd = {
+        "critic_updates": 2,
+        "critic_lr": 1e-3,
+        "longest": 9,
+        "grow_until": 6,
+        "from_start": 0.2,
+        "gan": {"weight": 0.1, "blocks": [1]},
+    }
+    every = {"checkpoint": {"every": 5}, "precision": "bf16", "batch": 2}
+    whole = settings(root, tmp_path / "whole", "dmd", steps=9, dmd=dmd, **every)
     whole["optim"] |= {"ema": 0.9, "ema_from": 1}
     train(settings_from(whole))
     for steps in (5, 9):
@@ -114,8 +106,6 @@ def test_resumed_it_goes_on_exactly(root, tmp_path, phase, more):
 
 
 def test_ema_follows_from_its_update_on(loop_of):
-    from trainer.data.dataset import Ahead
-
     loop = loop_of("autoregress", optim={"ema": 0.9, "ema_from": 2}, steps=4)
     optimiser = loop.optimisers["student"]
     ahead = Ahead(loop.dataset, loop.draws, start=0, depth=0, workers=1)
@@ -153,20 +143,8 @@ def test_a_student_takes_what_fits(root, tmp_path, caplog):
     assert evenly(3, 8) == (0, 4, 7)
 
 
-def altered(root, folder, **parts):
-    """The renderer with other seeds in some of its parts."""
-    shutil.copytree(root / "renderer", folder)
-    make_renderer(folder.with_name("other"))
-    for part in parts:
-        path = folder.with_name("other") / part
-        assert path.exists()
-    return folder
-
-
 def shaken(folder, file: str):
     """Another network in that file."""
-    from safetensors.torch import save_file
-
     weights = load_file(folder / file)
     generator = torch.Generator().manual_seed(9)
     changed = {n: t + torch.randn(t.shape, generator=generator) for n, t in weights.items()}
@@ -204,7 +182,6 @@ def test_the_critic_is_checked_too(root, tmp_path, loop_of):
         ("dmd", {"model": {"fps": 24}}, r"model\.fps is 16 in teacher and 24"),
         ("autoregress", {"model": {"control": {"kind": "none"}}}, "grounded renderer"),
         ("dmd", {"lora": {"rank": 2}}, "lora is for phase align"),
-        ("dmd", {"parallel": {"context": 2}}, r"parallel\.context"),
         ("regress", {"distil": {"steps": 6}}, "multiple of 4"),
         ("dmd", {"distil": {"guidance": {"kind": "apg"}}}, r"distil\.guidance\.kind"),
         ("dmd", {"distil": {"teacher": "/nowhere"}}, "no renderer's folder"),
@@ -214,6 +191,12 @@ def test_the_critic_is_checked_too(root, tmp_path, loop_of):
 def test_settings_that_a_phase_cannot_have(loop_of, phase, more, words):
     with pytest.raises(ValueError, match=words):
         loop_of(phase, **more)
+
+
+def test_context_parallelism_is_refused(root, tmp_path):
+    config = settings_from(settings(root, tmp_path, "dmd", parallel={"context": 2}))
+    with pytest.raises(ValueError, match=r"set parallel\.context to 1"):
+        Dmd.check(config)
 
 
 def test_a_teacher_without_control_is_refused(tmp_path, loop_of):

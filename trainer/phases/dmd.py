@@ -1,0 +1,227 @@
+"""Distribution matching with self-rollout: the student learns from what it will be served with.
+
+The student streams by the code that serves (`c2r.streaming.rollout`) and leaves each scored chunk
+through one step, drawn once for all processes and chunks; gradients go through that step alone.
+Teacher and critic judge the clip under the same control. In turn: the critic learns what the
+student makes, several times, then the heads of the adversarial term if there is one, then the
+student moves. Needs prompts and control; latents of clips only for the adversarial term.
+
+Shapes: B samples, T latents, F pixel frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from c2r.models.seeded import seeded
+from c2r.streaming.schedule import TRAIN_STEPS, add_noise
+from trainer.assemble import build_denoiser
+from trainer.data.batch import Batch
+from trainer.distil.adversary import (
+    Adversary,
+    check_blocks,
+    judge_losses,
+    student_losses,
+    tokens_after,
+)
+from trainer.distil.course import Course, draw_course, frames_of, there_and_back
+from trainer.distil.matching import matching_gradient, matching_losses, score_levels
+from trainer.distil.student import CausalDenoiser
+from trainer.distil.teacher import Conditions, score
+from trainer.draws import noise
+from trainer.flow import sample_losses
+from trainer.parallel import World
+from trainer.phases.phase import Losses
+from trainer.phases.student_phase import STUDENT, StudentPhase
+from trainer.settings import OptimConfig, TrainConfig
+
+CRITIC, ADVERSARY = "critic", "adversary"
+RUN_IN = 3
+"""Latents that a decoder sees before the picture that is encoded again as a clip's first."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A student's clip `[B, T, C, h, w]` as teacher and critic see it.
+
+    `held`: latents in front that are given, not made: 0 or 1. Conditions are those of the student,
+    the teacher and the critic: the same text, strength and frames, as each one's DINO sees them.
+    """
+
+    x: Tensor
+    held: int
+    teacher: Conditions
+    critic: Conditions
+
+
+class Dmd(StudentPhase):
+    """Student, critic and teacher."""
+
+    name = "dmd"
+
+    def __init__(self, config: TrainConfig, world: World) -> None:
+        super().__init__(config, world)
+        start = self.teacher_start(config.distil.teacher)
+        other = start if config.dmd.critic is None else self.teacher_start(config.dmd.critic)
+        self.teacher_sight, self.critic_sight = self.sight.add(start), self.sight.add(other)
+        self.real = self.teacher(start)
+        self.critic = build_denoiser(
+            other.config, world, other, control=True, trains=lambda name: True, kind=CausalDenoiser
+        )
+        self.adversary: Adversary | None = None
+        if config.dmd.gan.weight:
+            self.adversary = self._judge(start.preset.dit.dim, start.preset.dit.layers)
+
+    def _judge(self, width: int, layers: int) -> Adversary:
+        gan = self.config.dmd.gan
+        check_blocks(gan.blocks, layers)
+        if self.world.mesh is not None:
+            raise ValueError("dmd.gan is for one process; set dmd.gan.weight to 0")
+        with seeded(self.config.start.seed):
+            made = Adversary(width, gan.blocks)
+        return made.to(self.world.device)
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """Scored clips are no longer than samples."""
+        super().check(config)
+        if config.dmd.clip > config.latents:
+            raise ValueError(
+                f"dmd.clip is {config.dmd.clip} latents, a sample has {config.latents}; lower it "
+                "or raise data.frames"
+            )
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The networks that train."""
+        made: dict[str, nn.Module] = {STUDENT: self.student, CRITIC: self.critic}
+        return made if self.adversary is None else made | {ADVERSARY: self.adversary}
+
+    def optim(self, part: str) -> OptimConfig:
+        """The run's own for the student; others have their rates and no EMA."""
+        own, dmd = self.config.optim, self.config.dmd
+        if part == STUDENT:
+            return own
+        return replace(own, lr=dmd.critic_lr if part == CRITIC else dmd.gan.lr, ema=0.0)
+
+    def turn(self, step: int) -> str:
+        """The critic so many times, the heads once if there are any, the student."""
+        judges = 0 if not self.config.dmd.gan.weight else 1
+        place = step % (self.config.dmd.critic_updates + judges + 1)
+        if place < self.config.dmd.critic_updates:
+            return CRITIC
+        return ADVERSARY if place < self.config.dmd.critic_updates + judges else STUDENT
+
+    def losses(self, batch: Batch, step: int) -> Losses:
+        """The loss of the part whose turn it is."""
+        batch, part = batch.to(self.world.device), self.turn(step)
+        with nullcontext() if part == STUDENT else torch.no_grad():
+            scored = self.rolled(batch, draw_course(self.config, step))
+        if part == CRITIC:
+            return self._critic_losses(scored, batch)
+        if part == ADVERSARY:
+            return self._judge_losses(scored, batch)
+        return self._student_losses(scored, batch)
+
+    def rolled(self, batch: Batch, course: Course) -> Scored:
+        """The student's stream, and the part of it that is scored, with everyone's conditions."""
+        count = frames_of(range(course.latents)).stop
+        seen, kept = self.sight.look(batch, count), self.kept(batch)
+        frames = there_and_back(self.config.frames, count).to(self.world.device)
+        given = self.conditions(batch, kept, seen[self.own_sight][:, frames])
+        made = self.student.roll(
+            self.config.model,
+            course,
+            self.seeds(batch.draws),
+            given.text,
+            features=given.features,
+            strength=given.strength,
+        )
+        x, window = self._clip(made, course.scored)
+        others = [
+            self.conditions(batch, kept, seen[key][:, frames[window]])
+            for key in (self.teacher_sight, self.critic_sight)
+        ]
+        return Scored(x, x.shape[1] - len(course.scored), *others)
+
+    def _clip(self, made: Tensor, scored: range) -> tuple[Tensor, slice]:
+        """A clip as the teacher knows them, one frame in its first latent, and its pixel frames.
+
+        From the middle of a stream that first latent is the picture before it, encoded by itself.
+        """
+        window = frames_of(scored)
+        if not scored.start:
+            return made[:, : scored.stop], window
+        with torch.no_grad():
+            before = made[:, max(0, scored.start - RUN_IN) : scored.start]
+            picture = self.encoders.vae.decode(before)[:, -1:]
+            first = self.encoders.vae.encode(picture).float()
+        clip = torch.cat([first, made[:, scored.start : scored.stop]], dim=1)
+        return clip, slice(window.start - 1, window.stop)
+
+    def _noised(self, x: Tensor, batch: Batch, purpose: str) -> tuple[Tensor, Tensor, Tensor]:
+        """A clip noised, the noise, and the levels `[B]`."""
+        config = self.config
+        levels = score_levels(
+            config.dmd, config.flow.shift, config.seed, batch.draws, f"{purpose} level"
+        ).to(x.device)
+        drawn = noise(config.seed, batch.draws, tuple(x.shape[1:]), purpose).to(x.device)
+        return add_noise(x, drawn, levels[:, None, None, None, None]), drawn, levels
+
+    def _critic_losses(self, scored: Scored, batch: Batch) -> Losses:
+        """Flow matching of what the student makes."""
+        noisy, drawn, levels = self._noised(scored.x, batch, "score")
+        given = scored.critic
+        velocity = self.critic(
+            noisy,
+            TRAIN_STEPS * levels,
+            given.text,
+            features=given.features,
+            strength=given.strength,
+        )
+        target = drawn - scored.x
+        samples = sample_losses(velocity[:, scored.held :], target[:, scored.held :])
+        return Losses(samples.mean(), samples.detach(), levels, batch.sources)
+
+    def _student_losses(self, scored: Scored, batch: Batch) -> Losses:
+        """Distribution matching, and the adversarial term."""
+        with torch.no_grad():
+            noisy, _, levels = self._noised(scored.x, batch, "score")
+            real = self.real.clean(noisy, levels, scored.teacher)
+            fake = score(self.critic, noisy, levels, scored.critic)
+        made = scored.x[:, scored.held :]
+        gradient = matching_gradient(made.detach(), real[:, scored.held :], fake[:, scored.held :])
+        samples = matching_losses(made, gradient)
+        if self.adversary is not None:
+            verdicts = self._verdicts(scored.x, scored.teacher, batch, learn=False)
+            samples = samples + self.config.dmd.gan.weight * student_losses(verdicts)
+        return Losses(samples.mean(), samples.detach(), levels, batch.sources)
+
+    def _judge_losses(self, scored: Scored, batch: Batch) -> Losses:
+        """The heads on real clips and the student's."""
+        clip = range(self.config.dmd.clip or self.config.latents)
+        clean = self.encoders.latents(batch)[:, : clip.stop]
+        features = self.sight.look(batch, frames_of(clip).stop)[self.teacher_sight]
+        given = self.conditions(batch, self.kept(batch), features)
+        real = self._verdicts(clean, given, batch)
+        samples = judge_losses(real, self._verdicts(scored.x, scored.teacher, batch))
+        levels = torch.zeros_like(samples)
+        return Losses(samples.mean(), samples.detach(), levels, batch.sources)
+
+    def _verdicts(
+        self, x: Tensor, given: Conditions, batch: Batch, *, learn: bool = True
+    ) -> Tensor:
+        """Of the heads; without `learn` they get no gradient, which would wait for their turn."""
+        assert self.adversary is not None
+        noisy, _, levels = self._noised(x, batch, "judged")
+        looked = tokens_after(self.real.denoiser, self.adversary.blocks, noisy, levels, given)
+        if learn:
+            return self.adversary(looked)
+        fixed = {name: value.detach() for name, value in self.adversary.named_parameters()}
+        return functional_call(self.adversary, fixed, (looked,))

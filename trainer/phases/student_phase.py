@@ -1,0 +1,183 @@
+"""What the phases that make a causal student share: the student, its start, its pictures.
+
+Shapes: B samples, T latents, F pixel frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from c2r.models.attention import LatentMask, teacher_forcing
+from c2r.models.presets import Preset
+from trainer.assemble import build_denoiser, frozen_denoiser
+from trainer.data.batch import Batch
+from trainer.distil.course import Course
+from trainer.distil.inherit import StudentStart
+from trainer.distil.sight import Sight
+from trainer.distil.spaces import check_spaces
+from trainer.distil.story import STORY_FILE, story
+from trainer.distil.student import CausalDenoiser
+from trainer.distil.teacher import Conditions, Teacher, keep_on_cpu
+from trainer.draws import plain_random
+from trainer.encoders import Encoders
+from trainer.flow import Kept, draw_kept
+from trainer.parallel import World
+from trainer.renderer import write_renderer
+from trainer.settings import OptimConfig, StartConfig, TrainConfig
+from trainer.start import Start
+
+STUDENT = "student"
+
+
+class StudentPhase:
+    """A causal student in training; see `Phase` for the interface."""
+
+    name = ""
+    needs_control = True
+
+    def __init__(self, config: TrainConfig, world: World) -> None:
+        self.check(config)
+        self.config, self.world = config, world
+        self.start = StudentStart(config)
+        self.encoders = Encoders(config, world, self.start, control=False)
+        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+        # Only a cache gives a clip the same frames every time.
+        kept = config.data.keep_gib * 2**30 if config.data.cache is not None else 0.0
+        self.sight = Sight(world.device, dtype, kept)
+        self.own_sight = self.sight.add(self.start)
+        self.student = build_denoiser(
+            config, world, self.start, control=True, trains=lambda name: True, kind=CausalDenoiser
+        )
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """`ValueError` for settings that this phase cannot have."""
+        if config.model.control.kind == "none":
+            raise ValueError(
+                f"phase {cls.name} makes a student that follows control, but model.control.kind "
+                "is none; start from a grounded renderer"
+            )
+        if config.lora is not None:
+            raise ValueError(f"lora is for phase align; phase {cls.name} trains the whole student")
+        if config.parallel.context > 1:
+            raise ValueError(
+                f"phase {cls.name} has no context parallelism: a K/V cache holds all tokens; set "
+                "parallel.context to 1 and shard instead"
+            )
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The student."""
+        return {STUDENT: self.student}
+
+    def optim(self, part: str) -> OptimConfig:
+        """The run's own."""
+        return self.config.optim
+
+    def turn(self, step: int) -> str:
+        """Always the student."""
+        return STUDENT
+
+    @property
+    def mask(self) -> LatentMask:
+        """Of teacher forcing: what the stream's window lets a block see."""
+        stream = self.config.model.stream
+        return teacher_forcing(
+            self.config.latents, stream.chunk, window=stream.window, sink=stream.sink
+        )
+
+    def teacher_start(self, folder: Path | None) -> Start:
+        """The renderer in `folder`, or the one that the student starts from, which must share the
+        student's spaces.
+        """
+        chosen = folder or self.config.start.folder
+        if chosen is None:
+            raise ValueError(
+                f"phase {self.name} needs a teacher: name distil.teacher, a renderer's folder"
+            )
+        found = start_of(self.config, chosen)
+        if found.preset.control.kind == "none":
+            raise ValueError(
+                f"the teacher in {chosen} has no control; ground it first (phase ground)"
+            )
+        check_spaces(self.start, found, "teacher", self.config.distil.least_agreement)
+        return found
+
+    def teacher(self, start: Start) -> Teacher:
+        """The frozen teacher, on its device, sharded or in main memory as the settings say."""
+        config = start.config
+        if config.distil.teacher_on == "cpu" and self.world.mesh is not None:
+            raise ValueError(
+                "distil.teacher_on cpu is for one process; on several the teacher is sharded"
+            )
+        denoiser = frozen_denoiser(config, self.world, start, CausalDenoiser)
+        if config.distil.teacher_on == "cpu":
+            keep_on_cpu(denoiser, self.world.device)
+        return Teacher(denoiser, config.distil.guidance)
+
+    def kept(self, batch: Batch) -> Kept:
+        """Which conditions the batch's samples keep."""
+        return draw_kept(self.config.data, self.config.seed, batch.draws)
+
+    def conditions(self, batch: Batch, kept: Kept, features: Tensor) -> Conditions:
+        """Text, control and its strength: 0 where it is dropped."""
+        device = self.world.device
+        with_text = kept.text.to(device)[:, None, None].bool()
+        empty = self.encoders.empty.float().expand(len(batch.draws), -1, -1)
+        text = torch.where(with_text, self.encoders.text(batch), empty)
+        return Conditions(text, empty, features, kept.control.to(device))
+
+    def seeds(self, draws: Sequence[int]) -> list[int]:
+        """A stream's seed for each sample."""
+        return [plain_random(self.config.seed, draw, "stream").getrandbits(63) for draw in draws]
+
+    def shown(self) -> Preset:
+        """The renderer as pictures are made by it: as it is served."""
+        return self.config.model
+
+    @torch.no_grad()
+    def pictures(self, batch: Batch) -> Tensor:
+        """The stream of the weights as they are, not of their EMA."""
+        batch = batch.to(self.world.device)
+        features = self.sight.look(batch)[self.own_sight]
+        whole = Kept(torch.ones(len(batch.draws)), torch.ones(len(batch.draws)))
+        given = self.conditions(batch, whole, features)
+        clean = self.student.roll(
+            self.shown(),
+            Course(self.config.latents, range(0)),
+            self.seeds(batch.draws),
+            given.text,
+            features=given.features,
+            strength=given.strength,
+        )
+        return self.encoders.pictures(clean)
+
+    @torch.no_grad()
+    def decoded(self, batch: Batch) -> Tensor:
+        """What the VAE makes of the batch's own latents."""
+        return self.encoders.pictures(self.encoders.latents(batch.to(self.world.device)))
+
+    @property
+    def learned_from(self) -> Path | None:
+        """The teacher's folder, for the student's story; None: clips alone."""
+        return self.config.distil.teacher or self.config.start.folder
+
+    def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
+        """The whole renderer as a folder that `--weights` takes, with how it was made."""
+        if part == STUDENT:
+            notes = {STORY_FILE: story(self.config, self.learned_from)}
+            folder = self.config.folder / "renderer"
+            write_renderer(self.config, self.start, weights, folder, notes)
+
+
+def start_of(config: TrainConfig, folder: Path) -> Start:
+    """Another renderer, to be loaded as the run loads its own; `ValueError` if there is none."""
+    from c2r.weights.renderer import read_renderer
+
+    preset, _ = read_renderer(folder)
+    return Start(replace(config, model=preset, start=StartConfig(folder=folder)))
