@@ -43,7 +43,7 @@ test-engine:
 	test -x build/engine/bin/python || $(PYTHON) -m venv build/engine
 	build/engine/bin/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[game]" pytest pytest-xdist pytest-rerunfailures hypothesis cryptography
 	build/engine/bin/python -c "import engine_bridge, importlib.util as u; assert u.find_spec('torch') is None"
-	build/engine/bin/pytest tests/wire tests/city tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
+	build/engine/bin/pytest tests/wire tests/city tests/conformance tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
 
 # The C++ client that engine plugins load. What Debian needs for it: engine_bridge/native/README.md.
 NATIVE := engine_bridge/native

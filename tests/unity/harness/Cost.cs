@@ -1,0 +1,87 @@
+// What the game's thread pays a frame: a submit and an update, at full size.
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Threading;
+using C2R.Internal;
+using C2R.Interop;
+using UnityEngine;
+
+namespace C2R.Headless
+{
+    internal static unsafe class Cost
+    {
+        private const int ThreadClock = 3; // CLOCK_THREAD_CPUTIME_ID
+
+        /// <summary>
+        /// Milliseconds of submit plus update, sorted, of frames at 60 a second: as a clock on the
+        /// wall has them, and of this thread alone, whatever else the machine does.
+        /// </summary>
+        public static void Measure(
+            string server, int width, int height, int frames, List<double> wall, List<double> thread)
+        {
+            var settings = new C2RSettings
+            {
+                server = server, resolution = new Vector2Int(width, height), framesPerSecond = 60f
+            };
+            var pixels = new byte[width * height * 4];
+            GCHandle pinned = GCHandle.Alloc(pixels, GCHandleType.Pinned);
+            try
+            {
+                Run(settings, pinned.AddrOfPinnedObject(), frames, wall, thread);
+            }
+            finally
+            {
+                pinned.Free();
+            }
+        }
+
+        [DllImport("libc")]
+        private static extern int clock_gettime(int clock, long* now);
+
+        private static double ThreadMs()
+        {
+            long* now = stackalloc long[2];
+            clock_gettime(ThreadClock, now);
+            return now[0] * 1e3 + now[1] * 1e-6;
+        }
+
+        private static void Run(
+            C2RSettings settings, IntPtr pixels, int frames, List<double> wall, List<double> thread)
+        {
+            var pictures = new PictureQueue { MaxDelayUs = 4000000, LateAfterUs = 500000 };
+            using (var session = new RenderSession(settings, pictures))
+            {
+                var watch = Stopwatch.StartNew();
+                while (session.State != C2RState.Streaming && watch.Elapsed.TotalSeconds < 20)
+                {
+                    session.Update();
+                    Thread.Sleep(5);
+                }
+                for (int i = 0; i < frames; i++)
+                {
+                    var frame = new CapturedFrame
+                    {
+                        Colour = pixels, Width = settings.resolution.x, Height = settings.resolution.y,
+                        Reset = C2RReset.None, CaptureUs = NativeClient.NowUs
+                    };
+                    long begun = watch.ElapsedTicks;
+                    double begunMs = ThreadMs();
+                    session.Submit(ref frame);
+                    session.Update();
+                    pictures.Advance(NativeClient.NowUs);
+                    double ms = (watch.ElapsedTicks - begun) * 1000.0 / Stopwatch.Frequency;
+                    if (i >= 30)
+                    {
+                        thread.Add(ThreadMs() - begunMs);
+                        wall.Add(ms);
+                    }
+                    Thread.Sleep(16);
+                }
+            }
+            wall.Sort();
+            thread.Sort();
+        }
+    }
+}

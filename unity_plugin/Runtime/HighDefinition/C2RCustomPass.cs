@@ -1,0 +1,42 @@
+using System;
+using C2R.Internal;
+using UnityEngine;
+using UnityEngine.Rendering;
+using UnityEngine.Rendering.HighDefinition;
+
+namespace C2R.HighDefinition
+{
+    /// <summary>
+    /// Add it to a Custom Pass Volume with the injection point After Post Process. HDRP draws into
+    /// texture arrays that may be larger than the picture.
+    /// </summary>
+    [Serializable]
+    public sealed class C2RCustomPass : CustomPass
+    {
+        /// <inheritdoc/>
+        protected override void Execute(CustomPassContext ctx)
+        {
+            C2RRenderer found = C2RRenderer.Of(ctx.hdCamera.camera);
+            if (found == null) return;
+            RTHandle colour = ctx.cameraColorBuffer;
+            Vector4 scale = RTHandles.rtHandleProperties.rtHandleScale;
+            var sources = new CaptureSources
+            {
+                Colour = colour.nameID,
+                Depth = ctx.cameraDepthBuffer.nameID,
+                Motion = ctx.cameraMotionVectorsBuffer.nameID,
+                DepthKind = KindOf(found, C2RSideChannels.Depth),
+                MotionKind = KindOf(found, C2RSideChannels.Motion),
+                Arrays = colour.rt.dimension == TextureDimension.Tex2DArray,
+                Scale = new Vector2(scale.x, scale.y),
+                Viewport = new Vector2Int(ctx.hdCamera.actualWidth, ctx.hdCamera.actualHeight)
+            };
+            found.Record(ctx.cmd, ref sources);
+        }
+
+        private static SourceKind KindOf(C2RRenderer found, C2RSideChannels channel)
+        {
+            return (found.Channels & channel) != 0 ? SourceKind.Given : SourceKind.Missing;
+        }
+    }
+}
