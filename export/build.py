@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,7 @@ import torch
 
 import c2r
 from c2r.engines.fingerprint import weights_sha256
-from c2r.engines.onnx_session import OnnxSession
-from c2r.engines.session import Session
-from c2r.engines.stages import engine_stages
-from c2r.engines.trt_session import TensorRTSession
+from c2r.engines.names import DENOISE
 from c2r.models.build import Networks
 from c2r.weights.engines import EngineEntry, Manifest, baked_settings, file_sha256, json_sha256
 from export.engines.plan import read_back
@@ -28,22 +26,45 @@ from export.engines.torch_tensorrt_builder import build_by_torch_tensorrt, suits
 from export.folder import EngineFolder
 from export.graphs import OPSET, Graph, build_graphs
 from export.onnx_export import export_onnx, onnx_specs
-from export.verify import verify
+from export.parity import compare
+from export.precision.on_clips import ClipCalibration
+from export.precision.quantize import quantize
 
 Say = Callable[[str], None]
 ROOT = Path(c2r.__file__).parent.parent
-SOURCES = ("c2r/models", "c2r/engines/names.py", "export/graphs.py", "export/onnx_export.py")
+SOURCES = (
+    "c2r/models",
+    "c2r/engines/names.py",
+    "export/graphs.py",
+    "export/onnx_export.py",
+    "export/precision/formats.py",
+    "export/precision/quantize.py",
+)
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What to build, and where to. `capabilities`: empty where they do not matter."""
+    """What to build, and where to. `capabilities`: empty where they do not matter.
+
+    `calibration`: what was found of fewer bits; it goes into the manifest. `quantize`: build the
+    denoise engine with the calibrated layers in FP8.
+    """
 
     target: Target
     output: Path
     precision: str
     capabilities: tuple[int, ...] = ()
     strip: bool = False
+    calibration: ClipCalibration | None = None
+    quantize: bool = False
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """Of the layers that are built in FP8; none where that is not asked for."""
+        if not self.quantize:
+            return {}
+        assert self.calibration is not None
+        return self.calibration.scales
 
 
 @dataclass(frozen=True)
@@ -74,9 +95,10 @@ def build_engines(networks: Networks, request: BuildRequest, say: Say = print) -
         versions,
     )
     folder, graphs = EngineFolder(request.output), build_graphs(networks)
+    calibration = {} if request.calibration is None else request.calibration.as_json()
     with folder.building() as staging:
         made = {
-            name: _onnx(networks, graph, folder, staging, origin, say)
+            name: _onnx(networks, graph, request, folder, staging, origin, say)
             for name, graph in graphs.items()
         }
         entries = list(made.values())
@@ -92,25 +114,37 @@ def build_engines(networks: Networks, request: BuildRequest, say: Say = print) -
             target=request.target.name,
             precision=request.precision,
             weights=origin.weights,
-            versions=versions | request.target.versions(),
+            versions=versions | request.target.versions() | TARGETS[request.target.name].versions(),
             commit=commit(),
             engines=tuple(entries),
+            calibration=calibration,
+            quantized="fp8" if request.quantize else "",
         )
         before = folder.manifest()
         if before is not None and before.engines == manifest.engines and before.verified:
             say(f"{folder.path} is up to date")
+            if request.calibration is not None:
+                before = replace(before, calibration=calibration)
+                folder.close(before, staging)
             return before
-        verified = _verify(networks, manifest, folder, say)
-        manifest = Manifest(**{**vars(manifest), "verified": verified})
+        verified = compare(networks, manifest, folder.path, say)
+        manifest = replace(manifest, verified=verified)
         folder.close(manifest, staging)
     return manifest
 
 
 def _onnx(
-    networks: Networks, graph: Graph, folder: EngineFolder, staging: Path, origin: _Origin, say: Say
+    networks: Networks,
+    graph: Graph,
+    request: BuildRequest,
+    folder: EngineFolder,
+    staging: Path,
+    origin: _Origin,
+    say: Say,
 ) -> EngineEntry:
     """The graph as ONNX in the folder."""
-    file, key = f"{graph.name}.onnx", origin.key(graph=graph.name)
+    scales = request.scales if graph.name == DENOISE else {}
+    file, key = f"{graph.name}.onnx", origin.key(graph=graph.name, scales=scales)
     found = folder.up_to_date(file, key)
     if found is not None:
         return found
@@ -125,7 +159,8 @@ def _onnx(
         "c2r.weights": origin.weights,
         "c2r.commit": commit(),
     }
-    paths = export_onnx(graph, staging / file, metadata)
+    rewrite = partial(quantize, scales=scales) if scales else None
+    paths = export_onnx(graph, staging / file, metadata, rewrite)
     inputs, outputs = onnx_specs(paths[0])
     files = folder.place(paths)
     entry = EngineEntry(
@@ -158,7 +193,8 @@ def _engine(
     hardware = str(capability) if capability is not None else torch.cuda.get_device_name()
     built_by = {**target.versions(), "strip": str(request.strip), "hardware": hardware}
     suffix = "" if capability is None else f".sm{capability}"
-    file, key = f"{graph.name}{suffix}.engine", origin.key(graph=graph.name, built_by=built_by)
+    file = f"{graph.name}{suffix}.engine"
+    key = origin.key(graph=graph.name, built_by=built_by, onnx=onnx.key)
     found = folder.up_to_date(file, key)
     if found is not None:
         return found
@@ -195,37 +231,6 @@ def _engine(
     say(f"{graph.name}: " + ", ".join(f"{name} {value}" for name, value in cost.items()))
     folder.finish(entry, staging)
     return entry
-
-
-def _verify(
-    networks: Networks, manifest: Manifest, folder: EngineFolder, say: Say
-) -> dict[str, Any]:
-    """The comparison with PyTorch, or why it was not made."""
-    device = networks.dit.patch_embedding.weight.device
-    if manifest.target != ONNX and device.type != "cuda":
-        reason = "no NVIDIA GPU here: built and read back, not run"
-        say(f"not compared with PyTorch: {reason}")
-        return {"not_run": reason}
-    capability: int | None = None
-    if device.type == "cuda":
-        major, minor = torch.cuda.get_device_capability(device)
-        capability = 10 * major + minor
-        if manifest.target == RTX and not any(
-            entry.compute_capability == capability for entry in manifest.engines
-        ):
-            return {"not_run": f"this GPU has compute capability {capability}, not built for"}
-    say("comparing with PyTorch")
-
-    def session(graph: str) -> Session:
-        entry = manifest.entry(graph, capability)
-        path = folder.path / entry.file
-        if manifest.target == ONNX:
-            return OnnxSession(path, entry, device)
-        stripped = folder.path / f"{graph}.onnx" if entry.build.get("stripped") else None
-        trt = TARGETS[manifest.target].load()
-        return TensorRTSession(trt, path, entry, device, stripped)
-
-    return dict(verify(networks, engine_stages(networks, session), manifest.precision))
 
 
 def commit() -> str:

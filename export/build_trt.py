@@ -2,30 +2,50 @@
 
     python export/build_trt.py --preset tiny --target onnx
     c2r export --preset wan-1.3b --target rtx --compute-capability 89 --compute-capability 120
+    c2r export --target onnx --calibrate assets/street/manifest.jsonl --clips 2
+    c2r export --verify engines/tiny-onnx
 
 Graphs are traced, written as ONNX, built, and compared with PyTorch where they can be run. The
 folder is whole when its manifest.json is there; building again skips what is up to date.
+`--calibrate` also says what FP8 or NVFP4 would cost, layer by layer; with `--quantize` the denoise
+engine is built in FP8. `--verify` builds nothing: it compares a folder that is there with PyTorch,
+on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
+from rich.table import Table
 
 from c2r.__main__ import run
 from c2r.config import override, parse_overrides
-from c2r.models.build import seeded_notice
-from c2r.models.presets import PRESETS, Preset
+from c2r.models.build import Networks, seeded_notice
+from c2r.models.presets import PRESETS, Preset, get_preset
+from c2r.weights.engines import read_manifest
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
 from export.build import BuildRequest, build_engines
-from export.engines.targets import TARGETS, TENSORRT, check_capabilities, get_target
+from export.clips import coarse_clips
+from export.engines.targets import (
+    TARGETS,
+    TENSORRT,
+    Target,
+    check_capabilities,
+    check_fp8,
+    get_target,
+)
+from export.graphs import check_exportable
+from export.parity import capability_of, verify_folder
+from export.precision.on_clips import CalibrationRequest, ClipCalibration, calibrate_on_clips
 
 PRECISIONS = ("float32", "float16", "bfloat16")
+FORMATS = ("fp8", "nvfp4")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("c2r export", description=__doc__, allow_abbrev=False)
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     made.add_argument("--preset", help=f"shape of the renderer: {', '.join(PRESETS)} (tiny)")
-    made.add_argument("--target", required=True, help=f"one of: {', '.join(TARGETS)}")
+    made.add_argument("--target", help=f"one of: {', '.join(TARGETS)}")
     made.add_argument("--compute-capability", type=int, action="append", default=[], metavar="N")
     made.add_argument("--via", help="torch-tensorrt: a third way to --target tensorrt")
     made.add_argument("--weights", type=Path, help="folder of a trained renderer (random weights)")
@@ -42,6 +62,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--strip", action="store_true", help="engines without weights, refitted later"
     )
+    verify = made.add_argument("--verify", type=Path, metavar="FOLDER")
+    verify.help = "compare the engines there with PyTorch again; nothing is built"
+    lower = made.add_argument_group("fewer bits for the DiT's linear layers")
+    lower.add_argument("--calibrate", type=Path, metavar="MANIFEST", help="stream clips of it")
+    lower.add_argument("--clips", type=int, default=2, help="how many of its training clips (2)")
+    lower.add_argument("--format", choices=FORMATS, default="fp8", help="(fp8)")
+    lower.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
+    quantize = lower.add_argument("--quantize", action="store_true")
+    quantize.help = "build the denoise engine with the calibrated layers in FP8"
     made.add_argument("--seed", type=int, default=0, help="of absent weights (0)")
     made.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
     made.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
@@ -59,11 +88,62 @@ def _preset(chosen: argparse.Namespace, rest: Sequence[str]) -> tuple[Preset, We
 def main(arguments: Sequence[str]) -> int:
     """Run the command. Everything that can be refused is refused before the first network."""
     chosen, rest = parser().parse_known_args(arguments)
+    console = Console(stderr=True)
+    if chosen.verify is not None:
+        return _verify(chosen, rest, console)
+    if chosen.target is None:
+        known = " | ".join(TARGETS)
+        raise ValueError(f"say what to build: --target {known}; or --verify FOLDER")
+    return _build(chosen, rest, console)
+
+
+def _build(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
     target = get_target(chosen.target, chosen.via)
     precision = chosen.precision or target.precision
     capabilities = check_capabilities(target, chosen.compute_capability)
     preset, paths = _preset(chosen, rest)
+    check_exportable(preset)
     target.load()
+    _check_machine(chosen)
+    calibration = _calibration(chosen)
+    if chosen.quantize:
+        check_fp8(_hardware(target, capabilities))
+    output = chosen.output or Path("engines") / f"{preset.name}-{chosen.target}"
+    networks = _networks(chosen, preset, paths, target, precision, console)
+    request = BuildRequest(
+        target=target,
+        output=output,
+        precision=precision,
+        capabilities=capabilities,
+        strip=chosen.strip,
+        calibration=_calibrated(networks, calibration, console),
+        quantize=chosen.quantize,
+    )
+    manifest = build_engines(networks, request, say=console.print)
+    console.print(_agreement_table(manifest.verified))
+    console.print(f"{len(manifest.engines)} engines in {output}")
+    return 0
+
+
+def _verify(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
+    """Of the preset that the folder says it was built of, unless weights are named."""
+    if chosen.target is not None or chosen.calibrate is not None:
+        raise ValueError("--verify builds nothing: leave --target and --calibrate out")
+    manifest = read_manifest(chosen.verify)
+    preset, paths = _preset(chosen, rest)
+    if chosen.weights is None and chosen.preset is None:
+        preset = override(get_preset(manifest.preset), {**manifest.settings})
+        preset = override(preset, parse_overrides(rest))
+    target = get_target(manifest.target)
+    target.load()
+    networks = _networks(chosen, preset, paths, target, manifest.precision, console)
+    verified = verify_folder(networks, chosen.verify, console.print).verified
+    console.print(_agreement_table(verified))
+    return 0
+
+
+def _check_machine(chosen: argparse.Namespace) -> None:
+    """`ValueError` for what this machine cannot build."""
     if chosen.target == TENSORRT and not torch.cuda.is_available():
         raise ValueError(
             "--target tensorrt builds on the GPU that will run the engines, and PyTorch sees none "
@@ -74,27 +154,66 @@ def main(arguments: Sequence[str]) -> int:
             "--strip is for TensorRT engines and, with this version, for a machine with an NVIDIA "
             "GPU: the library compiles the kernels of an engine without weights there; leave it out"
         )
-    output = chosen.output or Path("engines") / f"{preset.name}-{chosen.target}"
-    console = Console(stderr=True)
-    device = "cuda" if torch.cuda.is_available() and chosen.target != "onnx" else "cpu"
-    networks = load_networks(
-        preset, paths, seed=chosen.seed, device=device, dtype=getattr(torch, precision)
-    )
+
+
+def _networks(
+    chosen: argparse.Namespace,
+    preset: Preset,
+    paths: WeightPaths,
+    target: Target,
+    precision: str,
+    console: Console,
+) -> Networks:
+    """Where their engines will run; tells the person which weights are random."""
+    device = "cuda" if torch.cuda.is_available() and target.name != "onnx" else "cpu"
+    dtype = getattr(torch, precision)
+    networks = load_networks(preset, paths, seed=chosen.seed, device=device, dtype=dtype)
     notice = seeded_notice(networks, chosen.seed)
     if notice is not None:
         console.print(notice, style="bold yellow")
-    request = BuildRequest(
-        target=target,
-        output=output,
-        precision=precision,
-        capabilities=capabilities,
-        strip=chosen.strip,
-    )
-    manifest = build_engines(networks, request, say=console.print)
-    for name, value in manifest.verified.items():
-        console.print(f"verified {name}: {value}")
-    console.print(f"{len(manifest.engines)} engines in {output}")
-    return 0
+    return networks
+
+
+def _hardware(target: Target, asked: Sequence[int]) -> Sequence[int]:
+    """Compute capabilities that the engines are for: this GPU's unless they are named."""
+    here = capability_of(torch.device("cuda")) if target.name == TENSORRT else None
+    return asked if here is None else (here,)
+
+
+def _calibration(chosen: argparse.Namespace) -> CalibrationRequest | None:
+    """What is to be calibrated, its clips found; None where that is not asked for."""
+    if chosen.calibrate is None:
+        for option in ("exclude", "quantize"):
+            if getattr(chosen, option):
+                raise ValueError(f"--{option} is of --calibrate MANIFEST; give that too")
+        return None
+    if chosen.quantize and chosen.format != "fp8":
+        raise ValueError("--quantize builds FP8 only; --format nvfp4 is for the report")
+    clips = coarse_clips(chosen.calibrate, chosen.clips)
+    return CalibrationRequest(chosen.calibrate, clips, chosen.format, tuple(chosen.exclude))
+
+
+def _calibrated(
+    networks: Networks, request: CalibrationRequest | None, console: Console
+) -> ClipCalibration | None:
+    if request is None:
+        return None
+    found = calibrate_on_clips(networks, request, console.print)
+    console.print(found.table())
+    for clip, made in found.streams.items():
+        console.print(f"{clip}: {made.relative_error:.2%} off in its latents, all layers rounded")
+    return found
+
+
+def _agreement_table(verified: Mapping[str, Any]) -> Table:
+    """Engines against PyTorch, a stage a row, or why not."""
+    made = Table("stage", "1 - cosine", "relative error", title="engines against PyTorch")
+    for name, value in verified.items():
+        if isinstance(value, Mapping):
+            made.add_row(name, f"{1 - value['cosine']:.1e}", f"{value['relative_error']:.1e}")
+        else:
+            made.add_row(name, str(value))
+    return made
 
 
 if __name__ == "__main__":

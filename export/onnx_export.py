@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import torch
 from torch.export import Dim, ExportedProgram
 from torch.onnx import ONNXProgram
@@ -113,13 +114,20 @@ def weight_bytes(graph: Graph) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def export_onnx(graph: Graph, path: Path, metadata: Mapping[str, str]) -> list[Path]:
+def export_onnx(
+    graph: Graph,
+    path: Path,
+    metadata: Mapping[str, str],
+    rewrite: Callable[[ir.Model], None] | None = None,
+) -> list[Path]:
     """Write the graph to `path`, large weights to `path` + `.data`. Gives the files, `path` first.
 
-    `metadata` becomes the model's properties. The file is checked; `ValueError` if it is not
-    valid ONNX.
+    `metadata` becomes the model's properties. `rewrite` changes the model before it is written. The
+    file is checked; `ValueError` if it is not valid ONNX.
     """
     program = export_program(graph)
+    if rewrite is not None:
+        rewrite(program.model)
     program.model.metadata_props.update(metadata)
     program.save(path, external_data=weight_bytes(graph) > EXTERNAL_ABOVE)
     check_onnx(path)

@@ -14,6 +14,24 @@ import onnx_ir as ir
 
 RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
 """What gives the same memory another shape."""
+DATA_SHAPED = ("NonZero", "Unique", "Compress", "NonMaxSuppression", "Loop", "If", "Scan")
+"""Operators whose output's shape is only known from the values that they are given."""
+SHAPE_OPERANDS = {
+    "Reshape": (1,),
+    "Expand": (1,),
+    "Tile": (1,),
+    "Pad": (1, 3),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Unsqueeze": (1,),
+    "ConstantOfShape": (0,),
+    "Range": (0, 1, 2),
+    "OneHot": (1,),
+    "TopK": (1,),
+    "Resize": (2, 3),
+}
+"""Which inputs of an operator decide the shape of what it gives."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +98,30 @@ def _follow(value: ir.Value, found: list[str]) -> None:
 
 
 def shapes_from_data(graph: ir.Graph) -> list[str]:
-    """Nodes whose output's shape follows from values, not from shapes: none is wanted."""
-    return [
-        str(node.name)
-        for node in graph
-        if node.op_type in ("NonZero", "Unique", "Compress", "NonMaxSuppression", "Loop", "If")
+    """Nodes whose output's shape follows from values, not from shapes: none is wanted.
+
+    Either the operator is of that kind, or its operand that says a shape comes from the value of an
+    input by another way than `Shape` and `Size`.
+    """
+    return [f"{node.op_type} {node.name}" for node in graph if _shaped_by_data(node)]
+
+
+def _shaped_by_data(node: ir.Node) -> bool:
+    if node.op_type in DATA_SHAPED:
+        return True
+    operands = [
+        node.inputs[i] for i in SHAPE_OPERANDS.get(node.op_type, ()) if i < len(node.inputs)
     ]
+    return any(_from_data(value) for value in operands if value is not None)
+
+
+def _from_data(value: ir.Value) -> bool:
+    """Whether a value depends on the content of a graph's input."""
+    if value.const_value is not None:
+        return False
+    node = value.producer()
+    if node is None:
+        return True  # an input; a weight has its value
+    if node.op_type in ("Shape", "Size"):
+        return False
+    return any(_from_data(source) for source in node.inputs if source is not None)

@@ -2,6 +2,7 @@
 
 Coarse frames are synthetic; speed does not depend on the weights, so random ones serve. The cache
 is filled before the measured chunks begin. What the times do not contain is said in the report.
+`--compare BACKEND` sets backends side by side, stage by stage.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from c2r.report import Report, percentiles, processor_name
+from runtime.backends import check_backend, stages_of
+from runtime.bench_backends import check_compared, compare_backends, table_of, write_rows
 from runtime.bench_grpc import measure_grpc
 from runtime.bench_local import chunks_to_fill, measure_local
 from runtime.measured import Measured
-from runtime.options import add_network_options, pipeline_from
+from runtime.options import add_network_options, networks_from, pipeline_from
 from runtime.pipeline import Pictures, Pipeline
 
 TRANSPORTS = {"none": measure_local, "grpc": measure_grpc}
@@ -81,37 +84,82 @@ def report_of(pipeline: Pipeline, measured: Measured, details: dict[str, object]
     )
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = argparse.ArgumentParser("c2r bench", description=__doc__, allow_abbrev=False)
+    made.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
+    transport = made.add_argument("--transport", choices=list(TRANSPORTS))
+    transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (grpc)"
+    compare = made.add_argument("--compare", action="append", default=[], metavar="BACKEND")
+    compare.help = "measure this backend too, without transport; may be given more than once"
+    made.add_argument("--json", type=Path, help="write the report there")
+    add_network_options(made)
+    return made
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser("c2r bench", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
-    transport = parser.add_argument("--transport", choices=list(TRANSPORTS), default="grpc")
-    transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (grpc)"
-    parser.add_argument("--json", type=Path, help="write the report there")
-    add_network_options(parser)
-    chosen, rest = parser.parse_known_args(arguments)
+    chosen, rest = parser().parse_known_args(arguments)
     if chosen.chunks < 1:
         raise ValueError(f"--chunks {chosen.chunks}: measure at least one")
     console = Console(stderr=True)
+    if chosen.compare:
+        return _compare(chosen, rest, console)
     pipeline = pipeline_from(chosen, rest, console)
-    preset = pipeline.preset
-    coarse = coarse_frames(preset.chunk_frames(False), preset.width, preset.height, chosen.seed)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("measuring", total=chunks_to_fill(pipeline) + chosen.chunks)
-        measured = TRANSPORTS[chosen.transport](
-            pipeline,
-            coarse,
-            chunks=chosen.chunks,
-            seed=chosen.seed,
-            on_chunk=lambda: progress.advance(bar),
-        )
-        progress.update(bar, completed=chunks_to_fill(pipeline) + chosen.chunks)
-    details = {key: getattr(chosen, key) for key in ("attention", "backend", "transport")}
-    report = report_of(pipeline, measured, {**details, "chunks": chosen.chunks})
+    report = _measure(chosen, chosen.backend, pipeline, chosen.transport or "grpc", console)
     Console().print(report.table())
     for missing in report.left_out:
         console.print(f"left out: {missing}")
     if chosen.json is not None:
         report.write(chosen.json)
+        console.print(f"wrote {chosen.json}")
+    return 0
+
+
+def _measure(
+    chosen: argparse.Namespace, backend: str, pipeline: Pipeline, transport: str, console: Console
+) -> Report:
+    with Progress(console=console) as progress:
+        total = chunks_to_fill(pipeline) + chosen.chunks
+        bar = progress.add_task(f"measuring {backend}", total=total)
+        measured = TRANSPORTS[transport](
+            pipeline,
+            _coarse(pipeline, chosen.seed),
+            chunks=chosen.chunks,
+            seed=chosen.seed,
+            on_chunk=lambda: progress.advance(bar),
+        )
+        progress.update(bar, completed=total)
+    details = {"attention": chosen.attention, "backend": backend, "transport": transport}
+    return report_of(pipeline, measured, {**details, "chunks": chosen.chunks})
+
+
+def _coarse(pipeline: Pipeline, seed: int) -> Pictures:
+    """Frames of one later chunk."""
+    preset = pipeline.preset
+    return coarse_frames(preset.chunk_frames(False), preset.width, preset.height, seed)
+
+
+def _compare(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
+    """The backends side by side, all over the same networks."""
+    check_compared(chosen.backend, chosen.compare, chosen.transport)
+    names = [chosen.backend, *chosen.compare]
+    for name in names:
+        check_backend(name, chosen.engines)  # a mistake there is told before anything is loaded
+    networks = networks_from(chosen, rest, console)
+    pipelines = {
+        name: Pipeline(networks, stages_of(networks, name, chosen.engines)) for name in names
+    }
+    rows = compare_backends(
+        pipelines,
+        _coarse(pipelines[chosen.backend], chosen.seed),
+        lambda name, pipeline: _measure(chosen, name, pipeline, "none", console),
+        chosen.seed,
+    )
+    Console().print(table_of(rows))
+    for missing in rows[0].report.left_out:
+        console.print(f"left out: {missing}")
+    if chosen.json is not None:
+        write_rows(chosen.json, rows)
         console.print(f"wrote {chosen.json}")
     return 0

@@ -14,7 +14,7 @@ from c2r.models.attention import BACKENDS as KERNELS
 from c2r.models.build import PART_NAMES, Networks, seeded_notice
 from c2r.models.presets import PRESETS, Preset
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
-from runtime.backends import BACKENDS, choose_backends, stages_of
+from runtime.backends import BACKENDS, check_backend, stages_of
 from runtime.pipeline import Pipeline
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -99,6 +99,8 @@ def pipeline_from(
     chosen: argparse.Namespace, rest: Sequence[str], console: Console | None = None
 ) -> Pipeline:
     """The pipeline that the options name: networks, and what computes their stages."""
-    choose_backends(chosen.backend)  # a mistake there is told before anything is loaded
+    check_backend(
+        chosen.backend, chosen.engines
+    )  # a mistake there is told before anything is loaded
     networks = networks_from(chosen, rest, console)
     return Pipeline(networks, stages_of(networks, chosen.backend, chosen.engines))

@@ -65,8 +65,8 @@ class Manifest:
 
     `settings`: what of the preset is baked in. `weights`: hash of the networks' weights.
     `versions`: of the libraries that made the engines. `verified`: the comparison with PyTorch, or
-    why there was none. `calibration`: what fewer bits would cost, layer by layer, where that was
-    asked for.
+    why there was none. `calibration`: what fewer bits cost, layer by layer, where that was asked
+    for. `quantized`: "fp8" when the denoise engine was built so, else empty.
     """
 
     preset: str
@@ -79,6 +79,7 @@ class Manifest:
     engines: tuple[EngineEntry, ...]
     verified: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    quantized: str = ""
     format: int = FORMAT
 
     def entry(self, graph: str, compute_capability: int | None = None) -> EngineEntry:

@@ -83,6 +83,20 @@ def get_target(name: str, via: str | None = None) -> Target:
     return TORCH_TENSORRT
 
 
+FP8_SINCE = 89
+"""The first compute capability with FP8 products (Ada); Hopper is 90."""
+
+
+def check_fp8(capabilities: Sequence[int]) -> None:
+    """`ValueError` for hardware without FP8."""
+    for capability in capabilities:
+        if capability < FP8_SINCE:
+            raise ValueError(
+                f"compute capability {capability} has no FP8: leave --quantize out for it, or "
+                f"build for {FP8_SINCE} and above"
+            )
+
+
 def check_capabilities(target: Target, asked: Sequence[int]) -> tuple[int, ...]:
     """The compute capabilities to build for; `ValueError` for one that cannot be."""
     if not target.capabilities:

@@ -1,20 +1,20 @@
-"""Post-training calibration of the DiT's linear layers on streams of coarse clips.
+"""Post-training calibration of the DiT's linear layers while it runs.
 
-Every layer's input range is measured while clips are streamed; then each layer is run again with
-rounded weights and inputs, and its error reported. Layers that are kept as they are, are listed
-with the reason. Nothing is changed in the networks.
+Every layer's input range is measured over all its calls; then each layer is run again with rounded
+weights and inputs on rows kept of its latest calls, and its error reported. Layers that are kept as
+they are, are listed with the reason. Nothing is changed in the networks; what makes them run is the
+caller's business.
 
 Shapes: L rows of input, I inputs and O outputs of a layer.
 """
 
 from __future__ import annotations
 
-import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -41,11 +41,16 @@ KEPT = {
     "head.*": "its error goes straight to the picture",
 }
 """Layers that are left as they are, by pattern, and why."""
+CALLS, ROWS = 32, 16
+"""Of so many latest calls of a layer, so many rows each, evenly spread, give its error."""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One linear layer. `error`: |rounded - exact| / |exact| of its output, last rows seen."""
+    """One linear layer. `error`: |rounded - exact| / |exact| of its output, on the kept rows.
+
+    `input_scale`: largest |input| seen / 448, the scale of its input in FP8.
+    """
 
     layer: str
     input_scale: float
@@ -59,10 +64,6 @@ class Calibration:
     format: Format
     layers: tuple[LayerReport, ...]
     excluded: dict[str, str]
-
-    def write(self, path: Path) -> None:
-        """As JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
 def reason_to_keep(name: str, layer: nn.Linear, form: Format, more: Iterable[str]) -> str | None:
@@ -92,10 +93,23 @@ def rounded_linear(layer: nn.Linear, x: Tensor, scale: float, form: Format) -> T
     return F.linear(inputs, weight, None if layer.bias is None else layer.bias.float())
 
 
+@dataclass
+class _Seen:
+    """What went into one layer: the largest magnitude of all, and some rows of the latest calls."""
+
+    largest: Tensor | None = None
+    rows: deque[Tensor] = field(default_factory=lambda: deque(maxlen=CALLS))
+
+    def take(self, x: Tensor) -> None:
+        top = x.abs().amax().float()
+        self.largest = top if self.largest is None else torch.maximum(self.largest, top)
+        self.rows.append(x[:: max(1, len(x) // ROWS)][:ROWS].clone())
+
+
 @contextmanager
-def _watching(layers: dict[str, nn.Linear], seen: Callable[[str, Tensor], None]) -> Iterator[None]:
+def _watching(layers: dict[str, nn.Linear], seen: dict[str, _Seen]) -> Iterator[None]:
     def hook(name: str) -> Callable[..., None]:
-        return lambda _, inputs: seen(name, inputs[0].detach().flatten(0, -2))
+        return lambda _, inputs: seen[name].take(inputs[0].detach().flatten(0, -2))
 
     handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]
     try:
@@ -105,6 +119,26 @@ def _watching(layers: dict[str, nn.Linear], seen: Callable[[str, Tensor], None])
             handle.remove()
 
 
+def split_layers(
+    networks: Networks, form: Format, exclude: Iterable[str] = ()
+) -> tuple[dict[str, nn.Linear], dict[str, str]]:
+    """The DiT's linear layers that are calibrated, by name, and why each other one is not.
+
+    `ValueError` for a pattern of `exclude` that no layer has.
+    """
+    more = tuple(exclude)
+    every = dict(linear_layers(networks.dit))
+    idle = [pattern for pattern in more if not any(fnmatch(name, pattern) for name in every)]
+    if idle:
+        raise ValueError(
+            f"--exclude {idle[0]} names no linear layer of the DiT; names are like blocks.0.ffn.2, "
+            "and * stands for anything"
+        )
+    reasons = {name: reason_to_keep(name, layer, form, more) for name, layer in every.items()}
+    kept = {name: reason for name, reason in reasons.items() if reason is not None}
+    return {name: every[name] for name in every if name not in kept}, kept
+
+
 @torch.no_grad()
 def calibrate(
     networks: Networks,
@@ -112,45 +146,33 @@ def calibrate(
     form: Format = "fp8",
     *,
     exclude: Iterable[str] = (),
-    rows: int = 256,
 ) -> Calibration:
-    """Calibrate the DiT while `stream` runs it; `rows` of each layer's last input give its error.
+    """Calibrate the DiT while `stream` runs it.
 
-    `ValueError` when a layer was never run: the scales would mean nothing.
+    `ValueError` when a layer was never run, since the scales would mean nothing.
     """
-    more = tuple(exclude)
-    layers, excluded = {}, {}
-    for name, layer in linear_layers(networks.dit):
-        reason = reason_to_keep(name, layer, form, more)
-        if reason is None:
-            layers[name] = layer
-        else:
-            excluded[name] = reason
-    largest: dict[str, Tensor] = {}
-    kept: dict[str, Tensor] = {}
-
-    def seen(name: str, x: Tensor) -> None:
-        top = x.abs().amax().float()
-        largest[name] = torch.maximum(largest.get(name, top), top)
-        kept[name] = x[:rows].clone()
-
+    layers, excluded = split_layers(networks, form, exclude)
+    seen = {name: _Seen() for name in layers}
     with _watching(layers, seen):
         stream()
-    silent = sorted(layers.keys() - largest.keys())
+    silent = [name for name, found in seen.items() if found.largest is None]
     if silent:
         raise ValueError(
             f"calibration never ran {', '.join(silent[:3])}: stream at least one chunk"
         )
-    reports = []
-    for name, layer in layers.items():
-        scale = max(float(largest[name]), SMALLEST) / E4M3_MAX
-        x = kept[name].float()
-        exact = F.linear(
-            x, layer.weight.float(), None if layer.bias is None else layer.bias.float()
-        )
-        error = (rounded_linear(layer, x, scale, form) - exact).norm() / exact.norm()
-        reports.append(LayerReport(name, scale, float(error)))
-    return Calibration(form, tuple(reports), excluded)
+    reports = tuple(_report(name, layer, seen[name], form) for name, layer in layers.items())
+    return Calibration(form, reports, excluded)
+
+
+def _report(name: str, layer: nn.Linear, seen: _Seen, form: Format) -> LayerReport:
+    assert seen.largest is not None
+    scale = max(float(seen.largest), SMALLEST) / E4M3_MAX
+    x = torch.cat([*seen.rows]).float()
+    bias = None if layer.bias is None else layer.bias.float()
+    exact = F.linear(x, layer.weight.float(), bias)
+    made = rounded_linear(layer, x, scale, form)
+    error = (made - exact).norm() / exact.norm().clamp_min(SMALLEST)
+    return LayerReport(name, scale, float(error))
 
 
 @contextmanager

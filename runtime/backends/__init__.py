@@ -31,14 +31,20 @@ def choose_backends(text: str) -> dict[str, str]:
     return chosen
 
 
+def check_backend(text: str, engines: Path | None) -> dict[str, str]:
+    """`choose_backends`, and `ValueError` where a backend wants a folder that is not named."""
+    chosen = choose_backends(text)
+    if engines is None and any(name in ENGINES for name in chosen.values()):
+        raise ValueError(f"--backend {text} needs --engines FOLDER; c2r export builds one")
+    return chosen
+
+
 def stages_of(networks: Networks, backend: str = "eager", engines: Path | None = None) -> Stages:
     """The stages as `backend` says; `engines` is the folder of those that are engines.
 
     `ValueError` when the folder is absent, not whole, or of something else, naming the field.
     """
-    chosen = choose_backends(backend)
-    if engines is None and any(name in ENGINES for name in chosen.values()):
-        raise ValueError(f"--backend {backend} needs --engines FOLDER; c2r export builds one")
+    chosen = check_backend(backend, engines)
     made: dict[str, Stages] = {"eager": eager_stages(networks)}
     if "compiled" in chosen.values():
         from runtime.backends.compiled import compiled_stages

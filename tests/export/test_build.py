@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,11 +15,9 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 
 import onnx
 
-from c2r.__main__ import run
 from c2r.engines.fingerprint import weights_sha256
 from c2r.engines.stages import eager_stages
-from c2r.weights.engines import MANIFEST, Manifest, manifest_text, read_manifest
-from c2r.weights.renderer import read_renderer, save_renderer, seeded_networks
+from c2r.weights.engines import MANIFEST, Manifest, read_manifest
 from export import build as build_module
 from export import folder as folder_module
 from export.build import BuildRequest, build_engines
@@ -28,10 +25,8 @@ from export.engines.targets import check_capabilities, get_target
 from export.graphs import OPSET
 from export.verify import verify
 from runtime.backends import stages_of
-from runtime.pipeline import Pipeline
+from tests.export.folders import change, copy_of
 from tests.export.small import small_networks
-
-SIZE = ["--width", "64", "--height", "48"]
 
 
 def build(folder: Path, seed: int = 1) -> Manifest:
@@ -44,57 +39,6 @@ def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("engines")
     build(folder)
     return folder
-
-
-def copy_of(built: Path, folder: Path) -> Path:
-    folder.mkdir()
-    for file in built.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    return folder
-
-
-def change(folder: Path, **changes: object) -> None:
-    """A manifest that says something else, and is otherwise sound."""
-    manifest = replace(read_manifest(folder), **changes)  # type: ignore[arg-type]
-    (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    error = float(((a.astype(float) - b.astype(float)) ** 2).mean())
-    return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
-
-
-def test_a_stream_from_onnxruntime_is_eagers(tmp_path):
-    """The tiny preset from nothing, by the command; 20 chunks, past the window's first moves."""
-    folder = tmp_path / "tiny"
-    arguments = ["--preset", "tiny", "--target", "onnx", "--output", str(folder), *SIZE]
-    assert run(["export", *arguments]) == 0
-    networks = seeded_networks(_tiny(), 0)
-    engines = Pipeline(networks, stages_of(networks, "onnxruntime", folder))
-    draw, made, caches = np.random.default_rng(0), [], []
-    frames = draw.integers(0, 256, (9 + 19 * 12, 48, 64, 3), np.uint8)
-    for pipeline in (Pipeline(networks), engines):
-        state, text = pipeline.open(5), pipeline.text(pipeline.prompt("noon"))
-        pictures, done = [], 0
-        for _ in range(20):
-            count = pipeline.frames_wanted(state)
-            rendered = pipeline.render(state, frames[done : done + count], text)
-            pipeline.finalize(state, rendered)
-            pictures.append(rendered.pictures)
-            done += count
-        made.append(np.concatenate(pictures))
-        caches.append(state.stream.cache)
-    assert psnr(*made) >= 50
-    assert caches[0].length == caches[1].length == 9
-    for a, b in ((caches[0].keys, caches[1].keys), (caches[0].values, caches[1].values)):
-        assert (a - b).abs().max() <= 1e-3 * a.abs().max()
-
-
-def _tiny():
-    from c2r.config import override
-    from c2r.models.presets import get_preset
-
-    return override(get_preset("tiny"), {"width": 64, "height": 48})
 
 
 def test_the_manifest_says_what_was_built(built):
@@ -161,6 +105,21 @@ def test_an_interrupted_build_is_no_folder_and_goes_on(tmp_path, monkeypatch):
     build(tmp_path)
     assert exported == [*first, "denoise", "decode_first", "decode"]
     assert read_manifest(tmp_path).verified
+
+
+def test_a_killed_build_is_cleaned_up_by_the_next(built, tmp_path):
+    """Killed between its last engine and the manifest, with a half written file lying about."""
+    folder = copy_of(built, tmp_path / "copy")
+    (folder / MANIFEST).unlink()
+    (folder / folder_module.STAGING).mkdir()
+    (folder / folder_module.STAGING / "decode.onnx").write_bytes(b"half")
+    with pytest.raises(ValueError, match="no whole engine folder: it has no manifest"):
+        serve(folder)
+    times = {file: file.stat().st_mtime_ns for file in folder.glob("*.onnx")}
+    build(folder)
+    assert not (folder / folder_module.STAGING).exists()
+    assert {file: file.stat().st_mtime_ns for file in folder.glob("*.onnx")} == times
+    serve(folder)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half(tmp_path, monkeypatch, built):
@@ -241,51 +200,6 @@ def test_what_does_not_agree_is_not_released(tmp_path):
     with pytest.raises(ValueError, match="do not agree with PyTorch in vae first"):
         verify(networks, replace(stages, vae=wrong), "float32")
     assert verify(networks, stages, "float32")["rollout"]["relative_error"] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--target", "cuda"], "target 'cuda' is unknown"),
-        (["--target", "rtx"], "say for which"),
-        (["--target", "rtx", "--compute-capability", "90"], "Hopper"),
-        (["--target", "rtx", "--compute-capability", "75"], "Turing"),
-        (["--target", "onnx", "--strip"], "--strip is for TensorRT"),
-        (["--target", "onnx", "--compute-capability", "89"], "is for --target rtx"),
-        (["--target", "onnx", "--via", "torch-tensorrt"], "only tensorrt"),
-        (["--target", "onnx", "--preset", "huge"], "preset 'huge' is unknown"),
-        (["--target", "onnx", "--weights", "absent"], "is no renderer's folder"),
-        (["--target", "onnx", "--stream.windw", "3"], "unknown key 'stream.windw'"),
-    ],
-)
-def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
-    assert run(["export", *arguments, "--output", str(tmp_path / "out")]) == 2
-    err = capsys.readouterr().err
-    assert message in err
-    assert "Traceback" not in err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("via", [[], ["--via", "torch-tensorrt"]])
-def test_an_absent_wheel_is_told_before_any_work(via, tmp_path, capsys):
-    target = get_target("tensorrt", via[1] if via else None)
-    try:
-        target.load()
-    except ValueError:
-        pass
-    else:
-        pytest.skip(f"{target.distribution} is installed here")
-    output = ["--output", str(tmp_path / "out")]
-    assert run(["export", "--preset", "wan-14b", "--target", "tensorrt", *via, *output]) == 2
-    assert f"pip install {target.distribution}" in capsys.readouterr().err
-
-
-def test_weights_of_another_preset(tmp_path, capsys):
-    save_renderer(small_networks(), tmp_path / "weights")
-    assert read_renderer(tmp_path / "weights")[0].name == "tiny"
-    arguments = ["--preset", "wan-1.3b", "--target", "onnx", "--weights", str(tmp_path / "weights")]
-    assert run(["export", *arguments]) == 2
-    assert "holds a tiny renderer, --preset says wan-1.3b" in capsys.readouterr().err
 
 
 def test_capabilities_are_built_once():

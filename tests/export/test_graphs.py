@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import pytest
 import torch
 
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+
+import onnx_ir as ir
 
 from c2r.engines.names import fill_levels, graphs_of
 from c2r.models.build import Networks, build_control, build_dit
@@ -15,11 +18,17 @@ from c2r.models.precision import cast
 from c2r.models.presets import ControlConfig, StreamConfig, get_preset
 from export.graphs import build_graphs, denoise_graph
 from export.onnx_export import export_onnx, export_program, onnx_specs
-from export.onnx_facts import operations, readers_of_cache, shapes_from_data
-from tests.export.small import SMALL, small_networks
+from export.onnx_facts import (
+    RESHAPES,
+    Shapes,
+    operations,
+    readers_of_cache,
+    shapes_from_data,
+)
+from tests.export.small import small_networks
 
-FACTS_TFLOP = {6: 20.2, 9: 24.3}
-"""Of one pass over a chunk of 3 latents at 832x480, by window."""
+FACTS_TFLOP = {6: 20.2, 9: 24.3, 12: 28.3, 21: 40.4}
+"""Of one pass over a chunk of 3 latents at 832x480, by latents seen."""
 
 
 @pytest.mark.parametrize(
@@ -38,49 +47,90 @@ def test_a_renderer_without_control_needs_no_dino():
 
 
 def test_what_cannot_be_exported_is_refused():
+    """With both ways out: clones in every pass, or a backend that needs no graph."""
     control = ControlConfig(kind="controlnet", hidden=32, inject="first:1", every_pass=False)
-    with pytest.raises(ValueError, match="every_pass"):
+    fix = r"every_pass off cannot .* --control\.every_pass true, or serve with --backend compiled"
+    with pytest.raises(ValueError, match=fix):
         build_graphs(small_networks(control=control))
 
 
+def student(layers: int) -> Networks:
+    """`wan-1.3b` as it is at 832x480, but for the number of its blocks; weights without values."""
+    preset = get_preset("wan-1.3b")
+    fewer = replace(preset, dit=replace(preset.dit, layers=layers))
+    with torch.device("meta"):
+        dit, control = build_dit(fewer), build_control(fewer)
+    assert control is not None
+    return Networks(
+        fewer,
+        cast(dit, torch.bfloat16).to_empty(device="cpu").requires_grad_(False),
+        cast(control, torch.bfloat16).to_empty(device="cpu").requires_grad_(False),
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+    )
+
+
 @pytest.fixture(scope="module")
-def denoise():
-    return export_program(denoise_graph(small_networks())).model.graph
+def denoise() -> dict[int, ir.Graph]:
+    """The denoise graph of `wan-1.3b` with one block and with two."""
+    return {layers: export_program(denoise_graph(student(layers))).model.graph for layers in (1, 2)}
 
 
 def test_the_cache_is_written_in_place_and_read_where_it_lies(denoise):
     """No node but the in-place write and the filled part's slice is given cache memory."""
-    readers = readers_of_cache(denoise)
-    assert len(readers) == 2 * SMALL.dit.layers
-    assert {tuple(found) for found in readers.values()} == {("TensorScatter", "Slice", "Attention")}
+    for layers, graph in denoise.items():
+        readers = readers_of_cache(graph)
+        assert len(readers) == 2 * layers
+        path = ("TensorScatter", "Slice", "Attention")
+        assert {tuple(found) for found in readers.values()} == {path}
+
+
+def test_what_is_as_large_as_the_cache_is_the_cache(denoise):
+    """At a full window no node makes a layer's keys anew; those that may give the same memory."""
+    preset = get_preset("wan-1.3b")
+    whole = preset.stream.window * preset.tokens_per_latent * preset.dit.dim
+    shapes, same = Shapes({"P": preset.stream.window}), {"TensorScatter", "Slice", *RESHAPES}
+    found = [
+        node.op_type
+        for node in denoise[2]
+        for value in node.outputs
+        if value.shape is not None and prod(shapes.of(value)) == whole
+    ]
+    assert found.count("TensorScatter") == 2 * 2
+    assert {*found} <= same
 
 
 def test_no_shape_follows_from_data(denoise):
-    assert shapes_from_data(denoise) == []
-    assert [str(side) for side in denoise.inputs[2].shape] == ["P"]
+    for graph in denoise.values():
+        assert shapes_from_data(graph) == []
+        assert [str(side) for side in graph.inputs[2].shape] == ["P"]
 
 
-def test_operations_of_the_student_agree_with_the_published_count():
-    """One and two layers are traced at the full width and size; the other 28 cost the same."""
-    preset, counted = get_preset("wan-1.3b"), {}
-    for layers in (1, 2):
-        fewer = replace(preset, dit=replace(preset.dit, layers=layers))
-        with torch.device("meta"):
-            dit, control = build_dit(fewer), build_control(fewer)
-        assert control is not None
-        networks = Networks(
-            fewer,
-            cast(dit, torch.bfloat16).to_empty(device="cpu").requires_grad_(False),
-            cast(control, torch.bfloat16).to_empty(device="cpu").requires_grad_(False),
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-        )
-        graph = export_program(denoise_graph(networks)).model.graph
-        counted[layers] = {level: operations(graph, {"P": level}) for level in FACTS_TFLOP}
+def test_shapes_from_data_are_seen():
+    """The check can fail: an operator of that kind, and a slice as long as a value says."""
+    count = ir.Value(name="count", shape=ir.Shape([1]), type=ir.TensorType(ir.DataType.INT64))
+    x = ir.Value(name="x", shape=ir.Shape([4]), type=ir.TensorType(ir.DataType.FLOAT))
+    twice = ir.Node("", "Add", [count, count])
+    zero = ir.Value(name="zero", const_value=ir.tensor([0]))
+    cut = ir.Node("", "Slice", [x, zero, twice.outputs[0]], name="by_value")
+    shape = ir.Node("", "Shape", [x])
+    sized = ir.Node("", "Slice", [x, zero, shape.outputs[0]], name="by_shape")
+    some = ir.Node("", "NonZero", [x], name="some")
+    nodes = [twice, cut, shape, sized, some]
+    graph = ir.Graph([x, count], [cut.outputs[0]], nodes=nodes, initializers=[zero])
+    assert shapes_from_data(graph) == ["Slice by_value", "NonZero some"]
+
+
+def test_operations_of_the_student_agree_with_the_published_count(denoise):
+    """The other 28 blocks cost what the second one does."""
+    counted = {
+        layers: {level: operations(graph, {"P": level}) for level in FACTS_TFLOP}
+        for layers, graph in denoise.items()
+    }
     for level, expected in FACTS_TFLOP.items():
-        layer = counted[2][level] - counted[1][level]
-        total = counted[1][level] + (preset.dit.layers - 1) * layer
+        block = counted[2][level] - counted[1][level]
+        total = counted[1][level] + (get_preset("wan-1.3b").dit.layers - 1) * block
         assert total / 1e12 == pytest.approx(expected, rel=0.05)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from c2r.clips import VideoWriter
+from export.clips import CoarseClip, chunks_of, coarse_clips
 from export.precision.calibrate import calibrate, rounded
 from export.precision.formats import E2M1, channel_scales, round_e4m3, round_nvfp4
+from export.precision.on_clips import ClipCalibration
+from export.verify import verify
+from runtime.backends import stages_of
 from runtime.pipeline import Pipeline
-from tests.export.small import small_networks
+from tests.export.small import SMALL, small_networks
 
 
 def test_e4m3_keeps_what_it_can_hold():
@@ -45,7 +50,7 @@ def streaming(networks, chunks=2):
     return torch.cat(clean, dim=1)
 
 
-def test_calibration_reports_every_layer(tmp_path):
+def test_calibration_reports_every_layer():
     networks = small_networks()
     found = {
         form: calibrate(networks, lambda: streaming(networks), form) for form in ("fp8", "nvfp4")
@@ -60,8 +65,6 @@ def test_calibration_reports_every_layer(tmp_path):
     assert all(0 < layer.error < 0.08 for layer in found["fp8"].layers)
     for eight, four in zip(found["fp8"].layers, found["nvfp4"].layers, strict=True):
         assert eight.error < four.error < 0.3
-    found["fp8"].write(tmp_path / "scales.json")
-    assert len(json.loads((tmp_path / "scales.json").read_text())["layers"]) == len(names)
 
 
 def test_rounded_layers_change_the_stream_a_little_and_only_within():
@@ -76,6 +79,105 @@ def test_rounded_layers_change_the_stream_a_little_and_only_within():
     assert torch.equal(streaming(networks), exact)
 
 
+def test_the_range_is_that_of_all_calls():
+    """A layer's scale is its largest input ever / 448, whichever call that was."""
+    networks, largest = small_networks(), 0.0
+
+    def watch(_, inputs):
+        nonlocal largest
+        largest = max(largest, float(inputs[0].abs().max()))
+
+    handle = networks.dit.get_submodule("blocks.1.ffn.0").register_forward_pre_hook(watch)
+    found = calibrate(networks, lambda: streaming(networks, chunks=3))
+    handle.remove()
+    scale = next(one.input_scale for one in found.layers if one.layer == "blocks.1.ffn.0")
+    assert scale == pytest.approx(largest / 448)
+
+
+def test_a_pattern_without_layers_is_refused():
+    with pytest.raises(ValueError, match=r"--exclude block\.\* names no linear layer"):
+        calibrate(small_networks(), lambda: None, exclude=["block.*"])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{", "row 2 is no clip"),
+        ('{"id": "a", "caption": "", "split": "train"}', "row 2 is no clip .*'control'"),
+        ("", "has 1 training clips with a coarse twin"),
+    ],
+)
+def test_manifests_that_cannot_be_calibrated_on(row, message, tmp_path):
+    good = '{"id": "x", "control": "x.mp4", "caption": "", "split": "train"}'
+    file = tmp_path / "manifest.jsonl"
+    file.write_text(f"{good}\n{row}\n")
+    with pytest.raises(ValueError, match=message):
+        coarse_clips(file, 2)
+
+
+def test_a_clip_shorter_than_a_chunk_is_refused(tmp_path):
+    with VideoWriter(tmp_path / "x.mp4", 16) as writer:
+        for _ in range(4):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+    clip = CoarseClip("x", tmp_path / "x.mp4", "noon")
+    with pytest.raises(ValueError, match="has 4 frames at 16 fps, a stream's first chunk takes 5"):
+        list(chunks_of(clip, SMALL, torch.device("cpu"), 2))
+
+
 def test_calibration_needs_a_stream():
     with pytest.raises(ValueError, match="never ran"):
         calibrate(small_networks(), lambda: None)
+
+
+@pytest.fixture(scope="module")
+def plain_and_fp8(tmp_path_factory):
+    """The same renderer as ONNX, as it is and with its calibrated layers in FP8."""
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    from export.build import BuildRequest, build_engines
+    from export.engines.targets import get_target
+
+    networks, folder = small_networks(), tmp_path_factory.mktemp("engines")
+    found = calibrate(networks, lambda: streaming(networks), exclude=["blocks.0.*"])
+    request = BuildRequest(get_target("onnx"), folder, "float32")
+    plain = build_engines(networks, request, say=lambda _: None)
+    calibration = ClipCalibration(found, "", {}, {})
+    request = replace(request, calibration=calibration, quantize=True)
+    return folder, plain, build_engines(networks, request, say=lambda _: None)
+
+
+def test_an_engine_in_fp8_rounds_as_calibration_does(plain_and_fp8):
+    """It is much nearer to PyTorch with rounded layers than rounding is to exactness."""
+    folder, plain, fp8 = plain_and_fp8
+    assert (plain.quantized, fp8.quantized) == ("", "fp8")
+    assert fp8.calibration["calibration"]["excluded"]["blocks.0.ffn.0"] == "as asked"
+    networks = small_networks()
+    exactly = verify(networks, stages_of(networks, "onnxruntime", folder), "fp8")
+    for level in ("denoise 2", "denoise 6"):
+        error = fp8.verified[level]["relative_error"]
+        assert error < 0.5 * exactly[level]["relative_error"]
+        assert plain.verified[level]["relative_error"] < 0.1 * exactly[level]["relative_error"]
+
+
+def test_only_the_denoise_engine_is_built_anew_for_fp8(plain_and_fp8):
+    import onnx
+
+    folder, plain, fp8 = plain_and_fp8
+    changed = {
+        a.graph for a, b in zip(plain.engines, fp8.engines, strict=True) if a.files != b.files
+    }
+    assert changed == {"denoise"}
+    nodes = [node.op_type for node in onnx.load(folder / "denoise.onnx").graph.node]
+    layers = fp8.calibration["calibration"]["layers"]
+    assert nodes.count("QuantizeLinear") == len(layers) == 8
+    assert nodes.count("DequantizeLinear") == 16
+
+
+def test_a_layer_that_no_product_is_of(plain_and_fp8):
+    from onnx_ir import load
+
+    from export.precision.quantize import quantize
+
+    model = load(plain_and_fp8[0] / "decode.onnx")
+    with pytest.raises(ValueError, match=r"no product of layer blocks\.0\.ffn\.0"):
+        quantize(model, {"blocks.0.ffn.0": 1.0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,10 +11,16 @@ import torch
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 pytest.importorskip("tensorrt_rtx", reason="the extra `trt` is not installed")
 
-from c2r.weights.engines import EngineEntry, TensorSpec, read_manifest
+from c2r.weights.engines import MANIFEST, EngineEntry, TensorSpec, read_manifest
 from export.build import BuildRequest, build_engines
-from export.engines.plan import check_plan
+from export.engines.plan import check_plan, plan_graphs
 from export.engines.targets import get_target
+from export.engines.tensorrt_builder import BuildOptions, build_engine
+from export.graphs import denoise_graph
+from export.onnx_export import export_onnx, onnx_specs
+from export.parity import verify_folder
+from export.precision.calibrate import split_layers
+from export.precision.quantize import quantize
 from runtime.backends import stages_of
 from tests.export.small import small_networks
 
@@ -87,8 +94,30 @@ def test_half_precision(tmp_path):
     assert manifest.precision == "float16"
 
 
+def test_fp8_products(tmp_path):
+    """Built for hardware that has them, and really there: the plan names the type."""
+    networks, path = small_networks(dtype=torch.bfloat16), tmp_path / "denoise.onnx"
+    layers, _ = split_layers(networks, "fp8")
+    graph = denoise_graph(networks)
+    export_onnx(graph, path, {}, partial(quantize, scales=dict.fromkeys(layers, 0.01)))
+    options = BuildOptions(compute_capability=89)
+    inputs, _ = onnx_specs(path)
+    plan = build_engine(get_target("rtx").load(), path, inputs, graph.profiles, options)
+    kinds = {kind for made in plan_graphs(plan) for kind, _ in made.tensors.values()}
+    assert "fp8" in " ".join(kinds)
+
+
 def test_served_on_nothing_but_a_gpu(built):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(ValueError, match="compute_capability: built for 89, 120"):
         stages_of(small_networks(dtype=torch.bfloat16), "tensorrt", built)
+
+
+def test_verified_on_nothing_but_a_gpu(built):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    before = (built / MANIFEST).read_bytes()
+    with pytest.raises(ValueError, match="cannot be verified here: no NVIDIA GPU"):
+        verify_folder(small_networks(dtype=torch.bfloat16), built, say=lambda _: None)
+    assert (built / MANIFEST).read_bytes() == before
