@@ -27,7 +27,7 @@ CATCH_UP = 0.05
 """Share by which pictures are played faster while the delay is longer than it need be."""
 SETTLE_US = 500_000
 CAPACITY = 128
-"""Pictures that may wait; beyond that the oldest is skipped."""
+"""Pictures that may wait; when one more comes, the oldest is shown at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,7 @@ class Presenter:
         self._captured: deque[tuple[int, int]] = deque(maxlen=4096)
         self._pictures: deque[RenderedFrame] = deque()
         self._shown: RenderedFrame | None = None
+        self._awaits_view = False
         self._took: deque[tuple[int, int]] = deque()
         self._delay = 0
         self._looked_at = clock()
@@ -83,16 +84,16 @@ class Presenter:
             self.unseen += 1
             return
         self._note(took)
+        if len(self._pictures) == CAPACITY:
+            self._hurry()
         self._pictures.append(reply)
-        if len(self._pictures) > CAPACITY:
-            self._pictures.popleft()
-            self.unseen += 1
 
     def view(self) -> View | None:
         """What to show now; None only before the first frame was captured."""
         now = self._clock()
         self._shrink_delay(now)
         self._advance(now - self._delay)
+        self._awaits_view = False
         if self._shown is not None and self._in_time(now):
             return View(self._shown.rgb, self._shown.frame_id, self._shown)
         if self._coarse is None:
@@ -120,6 +121,16 @@ class Presenter:
             self._took.popleft()
         self._delay = min(self._max_delay, max(self._delay, took + MARGIN_US))
 
+    def _hurry(self) -> None:
+        """The delay falls to the age of the oldest picture, which is due then: one that slower times
+        have left would keep pictures back until they are pushed out unseen.
+        """
+        now = self._clock()
+        age = max(0, now - self._pictures[0].capture_time_us)
+        self._took = deque((at, took) for at, took in self._took if took <= age)
+        self._delay = min(self._delay, age)
+        self._advance(self._pictures[0].capture_time_us)
+
     def _shrink_delay(self, now: int) -> None:
         elapsed, self._looked_at = now - self._looked_at, now
         recent = [took for at, took in self._took if now - at <= MEMORY_US]
@@ -129,11 +140,9 @@ class Presenter:
 
     def _advance(self, played: int) -> None:
         """Show the newest picture whose time has come."""
-        skipped = -1
         while self._pictures and self._pictures[0].capture_time_us <= played:
-            self._shown = self._pictures.popleft()
-            skipped += 1
-        self.unseen += max(0, skipped)
+            self.unseen += self._awaits_view
+            self._shown, self._awaits_view = self._pictures.popleft(), True
         shown = -1 if self._shown is None else self._shown.frame_id
         while self._captured and self._captured[0][0] <= shown:
             self._captured.popleft()

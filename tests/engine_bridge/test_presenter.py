@@ -169,8 +169,18 @@ def test_drops_change_nothing_and_the_store_is_bounded() -> None:
     assert view.picture is None
     for frame_id in range(3 * CAPACITY):
         presenter.receive(RenderedFrame(frame_id, theatre.now + frame_id * STEP, PIXEL))
-    assert presenter.unseen == 2 * CAPACITY
+    assert presenter.unseen == 2 * CAPACITY - 1, "the last of them is on the screen"
     assert presenter.buffer_ms == pytest.approx((3 * CAPACITY - 1) * 50, rel=0.01)
+
+
+def test_a_delay_longer_than_the_store_gives_way_to_pictures() -> None:
+    """One chunk takes ten seconds, then all are quick; the store holds 6.4 seconds."""
+    theatre = Theatre(max_delay_s=30.0, late_after_s=30.0)
+    chunked(theatre, 40, 12, lambda index: 10_000_000 if index == 0 else 50_000)
+    theatre.play(theatre.captured(0) + 10_800_000)
+    views = theatre.play(theatre.captured(40 * 12 - 1))
+    shown = {view.frame_id for view in views if view.picture is not None}
+    assert len(shown) >= 0.5 * (theatre.now - theatre.begun - 10_800_000) / STEP
 
 
 def test_times_must_be_positive() -> None:
