@@ -122,8 +122,8 @@ class Presenter:
         self._delay = min(self._max_delay, max(self._delay, took + MARGIN_US))
 
     def _hurry(self) -> None:
-        """The delay falls to the age of the oldest picture, which is due then: what slower times have
-        left would keep pictures back until they are pushed out unseen.
+        """The delay falls to the age of the oldest picture, which is due then. What slower times
+        have left of it would keep pictures back until they are pushed out unseen.
         """
         now = self._clock()
         age = max(0, now - self._pictures[0].capture_time_us)
