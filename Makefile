@@ -71,7 +71,6 @@ SMALL := data/small
 tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
 	for phase in autoencode see read; do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
-	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
 	for phase in align_tiny_short align_tiny ground_tiny; do $(BIN)/c2r train --config trainer/configs/$$phase.yaml || exit 1; done
 
 check: $(STAMP)

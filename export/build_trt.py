@@ -68,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
     lower.add_argument("--calibrate", type=Path, metavar="MANIFEST", help="stream clips of it")
     lower.add_argument("--clips", type=int, default=2, help="how many of its training clips (2)")
     lower.add_argument("--format", choices=FORMATS, default="fp8", help="(fp8)")
-    lower.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
+    exclude = lower.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
+    exclude.help = "layers to leave as they are, like blocks.0.*; may be given more than once"
     quantize = lower.add_argument("--quantize", action="store_true")
     quantize.help = "build the denoise engine with the calibrated layers in FP8"
     made.add_argument("--seed", type=int, default=0, help="of absent weights (0)")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from c2r.clips import VideoWriter
+from c2r.models.presets import ControlConfig
 from export.clips import CoarseClip, chunks_of, coarse_clips
 from export.precision.calibrate import calibrate, rounded
 from export.precision.formats import E2M1, channel_scales, round_e4m3, round_nvfp4
@@ -17,6 +18,9 @@ from export.verify import verify
 from runtime.backends import stages_of
 from runtime.pipeline import Pipeline
 from tests.export.small import SMALL, small_networks
+
+NO_CONTROL = ControlConfig(kind="none")
+"""Fewer graphs, the same linear layers."""
 
 
 def test_e4m3_keeps_what_it_can_hold():
@@ -137,7 +141,7 @@ def plain_and_fp8(tmp_path_factory):
     from export.build import BuildRequest, build_engines
     from export.engines.targets import get_target
 
-    networks, folder = small_networks(), tmp_path_factory.mktemp("engines")
+    networks, folder = small_networks(control=NO_CONTROL), tmp_path_factory.mktemp("engines")
     found = calibrate(networks, lambda: streaming(networks), exclude=["blocks.0.*"])
     request = BuildRequest(get_target("onnx"), folder, "float32")
     plain = build_engines(networks, request, say=lambda _: None)
@@ -151,7 +155,7 @@ def test_an_engine_in_fp8_rounds_as_calibration_does(plain_and_fp8):
     folder, plain, fp8 = plain_and_fp8
     assert (plain.quantized, fp8.quantized) == ("", "fp8")
     assert fp8.calibration["calibration"]["excluded"]["blocks.0.ffn.0"] == "as asked"
-    networks = small_networks()
+    networks = small_networks(control=NO_CONTROL)
     exactly = verify(networks, stages_of(networks, "onnxruntime", folder), "fp8")
     for level in ("denoise 2", "denoise 6"):
         error = fp8.verified[level]["relative_error"]

@@ -1,0 +1,107 @@
+"""The engines of a folder held against PyTorch, where this machine can run them.
+
+At the end of a build, and again for a folder that is there: on another machine, with another
+driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from c2r.engines.fingerprint import weights_sha256
+from c2r.engines.onnx_session import OnnxSession
+from c2r.engines.session import Session
+from c2r.engines.stages import engine_stages
+from c2r.engines.trt_session import TensorRTSession
+from c2r.models.build import Networks
+from c2r.weights.engines import Manifest, check_files, check_fit, read_manifest
+from export.engines.targets import ONNX, RTX, TARGETS
+from export.folder import EngineFolder
+from export.precision.calibrate import rounded
+from export.precision.on_clips import calibration_of
+from export.stream import device_of
+from export.verify import verify
+
+Say = Callable[[str], None]
+
+
+def capability_of(device: torch.device) -> int | None:
+    """Compute capability of a GPU, 89 for 8.9; None of the CPU."""
+    if device.type != "cuda":
+        return None
+    major, minor = torch.cuda.get_device_capability(device)
+    return 10 * major + minor
+
+
+def why_not_run(manifest: Manifest, device: torch.device) -> str | None:
+    """Why these engines cannot run on `device`; None where they can."""
+    if manifest.target == ONNX:
+        return None
+    if device.type != "cuda":
+        return "no NVIDIA GPU here: built and read back, not run"
+    capability = capability_of(device)
+    built = {entry.compute_capability for entry in manifest.engines}
+    if manifest.target == RTX and capability not in built:
+        return f"this GPU has compute capability {capability}, not built for"
+    return None
+
+
+def compare(networks: Networks, manifest: Manifest, folder: Path, say: Say) -> dict[str, Any]:
+    """The comparison with PyTorch, or why it was not made; `ValueError` where they disagree.
+
+    PyTorch rounds the layers that are built in FP8, so that what differs is the engine.
+    """
+    device = device_of(networks)
+    reason = why_not_run(manifest, device)
+    if reason is not None:
+        say(f"not compared with PyTorch: {reason}")
+        return {"not_run": reason}
+    say("comparing with PyTorch")
+
+    def session(graph: str) -> Session:
+        entry = manifest.entry(graph, capability_of(device))
+        check_files(folder, entry)
+        path = folder / entry.file
+        if manifest.target == ONNX:
+            return OnnxSession(path, entry, device)
+        stripped = folder / f"{graph}.onnx" if entry.build.get("stripped") else None
+        return TensorRTSession(TARGETS[manifest.target].load(), path, entry, device, stripped)
+
+    engines = engine_stages(networks, session)
+    if not manifest.quantized:
+        return dict(verify(networks, engines, manifest.precision))
+    with rounded(networks, calibration_of(manifest.calibration)):
+        return dict(verify(networks, engines, manifest.quantized))
+
+
+def verify_folder(networks: Networks, path: Path, say: Say) -> Manifest:
+    """Compare a whole folder with PyTorch anew, and leave the result in its manifest.
+
+    `ValueError` naming the field in which the folder does not fit the networks or the libraries
+    here, when its engines cannot run on this machine, or when they disagree; the manifest is then
+    left as it was.
+    """
+    manifest = read_manifest(path)
+    target = TARGETS[manifest.target]
+    target.load()
+    check_fit(
+        manifest,
+        preset=networks.preset,
+        precision=str(networks.dit.dtype).removeprefix("torch."),
+        weights=weights_sha256(networks),
+        versions=target.versions(),
+    )
+    reason = why_not_run(manifest, device_of(networks))
+    if reason is not None:
+        raise ValueError(f"{path} cannot be verified here: {reason}")
+    verified = compare(networks, manifest, path, say)
+    found = replace(manifest, verified=verified)
+    folder = EngineFolder(path)
+    with folder.building() as staging:
+        folder.close(found, staging)
+    return found
