@@ -22,7 +22,7 @@ from export import build as build_module
 from export import folder as folder_module
 from export.build import BuildRequest, build_engines
 from export.engines.targets import check_capabilities, get_target
-from export.graphs import OPSET
+from export.graphs import OPSET, Graph
 from export.verify import verify
 from runtime.backends import stages_of
 from tests.export.folders import change, copy_of
@@ -70,40 +70,46 @@ def test_building_again_does_nothing(built):
     assert {file: file.stat().st_mtime_ns for file in built.iterdir()} == times
 
 
-def test_other_weights_build_anew(built, tmp_path):
-    folder = copy_of(built, tmp_path / "copy")
-    before = read_manifest(folder)
-    after = build(folder, seed=2)
-    assert after.weights != before.weights
-    assert all(a.key != b.key for a, b in zip(before.engines, after.engines, strict=True))
+class Exporter:
+    """Stands in for the export, which is slow: gives what was built before, and notes what of."""
 
+    def __init__(self, built: Path, interrupted_at: str = "") -> None:
+        self.built = built
+        self.interrupted_at = interrupted_at
+        self.exported: list[str] = []
 
-def test_an_interrupted_build_is_no_folder_and_goes_on(tmp_path, monkeypatch):
-    real, exported = build_module.export_onnx, []
-
-    def until_denoise(graph, path, metadata):
-        if graph.name == "denoise":
+    def __call__(self, graph: Graph, path: Path, *_: object) -> list[Path]:
+        if graph.name == self.interrupted_at:
             path.write_bytes(b"half")
             raise KeyboardInterrupt
-        exported.append(graph.name)
-        return real(graph, path, metadata)
+        self.exported.append(graph.name)
+        path.write_bytes((self.built / path.name).read_bytes())
+        return [path]
 
-    monkeypatch.setattr(build_module, "export_onnx", until_denoise)
+
+def test_other_weights_build_anew_and_stale_engines_are_not_released(built, tmp_path, monkeypatch):
+    """Every graph is exported again; engines that hold the old weights fail the build."""
+    folder, exporter = copy_of(built, tmp_path / "copy"), Exporter(built)
+    monkeypatch.setattr(build_module, "export_onnx", exporter)
+    with pytest.raises(ValueError, match="do not agree with PyTorch in dino first"):
+        build(folder, seed=2)
+    assert exporter.exported == [entry.graph for entry in read_manifest(built).engines]
+    assert not (folder / MANIFEST).exists()
+
+
+def test_an_interrupted_build_is_no_folder_and_goes_on(built, tmp_path, monkeypatch):
+    exporter = Exporter(built, interrupted_at="denoise")
+    monkeypatch.setattr(build_module, "export_onnx", exporter)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path)
     with pytest.raises(ValueError, match="no whole engine folder"):
         read_manifest(tmp_path)
     assert not (tmp_path / "denoise.onnx").exists()
     assert not (tmp_path / folder_module.STAGING).exists()
-    first = list(exported)
-
-    def noted(graph, path, metadata):
-        exported.append(graph.name)
-        return real(graph, path, metadata)
-
-    monkeypatch.setattr(build_module, "export_onnx", noted)
+    assert exporter.exported == ["dino", "control_first", "control"]
+    exporter.interrupted_at = ""
     build(tmp_path)
-    assert exported == [*first, "denoise", "decode_first", "decode"]
+    assert exporter.exported[3:] == ["denoise", "decode_first", "decode"]
     assert read_manifest(tmp_path).verified
 
 

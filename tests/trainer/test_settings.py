@@ -60,4 +60,4 @@ def test_batches_must_divide():
 def test_shipped_configs_are_whole(path):
     config = read_settings(path, ["--start.folder", "null"])
     assert path.stem.startswith(config.phase)
-    assert config.data.cache is not None
+    assert (config.data.cache is None) != (config.data.manifest is None)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from c2r.clips import VideoWriter
@@ -27,7 +27,8 @@ from c2r.models.text import TextEncoder
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
 from trainer.data.cache_reader import CACHE_FILE, MANIFEST_FILE
-from trainer.data.manifest import Clip, sift_manifest, write_manifest
+from trainer.data.manifest import MOST_ERRORS, Clip, sift_manifest, write_manifest
+from trainer.data.manifest_checks import file_faults
 from trainer.data.packing import packed
 from trainer.data.probe import file_hash
 from trainer.data.window import frames_at, whole_window
@@ -71,6 +72,9 @@ def main(arguments: Sequence[str]) -> int:
     manifest = chosen.set / MANIFEST_FILE if chosen.set.is_dir() else chosen.set
     found = sift_manifest(manifest, check="files")
     skipped = list(found.skipped)
+    if not found.clips:
+        more = "".join(f"\n  {reason}" for reason in skipped[:MOST_ERRORS]) or " (it has no rows)"
+        raise ValueError(f"{manifest} has no clip that can be encoded{more}")
     cache = Cache(_config(chosen), chosen, manifest.parent)
     written = cache.write(found.clips, skipped)
     for reason in skipped:
@@ -95,6 +99,7 @@ class Cache:
     """One cache being made: networks, settings and the folder."""
 
     def __init__(self, config: TrainConfig, chosen: argparse.Namespace, root: Path) -> None:
+        self.device = _device(chosen.device)
         start = Start(config)
         text = start.text()
         if not isinstance(text, TextEncoder):
@@ -103,7 +108,6 @@ class Cache:
                 "--text or --weights"
             )
         self.preset, self.chosen, self.root, self.out = config.model, chosen, root, chosen.out
-        self.device = torch.device(chosen.device)
         vae = start.vae()
         self.fields = cache_fields(self.preset, encoder_hash(vae), weights_hash(text)) | {
             "latents": chosen.latents,
@@ -159,6 +163,11 @@ class Cache:
         tensors: dict[str, Tensor] = {}
         kept = []
         for clip in clips:
+            # Here and not before: decoding all that is encoded already would take its time again.
+            faults = file_faults(self.root, clip, "frames")
+            if faults:
+                skipped.append(f"clip {clip.id}: {'; '.join(faults)}")
+                continue
             try:
                 pictures = self._pictures(self.root / clip.video, clip)
                 kept.append(self._with_videos(clip, pictures))
@@ -167,7 +176,7 @@ class Cache:
                 continue
             tensors |= packed(clip.id, self._latents(pictures), self._text(clip), self._kind)
         partial = path.with_name(f".{path.name}.partial")
-        save_file(tensors, partial)
+        partial.write_bytes(save(tensors))  # `save_file` would make it readable by its owner alone
         partial.replace(path)
         write_manifest(rows, kept)
         return kept
@@ -214,6 +223,17 @@ class Cache:
         with VideoWriter(path, fps, crf=self.chosen.crf, repeatable=True) as writer:
             for picture in pictures:
                 writer.write(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+
+
+def _device(name: str) -> torch.device:
+    """ValueError where there is no such device."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {name} cannot be used here: {reason}") from error
+    return device
 
 
 def latent_count_below(frames: int) -> int:

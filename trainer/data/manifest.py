@@ -137,7 +137,7 @@ class _First:
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"cannot read the manifest {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -21,6 +21,7 @@ Check = Literal["none", "files", "frames", "hashes", "all"]
 RATE_SLACK = 0.01
 """Share by which a video's stated rate may miss its row's."""
 _HASH = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def path_faults(root: Path, clip: Clip) -> list[str]:
@@ -34,8 +35,13 @@ def path_faults(root: Path, clip: Clip) -> list[str]:
         found.append(
             f"the caption has {len(clip.caption):,} characters; at most {MOST_CAPTION:,} are read"
         )
-    if not clip.id:
-        found.append("the id is empty")
+    if not _ID.fullmatch(clip.id):
+        # Caches and reports name files by it.
+        found.append(
+            f"the id {clip.id[:60]!r} cannot name a file: give up to 128 letters, digits, dots, "
+            "dashes and underscores, the first one a letter or digit"
+        )
+    found += _origin_faults(clip)
     if clip.seed is not None and clip.seed < 0:
         found.append(f"seed is {clip.seed}; it must be 0 or more, or null")
     found += _hash_faults(clip)
@@ -72,6 +78,15 @@ def file_faults(root: Path, clip: Clip, check: Check) -> list[str]:
 def _paths(clip: Clip) -> list[tuple[str, str]]:
     named = (("video", clip.video), ("control", clip.control), ("geometry", clip.geometry))
     return [(name, path) for name, path in named if path is not None]
+
+
+def _origin_faults(clip: Clip) -> list[str]:
+    """A scene without its seed could be in both splits; footage without terms must not be used."""
+    if clip.source == "cg" and clip.seed is None:
+        return ["seed is null; a cg clip has its scene's"]
+    if clip.source == "real" and not (clip.licence or "").strip():
+        return ["licence is missing; a real clip has the terms that its footage is used under"]
+    return []
 
 
 def _hash_faults(clip: Clip) -> list[str]:

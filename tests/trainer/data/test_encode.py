@@ -153,9 +153,45 @@ def test_a_clip_that_cannot_be_read_is_named(small_set: Path, tmp_path: Path, ca
     assert len(read_manifest(out / "manifest.jsonl", check="none")) == 3
 
 
+def test_a_wrong_frame_count_is_left_out_and_said(small_set: Path, tmp_path: Path, capsys):
+    first, *rest = read_manifest(small_set / "manifest.jsonl")
+    write_manifest(small_set / "wrong.jsonl", [replace(first, frames=5), *rest])
+    code = main([str(small_set / "wrong.jsonl"), "--out", str(tmp_path), "--preset", "tiny"])
+    assert code == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "clip clip-0: video '0.mp4' has 6 frames, not 5" in said
+    assert len(read_manifest(tmp_path / "manifest.jsonl", check="none")) == 2
+
+
+def test_a_name_that_leads_out_writes_nothing_there(small_set: Path, tmp_path: Path, capsys):
+    clips = read_manifest(small_set / "manifest.jsonl")
+    bad = replace(clips[0], id="../../escaped")
+    write_manifest(small_set / "escaping.jsonl", [clips[1], bad])
+    out = tmp_path / "deep" / "cache"
+    assert main([str(small_set / "escaping.jsonl"), "--out", str(out), "--preset", "tiny"]) == 1
+    assert "row 2: the id '../../escaped' cannot name a file" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
+def test_a_manifest_without_a_usable_clip_makes_no_cache(small_set: Path, tmp_path: Path):
+    empty, bad = small_set / "empty.jsonl", small_set / "bad.jsonl"
+    empty.write_text("")
+    bad.write_text("{\n")
+    for manifest, words in ((empty, "no rows"), (bad, "row 1: broken JSON")):
+        with pytest.raises(ValueError, match=words):
+            main([str(manifest), "--out", str(tmp_path / "cache"), "--preset", "tiny"])
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--crf", "99"], "--crf is 99"), (["--shard-mb", "0"], "--shard-mb is 0")],
+    [
+        (["--crf", "99"], "--crf is 99"),
+        (["--shard-mb", "0"], "--shard-mb is 0"),
+        (["--device", "foo"], "--device foo cannot be used here"),
+    ],
 )
 def test_wrong_options_are_refused(small_set: Path, tmp_path: Path, arguments, words):
     with pytest.raises(ValueError, match=words):

@@ -66,6 +66,13 @@ def without(key: str) -> Callable[[dict[str, Any]], str]:
 
 BAD_ROWS: list[tuple[Callable[[dict[str, Any]], str], str]] = [
     (changed(id="a"), "id 'a' is that of row 1 too"),
+    (changed(id=""), "the id '' cannot name a file"),
+    (changed(id="../../b"), "the id '../../b' cannot name a file"),
+    (changed(id="a\nb"), "cannot name a file"),
+    (changed(id="b" * 200), "up to 128 letters"),
+    (changed(seed=None), "seed is null"),
+    (changed(source="real", seed=None), "licence is missing"),
+    (changed(source="real", licence=" "), "a real clip has the terms"),
     (changed(video="a/gone.mp4"), "video 'a/gone.mp4' is not there"),
     (changed(geometry="a/gone.npz"), "geometry 'a/gone.npz' is not there"),
     (changed(frames=9), "video 'a/fine.mp4' has 5 frames, not 9"),
@@ -123,6 +130,12 @@ def test_a_bad_row_is_named_with_its_number(
     sifted = sift_manifest(manifest, check="all")
     assert sifted.clips == (clip,)
     assert all(text.startswith("row 3: ") for text in sifted.skipped)
+
+
+def test_the_mark_that_some_editors_put_in_front_is_no_fault(tmp_path: Path, clip: Clip):
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text(json.dumps(asdict(clip)) + "\r\n", encoding="utf-8-sig")
+    assert read_manifest(manifest) == (clip,)
 
 
 def test_checks_look_no_further_than_asked(tmp_path: Path, clip: Clip):

@@ -381,7 +381,7 @@ def test_the_small_set_is_what_was_promised(capsys: pytest.CaptureFixture[str]):
     config = command._config(chosen)
     specs = scene_list(config)
     train = [spec for spec in specs if spec.split == "train"]
-    assert (len(train), len(specs) - len(train)) == (168, 12)
+    assert (len(train), len(specs) - len(train)) == (150, 12)
     assert sum(spec.paired for spec in train) == 40
     assert (config.frames, config.width, config.height, config.fps) == (49, 256, 144, 16.0)
     assert run(["data", "synthesize", "--dry-run", "--scenes", "2", "--held-out", "1"]) == 0
