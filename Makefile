@@ -65,12 +65,14 @@ unreal: $(STAMP)
 	test -e $(NANOPB)/pb.h || git clone --quiet --depth 1 --branch 0.4.9.1 https://github.com/nanopb/nanopb $(NANOPB)
 	$(BIN)/python unreal_plugin/package.py --nanopb $(NANOPB)
 
-# The small renderer from nothing: its clips, its VAE, DINO and text encoder, and both phases. Every
-# step goes on where it was stopped. Hours on two cores.
+# The small renderer from nothing: its clips, its VAE, DINO and text encoder, caches of latents, and
+# both phases. Every step goes on where it was stopped. Hours on two cores.
 SMALL := data/small
 tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
 	for phase in autoencode see read; do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
+	$(BIN)/c2r data encode $(SMALL) --out data/windows-tiny --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text --windows 8
+	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
 	for phase in align_tiny_short align_tiny ground_tiny; do $(BIN)/c2r train --config trainer/configs/$$phase.yaml || exit 1; done
 
 check: $(STAMP)

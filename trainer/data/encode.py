@@ -2,7 +2,9 @@
 
 The cache says which VAE and text encoder made it, and training with others is refused. It holds
 videos only where training looks at pixels: coarse twins, and the clips that have none; `--videos
-all` keeps every clip's. A run that was stopped goes on when the same command is given again.
+all` keeps every clip's. A row is a whole clip, or with `--windows N` there are N rows a clip, of
+windows drawn as training on videos draws them. A run that was stopped goes on when the same command
+is given again.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,8 @@ from trainer.data.cache_reader import CACHE_FILE, MANIFEST_FILE
 from trainer.data.manifest import MOST_ERRORS, Clip, sift_manifest, write_manifest
 from trainer.data.manifest_checks import file_faults
 from trainer.data.packing import packed
+from trainer.data.pieces import Piece, Windows, pieces_of
 from trainer.data.probe import file_hash
-from trainer.data.window import frames_at, whole_window
 from trainer.encoders import cache_fields
 from trainer.settings import TrainConfig, settings_from
 from trainer.start import Start, encoder_hash, weights_hash
@@ -58,6 +60,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--videos", choices=("control", "all"), default="control", help="(control)")
     made.add_argument("--crf", type=int, default=18, help="quality of the videos, 0 to 51 (18)")
     made.add_argument("--shard-mb", type=float, default=8.0, help="most megabytes a shard (8)")
+    made.add_argument(
+        "--windows", type=int, default=0, help="rows a clip of training; 0: whole (0)"
+    )
+    made.add_argument("--frames", type=int, default=33, help="frames of a window (33)")
+    made.add_argument("--zoom", type=float, default=1.25, help="most scale of a window (1.25)")
+    made.add_argument("--seed", type=int, default=0, help="of the windows (0)")
     made.add_argument("--device", default="cpu", help="where the networks run (cpu)")
     return made
 
@@ -108,6 +116,7 @@ class Cache:
                 "--text or --weights"
             )
         self.preset, self.chosen, self.root, self.out = config.model, chosen, root, chosen.out
+        self.windows = Windows(chosen.windows, chosen.frames, chosen.zoom, chosen.seed)
         vae = start.vae()
         self.fields = cache_fields(self.preset, encoder_hash(vae), weights_hash(text)) | {
             "latents": chosen.latents,
@@ -115,19 +124,17 @@ class Cache:
             "crf": chosen.crf,
             "shard_mb": chosen.shard_mb,
         }
+        if self.windows.count:
+            self.fields["windows"] = asdict(self.windows)
+        self._checked: dict[str, list[str]] = {}
         self.vae: TinyVAE | WanVAE = vae.to(self.device).eval()
         self.text = text.to(self.device)
 
     def write(self, clips: Sequence[Clip], skipped: list[str]) -> int:
-        """Encode what is not there yet; appends to `skipped` and gives the number of clips."""
-        usable = []
-        for clip in clips:
-            if frames_at(clip, self.preset.fps) < 1:
-                skipped.append(f"clip {clip.id}: it is shorter than one frame")
-            else:
-                usable.append(clip)
-        self._begin(usable)
-        shards = _shards(usable, self.preset, self.chosen)
+        """Encode what is not there yet; appends to `skipped` and gives the number of rows."""
+        pieces = pieces_of(clips, self.preset, self.windows, skipped)
+        self._begin(pieces)
+        shards = _shards(pieces, self.preset, self.chosen)
         kept: list[Clip] = []
         for number, members in enumerate(track(shards, "shards")):
             kept += self._shard(number, members, skipped)
@@ -135,11 +142,11 @@ class Cache:
         _write_json(self.out / CACHE_FILE, self.fields)
         return len(kept)
 
-    def _begin(self, clips: Sequence[Clip]) -> None:
+    def _begin(self, pieces: Sequence[Piece]) -> None:
         """Refuse a folder that another run began; remember what this one is."""
         self.out.mkdir(parents=True, exist_ok=True)
         begun = self.out / BEGUN_FILE
-        wanted = self.fields | {"clips": [[clip.id, clip.hash] for clip in clips]}
+        wanted = self.fields | {"clips": [[piece.id, piece.clip.hash] for piece in pieces]}
         if begun.is_file():
             before = json.loads(begun.read_text(encoding="utf-8"))
             for name, value in wanted.items():
@@ -151,30 +158,27 @@ class Cache:
         else:
             _write_json(begun, wanted)
 
-    def _shard(self, number: int, clips: Sequence[Clip], skipped: list[str]) -> list[Clip]:
+    def _shard(self, number: int, pieces: Sequence[Piece], skipped: list[str]) -> list[Clip]:
         """One shard and the videos of its clips; a clip that cannot be read is left out."""
         path = self.out / f"shard-{number:04d}.safetensors"
         rows = self.out / f".rows-{number:04d}.jsonl"
         if path.is_file() and rows.is_file():
             done = sift_manifest(rows, check="none").clips
-            lost = [clip.id for clip in clips if clip.id not in {row.id for row in done}]
+            lost = [piece.id for piece in pieces if piece.id not in {row.id for row in done}]
             skipped += [f"clip {name}: could not be read when its shard was made" for name in lost]
             return list(done)
         tensors: dict[str, Tensor] = {}
         kept = []
-        for clip in clips:
-            # Here and not before: decoding all that is encoded already would take its time again.
-            faults = file_faults(self.root, clip, "frames")
-            if faults:
-                skipped.append(f"clip {clip.id}: {'; '.join(faults)}")
-                continue
+        for piece in pieces:
             try:
-                pictures = self._pictures(self.root / clip.video, clip)
-                kept.append(self._with_videos(clip, pictures))
+                self._check(piece.clip)
+                pictures = piece.window.cut(self.root / piece.clip.video)
+                kept.append(self._with_videos(piece, pictures))
             except (ValueError, OSError) as error:
-                skipped.append(f"clip {clip.id}: {error}")
+                skipped.append(f"clip {piece.id}: {error}")
                 continue
-            tensors |= packed(clip.id, self._latents(pictures), self._text(clip), self._kind)
+            latents, text = self._latents(pictures), self._text(piece.clip)
+            tensors |= packed(piece.id, latents, text, self._kind)
         partial = path.with_name(f".{path.name}.partial")
         partial.write_bytes(save(tensors))  # `save_file` would make it readable by its owner alone
         partial.replace(path)
@@ -185,10 +189,14 @@ class Cache:
     def _kind(self) -> Any:
         return self.chosen.latents
 
-    def _pictures(self, path: Path, clip: Clip) -> np.ndarray:
-        """As training cuts them: `[F, 3, H, W]` uint8, F = 1 + 4n."""
-        frames = 1 + 4 * (latent_count_below(frames_at(clip, self.preset.fps)) - 1)
-        return whole_window(self.preset, frames).cut(path)
+    def _check(self, clip: Clip) -> None:
+        """`ValueError` when its files are not what its row says; looked at once, when its turn has
+        come: decoding all that is encoded already would take its time again.
+        """
+        if clip.id not in self._checked:
+            self._checked[clip.id] = file_faults(self.root, clip, "frames")
+        if self._checked[clip.id]:
+            raise ValueError("; ".join(self._checked[clip.id]))
 
     @torch.no_grad()
     def _latents(self, pictures: np.ndarray) -> Tensor:
@@ -198,15 +206,15 @@ class Cache:
     def _text(self, clip: Clip) -> Tensor:
         return self.text.encode([clip.caption])[0].float().cpu()
 
-    def _with_videos(self, clip: Clip, pictures: np.ndarray) -> Clip:
-        """The clip's row with the videos that the cache holds."""
-        row = clip
+    def _with_videos(self, piece: Piece, pictures: np.ndarray) -> Clip:
+        """The row of a piece, with the videos that the cache holds."""
+        clip, row = piece.clip, replace(piece.clip, id=piece.id)
         if clip.control is not None:
-            name = f"videos/{clip.id}-control.mp4"
-            self._video(name, self._pictures(self.root / clip.control, clip))
+            name = f"videos/{piece.id}-control.mp4"
+            self._video(name, piece.window.cut(self.root / clip.control))
             row = replace(row, control=name, control_hash=file_hash(self.out / name))
         if clip.control is None or self.chosen.videos == "all":
-            name = f"videos/{clip.id}.mp4"
+            name = f"videos/{piece.id}.mp4"
             self._video(name, pictures)
             row = replace(row, video=name, hash=file_hash(self.out / name))
         return replace(
@@ -236,27 +244,22 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def latent_count_below(frames: int) -> int:
-    """Latents of the longest clip 1 + 4n that `frames` pictures hold."""
-    return latent_count(1 + (frames - 1) // 4 * 4)
-
-
 def _shards(
-    clips: Sequence[Clip], preset: Preset, chosen: argparse.Namespace
-) -> list[Sequence[Clip]]:
-    """Runs of clips whose latents and text fit a shard, by their largest size."""
+    pieces: Sequence[Piece], preset: Preset, chosen: argparse.Namespace
+) -> list[Sequence[Piece]]:
+    """Runs of pieces whose latents and text fit a shard, by their largest size."""
     rows, columns = preset.latent_size
     each = 1 if chosen.latents == "int8" else 2
-    shards: list[list[Clip]] = []
+    shards: list[list[Piece]] = []
     room = 0.0
-    for clip in clips:
-        latents = latent_count_below(frames_at(clip, preset.fps))
+    for piece in pieces:
+        latents = latent_count(piece.window.frames)
         bytes_ = latents * preset.dit.channels * rows * columns * each
         bytes_ += 2 * preset.text.length * preset.text.dim
         if not shards or bytes_ > room:
             shards.append([])
             room = chosen.shard_mb * 1e6
-        shards[-1].append(clip)
+        shards[-1].append(piece)
         room -= bytes_
     return list(shards)
 

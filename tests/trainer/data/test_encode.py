@@ -16,8 +16,10 @@ from trainer.data.cache_reader import CACHE_FILE, CacheReader, check_cache
 from trainer.data.encode import main
 from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.packing import packed, unpacked_latents, unpacked_text
+from trainer.data.pieces import Windows, pieces_of
 from trainer.data.probe import file_hash
-from trainer.settings import DataConfig
+from trainer.settings import DataConfig, settings_from
+from trainer.start import Start
 
 FRAMES = 6
 PRESET = get_preset("tiny")
@@ -185,9 +187,45 @@ def test_a_manifest_without_a_usable_clip_makes_no_cache(small_set: Path, tmp_pa
     assert not (tmp_path / "cache").exists()
 
 
+def test_windows_begin_anywhere_and_cut_both_videos_alike(small_set: Path, tmp_path: Path):
+    """Each row's latents are those of its window's own pictures, and so is its control."""
+    options = ["--windows", "3", "--frames", "5", "--zoom", "1.5", "--latents", "float16"]
+    assert encode(small_set, tmp_path, *options, "--seed", "4", "--crf", "0") == 0
+    rows = read_manifest(tmp_path / "manifest.jsonl", check="none")
+    assert [row.id for row in rows] == [f"clip-{n}-w0{w}" for n in range(3) for w in range(3)]
+    clips = read_manifest(small_set / "manifest.jsonl")
+    pieces = pieces_of(clips, PRESET, Windows(3, 5, 1.5, 4), [])
+    assert len({(p.window.start, p.window.left, p.window.scaled) for p in pieces}) > 6
+    vae = Start(settings_from({"model": {"name": "tiny"}})).vae()
+    for row, piece in zip(rows, pieces, strict=True):
+        pictures = torch.from_numpy(piece.window.cut(small_set / piece.clip.video))
+        with torch.no_grad():
+            wanted = vae.encode(pictures[None].float() / 255)[0]
+        sample = reader(tmp_path).read(row, 0, control=row.role == "cg")
+        assert sample.latents is not None
+        torch.testing.assert_close(sample.latents.float(), wanted, atol=4e-3, rtol=4e-3)
+        if row.role == "cg":
+            assert piece.clip.control is not None
+            assert sample.control is not None
+            coarse = torch.from_numpy(piece.window.cut(small_set / piece.clip.control))
+            assert (sample.control.float() - coarse.float()).abs().mean() < 3
+
+
+def test_held_out_clips_stay_whole_and_short_ones_are_left_out(small_set: Path, tmp_path: Path):
+    clips = read_manifest(small_set / "manifest.jsonl")
+    mixed = [replace(clips[0], split="held_out"), *clips[1:]]
+    skipped: list[str] = []
+    pieces = pieces_of(mixed, PRESET, Windows(2, 9, 1.0, 0), skipped)
+    assert [(p.id, p.window.frames) for p in pieces] == [("clip-0", 5)]
+    assert [line.split(":")[0] for line in skipped] == ["clip clip-1", "clip clip-2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--windows", "-1"], "--windows is -1"),
+        (["--zoom", "0.5"], "--zoom is 0.5"),
+        (["--windows", "2", "--frames", "6"], "4n [+] 1"),
         (["--crf", "99"], "--crf is 99"),
         (["--shard-mb", "0"], "--shard-mb is 0"),
         (["--device", "foo"], "--device foo cannot be used here"),
