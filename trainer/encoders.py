@@ -44,7 +44,7 @@ class Encoders:
     """
 
     def __init__(self, config: TrainConfig, world: World, start: Start, *, control: bool) -> None:
-        self.device, self.cached = world.device, config.data.cache is not None
+        self.device = world.device
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         vae, text = start.vae(), start.text()
         if not isinstance(text, TextEncoder):
@@ -56,7 +56,8 @@ class Encoders:
             fields = cache_fields(start.preset, encoder_hash(vae), weights_hash(text))
             check_cache(config.data.cache, fields)
         self.empty = text.encode([""]).to(self.device)  # [1, S, text_dim]
-        self.text_encoder: PromptEncoder | None = None if self.cached else text.to(self.device)
+        ready = config.data.cache is not None and config.data.scenes is None
+        self.text_encoder: PromptEncoder | None = None if ready else text.to(self.device)
         self.vae = settle(vae, dtype, self.device)
         self.dino = settle(start.dino(), dtype, self.device) if control else None
 

@@ -13,6 +13,7 @@ import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,6 +21,8 @@ from c2r.config import save_config
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data.batch import Batch
 from trainer.data.dataset import Ahead, Dataset, open_clips
+from trainer.data.game_scenes import SceneReader, SceneSampler
+from trainer.data.sampler import ClipSampler
 from trainer.optim import Optimiser
 from trainer.parallel import World
 from trainer.phases.phase import Phase
@@ -43,7 +46,9 @@ class Loop:
     `dataset` must come with control when the phase needs it.
     """
 
-    def __init__(self, config: TrainConfig, phase: Phase, world: World, dataset: Dataset) -> None:
+    def __init__(
+        self, config: TrainConfig, phase: Phase, world: World, dataset: Dataset[Any]
+    ) -> None:
         self.config, self.phase, self.world, self.dataset = config, phase, world, dataset
         self.micro_batches = config.accumulate(world.layout.data_ranks)
         self.optimisers = {
@@ -189,6 +194,16 @@ class Loop:
             log.info("finished: %s", Path(self.config.folder).resolve())
 
 
-def open_dataset(config: TrainConfig, phase: Phase) -> Dataset:
-    """The training split, with what the phase needs."""
-    return Dataset(open_clips(config), config, control=phase.needs_control)
+def open_dataset(config: TrainConfig, phase: Phase) -> Dataset[Any]:
+    """The training split, or scenes drawn on the fly, with what the phase needs."""
+    if config.data.scenes is not None:
+        if not phase.only_control:
+            raise ValueError(
+                f"phase {phase.name} learns from fine video, which data.scenes have none of; leave "
+                "data.scenes out"
+            )
+        scenes = SceneSampler(config.data.scenes, config.seed)
+        return Dataset(SceneReader(config), scenes, config.data, control=True)
+    opened, data = open_clips(config), config.data
+    clips = ClipSampler(opened.clips, data.cg_ratio, config.batch, config.seed)
+    return Dataset(opened.reader, clips, data, control=phase.needs_control)

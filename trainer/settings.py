@@ -70,6 +70,19 @@ class JitterConfig:
 
 
 @dataclass(frozen=True)
+class ScenesConfig:
+    """Coarse clips drawn on the fly: a new scene every `reuse` samples, and each sample is of one
+    of the `recent` latest.
+    """
+
+    reuse: int = 4
+    recent: int = 32
+
+    def __post_init__(self) -> None:
+        check_positive(self, "reuse", "recent")
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Clips: a manifest of videos, or a cache of their latents; one of the two.
 
@@ -77,6 +90,8 @@ class DataConfig:
     `frames`: pixel frames of a sample, 4n + 1; 0 means the preset's. `zoom`: with a manifest,
     clips are scaled up to this much beyond covering the frame, then cropped at random.
     `text_dropout` and `joint_dropout`: shares without text, and without text and control.
+    `scenes`: train on coarse clips of new scenes, drawn meanwhile, in place of the set's; samples
+    for show stay the set's.
     `bad_clips`: what a clip that cannot be read does; a run ends after `most_skips` of them.
     `keep_gib`: decoded control frames kept in memory. `prefetch`: batches made ahead.
     """
@@ -89,6 +104,7 @@ class DataConfig:
     jitter: JitterConfig = field(default_factory=JitterConfig)
     text_dropout: float = 0.1
     joint_dropout: float = 0.1
+    scenes: ScenesConfig | None = None
     bad_clips: Literal["skip", "error"] = "skip"
     most_skips: int = 100
     keep_gib: float = 1.0

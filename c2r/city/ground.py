@@ -27,9 +27,9 @@ def earth(plan: Plan) -> Mesh:
     return flats([(plan.bounds.inset(-500.0), -0.06, GRASS), (city, 0.0, ASPHALT)])
 
 
-def pavements(plan: Plan) -> Mesh:
-    """The raised slabs with their kerb stones."""
-    stones = [((b.x0, b.y0, 0.0), (b.x1, b.y1, KERB), KERB_STONE) for b in plan.blocks]
+def pavements(plan: Plan, *, foot: float = 0.0) -> Mesh:
+    """The raised slabs with their kerb stones, which stand at a height of `foot` metres."""
+    stones = [((b.x0, b.y0, foot), (b.x1, b.y1, KERB), KERB_STONE) for b in plan.blocks]
     paved = [(block.inset(0.3), KERB, SLAB) for block in plan.blocks]
     return join([boxes(stones), flats(paved)])
 

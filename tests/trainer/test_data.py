@@ -18,14 +18,14 @@ from tests.trainer.small_run import (
     make_renderer,
     write_video,
 )
-from trainer.data.dataset import Ahead, Dataset, open_clips
+from trainer.data.dataset import Ahead, Dataset, Opened, open_clips
 from trainer.data.jitter import Jitter, draw_jitter, jittered
-from trainer.data.manifest import write_manifest
+from trainer.data.manifest import Clip, write_manifest
 from trainer.data.sampler import ClipSampler
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import draw_window
 from trainer.flow import draw_kept, draw_levels
-from trainer.settings import DataConfig, FlowConfig, JitterConfig, settings_from
+from trainer.settings import DataConfig, FlowConfig, JitterConfig, TrainConfig, settings_from
 
 
 def clips_of(tmp_path, real=3, cg=2):
@@ -165,6 +165,11 @@ def test_a_short_clip_is_left_out_with_a_report(tmp_path, caplog):
         open_clips(settings_from(settings))
 
 
+def opened_dataset(opened: Opened, config: TrainConfig, *, control: bool) -> Dataset[Clip]:
+    sampler = ClipSampler(opened.clips, config.data.cg_ratio, config.batch, config.seed)
+    return Dataset(opened.reader, sampler, config.data, control=control)
+
+
 @pytest.mark.parametrize("fault", ["vanished", "corrupt", "cut short"])
 def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault):
     manifest = make_clips(tmp_path / "clips", real=2, cg=0)
@@ -177,7 +182,7 @@ def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault
         bad.write_bytes(random.Random(1).randbytes(3000))
     else:
         write_video(bad, 1, frames=5)
-    dataset = Dataset(opened, settings_from(settings), control=False)
+    dataset = opened_dataset(opened, settings_from(settings), control=False)
     batches = [dataset.batch(range(start, start + 2)) for start in (0, 2)]
     assert all(batch.clips == ("real1", "real1") for batch in batches)
     assert dataset.skipped >= 2
@@ -186,7 +191,7 @@ def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault
     with pytest.raises(ValueError, match=r"more than data\.most_skips allows"):
         dataset.batch(range(4, 40))
     settings["data"]["bad_clips"] = "error"
-    strict = Dataset(opened, settings_from(settings), control=False)
+    strict = opened_dataset(opened, settings_from(settings), control=False)
     with pytest.raises(ValueError, match="clip real0 cannot be read"):
         strict.batch(range(4))
 
@@ -194,7 +199,7 @@ def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault
 def test_batches_ahead_are_those_of_now_and_errors_arrive(tmp_path):
     manifest = make_clips(tmp_path / "clips", real=2, cg=1)
     config = settings_from(changes(tmp_path, manifest, "ground"))
-    dataset = Dataset(open_clips(config), config, control=True)
+    dataset = opened_dataset(open_clips(config), config, control=True)
 
     def draws(n):
         return range(2 * n, 2 * n + 2)

@@ -13,15 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from trainer.data.batch import Batch, Sample, collate
 from trainer.data.cache_reader import MANIFEST_FILE, CacheReader
 from trainer.data.manifest import Clip, sift_manifest
-from trainer.data.sampler import ClipSampler
+from trainer.data.sampler import SamplerState
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import frames_at
-from trainer.settings import TrainConfig
+from trainer.settings import DataConfig, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,37 @@ MOST_NAMED = 5
 ATTEMPTS = 10
 
 
-class ClipReader(Protocol):
+class Named(Protocol):
+    """A clip, of whatever kind."""
+
+    @property
+    def id(self) -> str:
+        """Its name, for messages."""
+
+
+Kind = TypeVar("Kind", bound=Named)
+Read = TypeVar("Read", contravariant=True)
+Drawn = TypeVar("Drawn", covariant=True)
+
+
+class ClipReader(Protocol[Read]):
     """Reads one sample of a clip."""
 
-    def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
+    def read(self, clip: Read, draw: int, *, control: bool) -> Sample:
         """`ValueError` or `OSError` when it cannot."""
+
+
+class Sampler(Protocol[Drawn]):
+    """Which clip is sample number `draw`, and what a checkpoint keeps of that order."""
+
+    def clip(self, draw: int, attempt: int = 0) -> Drawn:
+        """`attempt` > 0 gives another one, for a clip that cannot be read."""
+
+    def state(self, drawn: int) -> SamplerState:
+        """After `drawn` samples."""
+
+    def check(self, state: SamplerState) -> None:
+        """`ValueError` unless a run with that state would go on with the same samples."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +67,7 @@ class Opened:
     """The clips that a run can use, and what reads them."""
 
     clips: tuple[Clip, ...]
-    reader: ClipReader
+    reader: ClipReader[Clip]
 
 
 def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train") -> Opened:
@@ -69,7 +95,7 @@ def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train
 
 def _usable(
     config: TrainConfig, root: Path, clips: Sequence[Clip]
-) -> tuple[list[Clip], list[str], ClipReader]:
+) -> tuple[list[Clip], list[str], ClipReader[Clip]]:
     """The clips that are long enough, why the others are not, and what reads them."""
     reader: VideoReader | CacheReader
     made = root, config.model, config.frames, config.data, config.seed
@@ -101,12 +127,13 @@ def _report(config: TrainConfig, manifest: Path, faults: Sequence[str]) -> None:
     log.warning("%s", message)
 
 
-class Dataset:
+class Dataset(Generic[Kind]):
     """Samples by number. `control`: whether they come with the control's pixels."""
 
-    def __init__(self, opened: Opened, config: TrainConfig, *, control: bool) -> None:
-        self.reader, self.control, self.data = opened.reader, control, config.data
-        self.sampler = ClipSampler(opened.clips, config.data.cg_ratio, config.batch, config.seed)
+    def __init__(
+        self, reader: ClipReader[Kind], sampler: Sampler[Kind], data: DataConfig, *, control: bool
+    ) -> None:
+        self.reader, self.sampler, self.data, self.control = reader, sampler, data, control
         self.skipped = 0
         self._lock = Lock()
 
@@ -120,7 +147,7 @@ class Dataset:
                 self._skip(clip, draw, error)
         raise ValueError(f"sample {draw}: {ATTEMPTS} clips in a row could not be read; see the log")
 
-    def _skip(self, clip: Clip, draw: int, error: Exception) -> None:
+    def _skip(self, clip: Kind, draw: int, error: Exception) -> None:
         if self.data.bad_clips == "error":
             raise ValueError(f"clip {clip.id} cannot be read: {error}") from error
         with self._lock:
@@ -147,7 +174,7 @@ class Ahead:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset[Any],
         draws_of: Callable[[int], Sequence[int]],
         *,
         start: int,

@@ -64,10 +64,9 @@ def make_clip(
     for left in folder.glob(f"{MAKING}*"):
         shutil.rmtree(left)
     _drop_changed(root, folder)
-    if not (folder / "take.json").exists():
-        _take(folder, spec, config, programs)
+    _take(folder, spec, config, programs)
     on_step(SHARES["take"])
-    if spec.paired and not (folder / CAMERA).exists():
+    if spec.paired:
         _coarse(folder, config, programs)
     on_step(SHARES["coarse"])
     if not (folder / "fine.mp4").exists():
@@ -78,6 +77,17 @@ def make_clip(
     clip = _row(folder, spec, config)
     _write(folder / "row.json", json.dumps(asdict(clip), ensure_ascii=False))
     return clip
+
+
+def coarse_film(folder: Path, spec: SceneSpec, config: SetConfig, programs: Programs) -> Path:
+    """Whatever is missing of a scene's take and coarse film, without a fine one; the video's path.
+
+    Raises ProgramError, ValueError or OSError, saying which step failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _take(folder, spec, config, programs)
+    _coarse(folder, config, programs)
+    return folder / PICTURES
 
 
 def _drop_changed(root: Path, folder: Path) -> None:
@@ -108,6 +118,9 @@ def _differs(root: Path, path: str, digest: str | None) -> bool:
 
 
 def _take(folder: Path, spec: SceneSpec, config: SetConfig, programs: Programs) -> None:
+    """Direct the scene, unless that is done."""
+    if (folder / "take.json").exists():
+        return
     size = {"width": config.width, "height": config.height}
     scene = direct(
         spec.seed,
@@ -124,6 +137,9 @@ def _take(folder: Path, spec: SceneSpec, config: SetConfig, programs: Programs) 
 
 
 def _coarse(folder: Path, config: SetConfig, programs: Programs) -> None:
+    """Have the coarse film drawn, unless it is there."""
+    if (folder / CAMERA).exists():
+        return
     with tempfile.TemporaryDirectory(prefix=MAKING, dir=folder) as name:
         scratch = Path(name)
         programs.coarse(folder, scratch)

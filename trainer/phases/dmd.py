@@ -64,6 +64,7 @@ class Dmd(StudentPhase):
     """Student, critic and teacher."""
 
     name = "dmd"
+    only_control = True
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         super().__init__(config, world)
@@ -91,6 +92,11 @@ class Dmd(StudentPhase):
     def check(cls, config: TrainConfig) -> None:
         """Scored clips are no longer than samples."""
         super().check(config)
+        if config.data.scenes is not None and config.dmd.gan.weight:
+            raise ValueError(
+                "dmd.gan compares with fine video, which data.scenes have none of; leave out one "
+                "of them"
+            )
         if config.dmd.clip > config.latents:
             raise ValueError(
                 f"dmd.clip is {config.dmd.clip} latents, a sample has {config.latents}; lower it "

@@ -30,6 +30,7 @@ class FlowPhase:
 
     name = ""
     needs_control = False
+    only_control = False
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         self.check(config)

@@ -26,6 +26,7 @@ class FoundationPhase:
 
     name = ""
     needs_control = False
+    only_control = False
     PART = ""
 
     def __init__(self, config: TrainConfig, world: World) -> None:

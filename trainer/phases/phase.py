@@ -49,6 +49,8 @@ class Phase(Protocol):
     name: str
     needs_control: bool
     """Whether batches come with the control's pixels."""
+    only_control: bool
+    """Whether it learns from prompts and control alone, so that batches need no fine video."""
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

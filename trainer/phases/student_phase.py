@@ -39,6 +39,7 @@ class StudentPhase:
 
     name = ""
     needs_control = True
+    only_control = False
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         self.check(config)

@@ -157,3 +157,16 @@ def test_a_cluster_that_is_not_there_is_refused(one: Path, tmp_path: Path):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     with pytest.raises(ValueError, match="nobody answers there"):
         main(arguments(one, tmp_path / "out", "--ray", "127.0.0.1:1"))
+
+
+def test_a_ray_that_does_not_start_is_said_to_be_so(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+    def too_slow(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", too_slow)
+    with pytest.raises(ValueError, match=r"--ray local: .*timed out during startup"):
+        main(arguments(one, tmp_path / "out", "--ray", "local"))

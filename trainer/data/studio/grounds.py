@@ -16,6 +16,8 @@ from trainer.data.studio.surface import Floats, Stuff, Surface, gathered, of_mes
 
 LAYER = 0.006
 """Metres between layers that lie in one plane in the city."""
+SUNK = 0.05
+"""Metres by which kerb stones reach into the ground: no face lies in the asphalt's plane."""
 
 
 def ground_surfaces(plan: Plan) -> Iterator[Surface]:
@@ -24,7 +26,7 @@ def ground_surfaces(plan: Plan) -> Iterator[Surface]:
     half = len(land.faces) // 2
     yield of_mesh(land, np.repeat([Stuff.GRASS, Stuff.ASPHALT], half), shade=0.8)
     yield of_mesh(markings(plan).moved(0, 0, LAYER), Stuff.MARKING, shade=0.86)
-    paved = pavements(plan)
+    paved = pavements(plan, foot=-SUNK)
     flat = len(plan.blocks) * 4
     paved.vertices[-flat:, 2] += LAYER
     yield of_mesh(paved, Stuff.PAVING, shade=0.72)
