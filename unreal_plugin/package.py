@@ -47,8 +47,9 @@ def copy_nanopb(nanopb: Path, module: Path) -> None:
     missing = [name for name in NANOPB if not (nanopb / name).is_file()]
     if missing:
         raise ValueError(
-            f"{nanopb} is no checkout of nanopb: it lacks {', '.join(missing)}. Run: git clone "
-            f"--depth 1 --branch 0.4.9.1 https://github.com/nanopb/nanopb {nanopb}"
+            f"{nanopb} is no checkout of nanopb: it lacks {', '.join(missing)} (installed headers "
+            f"do not do: Unreal compiles the sources). Run: git clone --depth 1 --branch 0.4.9.1 "
+            f"https://github.com/nanopb/nanopb {nanopb}"
         )
     target = module / "Private" / "Nanopb"
     target.mkdir()
@@ -62,12 +63,17 @@ def generator_of(nanopb: Path) -> list[str]:
 
 
 def make_messages(generator: list[str], module: Path) -> None:
-    """`renderer.pb.c` and `.h` from the contract."""
+    """`renderer.pb.c` and `.h` from the contract; `ValueError` when the generator cannot run."""
     target = module / "Private" / "Messages"
     target.mkdir()
     options = NATIVE / "proto" / "renderer.options"
     command = [*generator, "--quiet", "-I", str(ROOT / "proto"), "-f", str(options)]
-    subprocess.run([*command, "-D", str(target), PROTO], check=True)
+    done = subprocess.run([*command, "-D", str(target), PROTO])
+    if done.returncode != 0:
+        raise ValueError(
+            f"nanopb's generator failed ({' '.join(generator)}). It needs protobuf for Python and "
+            f"protoc: pip install grpcio-tools"
+        )
 
 
 def package(nanopb: Path, output: Path, generator: list[str] | None = None) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +27,22 @@ def gxx() -> str | None:
     return shutil.which("g++")
 
 
-def compile_only(source: Path, arguments: list[str]) -> str:
-    """Empty when it compiles, else what g++ says."""
-    command = ["g++", *STRICT, "-fsyntax-only", *arguments, str(source)]
+def compile_only(source: Path, arguments: list[str], *, whole: bool = False) -> str:
+    """Empty when it compiles, else what g++ says; `whole` also finds functions that nobody uses."""
+    how = ["-c", "-o", os.devnull] if whole else ["-fsyntax-only"]
+    command = ["g++", *STRICT, *how, *arguments, str(source)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
 
 
-def build_program(source: Path, folder: Path, includes: list[Path]) -> Path:
-    """Build a small program among hostile macros; its path."""
+def build_program(
+    source: Path, folder: Path, includes: list[Path], link: Sequence[str] = ()
+) -> Path:
+    """Build a small program among hostile macros, with what to `link`; its path."""
     program = folder / source.stem
     paths = [f"-I{path}" for path in includes]
     command = ["g++", *STRICT, "-include", str(STUBS / "hostile.h"), *paths]
-    subprocess.run([*command, str(source), "-o", str(program)], check=True, timeout=120)
+    command += [str(source), "-o", str(program), *link]
+    subprocess.run(command, check=True, timeout=300)
     return program
 
 

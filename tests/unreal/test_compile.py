@@ -1,4 +1,4 @@
-"""Every source of the plugin against own declarations of the engine, for three engine versions."""
+"""Every source of the plugin against own declarations of the engine, for four engine versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("compiler")
 VIEW_EXTENSION = SOURCE / "C2RRuntime" / "Private" / "C2RViewExtension"
 
 
-@pytest.mark.parametrize("minor", [3, 5, 6])
+@pytest.mark.parametrize("minor", [3, 4, 5, 6])
 @pytest.mark.parametrize("module", MODULES)
 def test_the_module_compiles(module: str, minor: int, engine: Path) -> None:
     of_module = [path for path in sources() if path.is_relative_to(SOURCE / module)]

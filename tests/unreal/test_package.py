@@ -94,12 +94,17 @@ def test_the_client_compiles_with_the_modules_definitions(packed: Path, compiler
     chosen = [path for path in core if "C2R_WITH_" in path.read_text(encoding="utf-8")]
     assert len(chosen) >= 5
     for path in chosen:
-        assert compile_only(path, flags) == "", path.name
+        assert compile_only(path, flags, whole=True) == "", path.name
 
 
 def test_a_wrong_folder_is_refused_with_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"lacks pb\.h.*git clone"):
         PACKAGE.package(tmp_path, tmp_path / "C2R", ["false"])
+
+
+def test_a_generator_that_fails_says_what_it_needs(nanopb: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pip install grpcio-tools"):
+        PACKAGE.package(nanopb, tmp_path / "C2R", ["false"])
 
 
 def test_another_folder_is_not_overwritten(nanopb: Path, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 // Buffers of images that come and go: the next frame takes the memory of one before, so that the
-// game thread meets no page faults. At most a few are kept. Safe to use from any thread.
+// game thread meets no page faults. Safe to use from any thread.
 #pragma once
 #include "bytes.h"
 
@@ -33,7 +33,8 @@ class BufferPool {
   }
 
  private:
-  static constexpr size_t kMost = 12;
+  // As many as there may be pictures that wait to be read, and frames under way.
+  static constexpr size_t kMost = 40;
   std::mutex mutex_;
   std::vector<Bytes> kept_;
 };

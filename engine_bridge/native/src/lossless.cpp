@@ -19,7 +19,8 @@ static bool blame(Fault& fault, uint32_t code, std::string message) {
   return false;
 }
 
-static bool broken(Fault& fault, const char* name, size_t size, const char* why) {
+// Not used where neither codec is built in.
+[[maybe_unused]] static bool broken(Fault& fault, const char* name, size_t size, const char* why) {
   return blame(fault, fault_code::malformed,
                format("is not %s data of %zu unpacked bytes (%s)", name, size, why));
 }

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -26,6 +27,17 @@ static double cpu_ms() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
+// Pages that the system had to find for this thread: what memory that is not used again costs.
+static long page_faults() {
+#if defined(RUSAGE_THREAD)
+  rusage used{};
+  getrusage(RUSAGE_THREAD, &used);
+  return used.ru_minflt;
+#else
+  return 0;
+#endif
+}
+
 static double share(std::vector<double> values, double of) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
@@ -37,6 +49,7 @@ struct Run {
   uint32_t width, height;
   uint64_t next = 0, rendered = 0, others = 0, wrong = 0;
   bool in_order = true;
+  long faults = 0;
   std::vector<double> submit_ms, submit_cpu_ms, poll_ms;
 
   // A negative of what was sent, as the servers of the tests paint; only counted.
@@ -94,6 +107,7 @@ static void stream(Run& run, uint64_t frames, double fps) {
   std::vector<uint8_t> image(size_t{run.width} * run.height * 3);
   const auto begun = Clock::now();
   for (uint64_t id = 0; id < frames; ++id) {
+    if (id == frames / 2) run.faults = -page_faults();
     run.poll();
     if (fps > 0)
       std::this_thread::sleep_until(begun + std::chrono::microseconds(static_cast<int64_t>(
@@ -104,6 +118,7 @@ static void stream(Run& run, uint64_t frames, double fps) {
     }
     run.submit(image, id);
   }
+  run.faults += page_faults();
   c2r_close(run.client, 0, 60.0);
   while (run.status().state < C2R_STATE_CLOSED) {
     run.poll();
@@ -122,10 +137,10 @@ static void report(const Run& run, uint64_t frames, double seconds) {
               stats.connections, static_cast<double>(run.rendered) / seconds, stats.fps_steady,
               stats.latency_p50_ms, stats.latency_p99_ms);
   std::printf("submit_p50=%.3f submit_p99=%.3f submit_max=%.3f poll_p50=%.3f poll_p99=%.3f "
-              "submit_cpu_p50=%.3f submit_cpu_p99=%.3f\n",
+              "submit_cpu_p50=%.3f submit_cpu_p99=%.3f late_faults=%ld\n",
               share(run.submit_ms, 0.5), share(run.submit_ms, 0.99), share(run.submit_ms, 1.0),
               share(run.poll_ms, 0.5), share(run.poll_ms, 0.99), share(run.submit_cpu_ms, 0.5),
-              share(run.submit_cpu_ms, 0.99));
+              share(run.submit_cpu_ms, 0.99), run.faults);
 }
 
 int main(int count, char** arguments) {

@@ -13,12 +13,15 @@ namespace C2R.Headless
     internal static unsafe class Cost
     {
         private const int ThreadClock = 3; // CLOCK_THREAD_CPUTIME_ID
+        private const int ThisThread = 1;  // RUSAGE_THREAD
+        private const int MinorFaults = 8; // of struct rusage, in longs
 
         /// <summary>
         /// Milliseconds of submit plus update, sorted, of frames at 60 a second: as a clock on the
-        /// wall has them, and of this thread alone, whatever else the machine does.
+        /// wall has them, and of this thread alone, whatever else the machine does. Returns the pages
+        /// that the system had to find for it in the second half: memory that was not used again.
         /// </summary>
-        public static void Measure(
+        public static long Measure(
             string server, int width, int height, int frames, List<double> wall, List<double> thread)
         {
             var settings = new C2RSettings
@@ -29,12 +32,28 @@ namespace C2R.Headless
             GCHandle pinned = GCHandle.Alloc(pixels, GCHandleType.Pinned);
             try
             {
-                Run(settings, pinned.AddrOfPinnedObject(), frames, wall, thread);
+                return Run(settings, pinned.AddrOfPinnedObject(), frames, wall, thread);
             }
             finally
             {
                 pinned.Free();
             }
+        }
+
+        /// <summary>Buffers that a queue takes for 200 pictures, of which a few wait at a time.</summary>
+        public static int Buffers()
+        {
+            var queue = new PictureQueue { MaxDelayUs = 4000000, LateAfterUs = 500000 };
+            var seen = new HashSet<byte[]>();
+            IntPtr pixels = Marshal.AllocHGlobal(64 * 32 * 4);
+            for (int i = 0; i < 200; i++)
+            {
+                long now = 1000000 + i * 16667L;
+                queue.Add(pixels, 64, 32, 64 * 4, (ulong)i, now - 50000, now);
+                if (queue.Advance(now)) seen.Add(queue.Latest.Pixels);
+            }
+            Marshal.FreeHGlobal(pixels);
+            return seen.Count;
         }
 
         [DllImport("libc")]
@@ -47,9 +66,20 @@ namespace C2R.Headless
             return now[0] * 1e3 + now[1] * 1e-6;
         }
 
-        private static void Run(
+        [DllImport("libc")]
+        private static extern int getrusage(int who, long* used);
+
+        private static long PageFaults()
+        {
+            long* used = stackalloc long[18];
+            getrusage(ThisThread, used);
+            return used[MinorFaults];
+        }
+
+        private static long Run(
             C2RSettings settings, IntPtr pixels, int frames, List<double> wall, List<double> thread)
         {
+            long faults = 0;
             var pictures = new PictureQueue { MaxDelayUs = 4000000, LateAfterUs = 500000 };
             using (var session = new RenderSession(settings, pictures))
             {
@@ -61,6 +91,7 @@ namespace C2R.Headless
                 }
                 for (int i = 0; i < frames; i++)
                 {
+                    if (i == frames / 2) faults = -PageFaults();
                     var frame = new CapturedFrame
                     {
                         Colour = pixels, Width = settings.resolution.x, Height = settings.resolution.y,
@@ -79,9 +110,11 @@ namespace C2R.Headless
                     }
                     Thread.Sleep(16);
                 }
+                faults += PageFaults();
             }
             wall.Sort();
             thread.Sort();
+            return faults;
         }
     }
 }

@@ -76,6 +76,7 @@ namespace C2R.Headless
                 case "destroy": _play.Destroy(); break;
                 case "conform": return Conform(words[0]);
                 case "cost": return Costs(words);
+                case "buffers": return new Dictionary<string, object> { { "buffers", Cost.Buffers() } };
                 case "reload": return Reloads(words[0], int.Parse(words[1]), int.Parse(words[2]));
                 case "resources": return Resources();
                 case "status": break;
@@ -118,12 +119,13 @@ namespace C2R.Headless
         private static Dictionary<string, object> Costs(string[] words)
         {
             List<double> took = new List<double>(), thread = new List<double>();
-            Cost.Measure(words[0], int.Parse(words[1]), int.Parse(words[2]), int.Parse(words[3]), took, thread);
+            long faults = Cost.Measure(words[0], int.Parse(words[1]), int.Parse(words[2]), int.Parse(words[3]), took, thread);
             return new Dictionary<string, object>
             {
                 { "frames", took.Count }, { "p50_ms", took[took.Count / 2] },
                 { "p99_ms", took[(int)(took.Count * 0.99)] }, { "max_ms", took[took.Count - 1] },
-                { "thread_p50_ms", thread[took.Count / 2] }, { "thread_p99_ms", thread[(int)(took.Count * 0.99)] }
+                { "thread_p50_ms", thread[took.Count / 2] }, { "thread_p99_ms", thread[(int)(took.Count * 0.99)] },
+                { "late_faults", faults }
             };
         }
 

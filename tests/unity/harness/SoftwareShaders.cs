@@ -55,7 +55,7 @@ namespace C2R.Headless
         private static void Motion(float[] source, int there, float[] target, int here, Vector4 size)
         {
             var uv = new Vector2(source[there], source[there + 1]);
-            Vector2 pixels = Canonical.MotionPixels(uv, (int)size.x, (int)size.y, size.z > 0.5f);
+            Vector2 pixels = Canonical.MotionPixels(uv, (int)size.x, (int)size.y, size.z > 0.5f, size.w);
             target[here] = pixels.x;
             target[here + 1] = pixels.y;
         }

@@ -17,6 +17,7 @@ struct float4
 };
 static float min(float A, float B) { return std::min(A, B); }
 static float max(float A, float B) { return std::max(A, B); }
+static float abs(float A) { return std::fabs(A); }
 static float asfloat(uint32_t Bits)
 {
 	float Value;
@@ -58,6 +59,9 @@ int main()
 		const float2 Moved = C2RMotionFromVelocity(Ndc, Size);
 		const C2R::FPair Wanted = C2R::MotionFromVelocity({Ndc.x, Ndc.y}, 832.0, 480.0);
 		EXPECT(Near(Moved.x, Wanted.X, 1e-5) && Near(Moved.y, Wanted.Y, 1e-5));
+		const float2 Far = C2RMotionFromVelocity(float2(Ndc.x * 400.0f, 0.0f), Size);
+		const C2R::FPair FarWanted = C2R::MotionFromVelocity({Ndc.x * 400.0, 0.0}, 832.0, 480.0);
+		EXPECT(Near(Far.x, FarWanted.X, 1e-5) && std::isnan(Far.y) == (std::fabs(Ndc.x) > 65504.0 / 166400.0));
 		const float2 Middle = C2RNdcOfPlace(float2((Try % 832 + 0.5f) / 832.0f, (Try % 480 + 0.5f) / 480.0f));
 		const C2R::FPair Pixel = C2R::NdcOfPixel(Try % 832, Try % 480, 832.0, 480.0);
 		EXPECT(Near(Middle.x, Pixel.X, 1e-5) && Near(Middle.y, Pixel.Y, 1e-5));

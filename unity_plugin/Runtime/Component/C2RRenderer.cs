@@ -152,7 +152,7 @@ namespace C2R
             if (_view == null || State != C2RState.Streaming) return;
             double now = Time.realtimeSinceStartupAsDouble;
             if (_view.Due(now, settings.framesPerSecond))
-                _view.Capture(cmd, ref sources, settings, now, sourceIsTopFirst);
+                _view.Capture(cmd, ref sources, settings, sourceIsTopFirst);
         }
 
         // With the editor's option to keep the domain, statics survive from one play to the next.

@@ -17,7 +17,7 @@ namespace C2R.Internal
         private readonly Canonicaliser _canonicaliser = new Canonicaliser();
         private CaptureRing _ring;
         private double _nextAt;
-        private double _lastAt = -1;
+        private double _lastTime = -1;
 
         public CameraView(Camera camera)
         {
@@ -51,7 +51,7 @@ namespace C2R.Internal
             Resets.Begin(resized ? ViewEvent.SizeChanged : ViewEvent.FirstFrame);
             _converter.Cut();
             _nextAt = 0;
-            _lastAt = -1;
+            _lastTime = -1;
         }
 
         /// <summary>Whether a frame that is drawn now is to be captured.</summary>
@@ -66,7 +66,7 @@ namespace C2R.Internal
 
         /// <summary>Records capture and reading of the frame that was drawn.</summary>
         public void Capture(
-            CommandBuffer cmd, ref CaptureSources sources, C2RSettings settings, double now, bool topFirst)
+            CommandBuffer cmd, ref CaptureSources sources, C2RSettings settings, bool topFirst)
         {
             CaptureSlot slot = _ring.Take();
             if (slot == null)
@@ -75,8 +75,10 @@ namespace C2R.Internal
                 return;
             }
             slot.Frame.CaptureUs = NativeClient.NowUs;
-            slot.Frame.DeltaMs = _lastAt < 0 ? 0 : (now - _lastAt) * 1000;
-            _lastAt = now;
+            double passed = _lastTime < 0 ? 0 : Time.timeAsDouble - _lastTime;
+            _lastTime = Time.timeAsDouble;
+            slot.Frame.DeltaMs = passed * 1000;
+            slot.MotionStretch = Canonical.Stretch(passed, Time.deltaTime);
             Place(slot, settings);
             _canonicaliser.Record(cmd, slot, ref sources, _camera, topFirst);
             slot.Request(

@@ -19,6 +19,9 @@ namespace C2R.Internal
     /// </summary>
     internal static class Canonical
     {
+        private const float LargestHalf = 65504f;
+        private const double MostStretch = 64;
+
         /// <summary>Linear light to sRGB in [0, 1] (IEC 61966-2-1); clamps.</summary>
         public static float Srgb(float linear)
         {
@@ -63,14 +66,27 @@ namespace C2R.Internal
 
         /// <summary>
         /// Unity's motion (uv now minus uv before, v up) to pixels of a picture whose row 0 is the
-        /// top: before minus now, y down. No answer (NaN) on a reset, and for what a pipeline marks
-        /// with more than a whole picture.
+        /// top: before minus now, y down, so that x is turned over and y, turned over twice, is not.
+        /// <paramref name="stretch"/>: captured frames may lie further apart than the engine's; see
+        /// <see cref="Stretch"/>. No answer (NaN) on a reset, for what a pipeline marks with more
+        /// than a whole picture, and beyond what a half holds.
         /// </summary>
-        public static Vector2 MotionPixels(Vector2 uv, int width, int height, bool reset)
+        public static Vector2 MotionPixels(Vector2 uv, int width, int height, bool reset, float stretch)
         {
-            if (reset || Mathf.Abs(uv.x) > 1f || Mathf.Abs(uv.y) > 1f)
-                return new Vector2(float.NaN, float.NaN);
-            return new Vector2(-uv.x * width, uv.y * height);
+            var pixels = new Vector2(-uv.x * width * stretch, uv.y * height * stretch);
+            bool known = !reset && Mathf.Abs(uv.x) <= 1f && Mathf.Abs(uv.y) <= 1f
+                         && Mathf.Abs(pixels.x) <= LargestHalf && Mathf.Abs(pixels.y) <= LargestHalf;
+            return known ? pixels : new Vector2(float.NaN, float.NaN);
+        }
+
+        /// <summary>
+        /// Game time between two captured frames over that of the engine's last one. Motion textures
+        /// tell of the engine's last frame alone; the wire wants the time since the last capture, and
+        /// a straight line is the best guess. 1 when every frame is captured, or time stands still.
+        /// </summary>
+        public static float Stretch(double captured, double drawn)
+        {
+            return captured > 0 && drawn > 0 ? (float)Math.Min(captured / drawn, MostStretch) : 1f;
         }
     }
 }

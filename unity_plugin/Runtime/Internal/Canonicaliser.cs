@@ -79,7 +79,7 @@ namespace C2R.Internal
             _block.SetVector(
                 Planes, new Vector4(camera.nearClipPlane, camera.farClipPlane, 1f, 0f));
             _block.SetVector(
-                Size, new Vector4(slot.Frame.Width, slot.Frame.Height, reset, 0f));
+                Size, new Vector4(slot.Frame.Width, slot.Frame.Height, reset, slot.MotionStretch));
         }
 
         private void Draw(

@@ -88,6 +88,9 @@ namespace C2R.Internal
             }
         }
 
+        /// <summary>See <see cref="Canonical.Stretch"/>.</summary>
+        public float MotionStretch = 1f;
+
         /// <summary>Whether this frame has depth.</summary>
         public bool HasDepth { get; private set; }
 

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Runtime.InteropServices;
 
 namespace C2R.Internal
@@ -14,10 +15,11 @@ namespace C2R.Internal
     }
 
     /// <summary>
-    /// Pictures that wait to be shown, in buffers that are used again and again (the one on the
-    /// screen lies outside the ring). Full: the oldest is due at once, and the delay no longer than
-    /// that. Says when the screen must fall back to the coarse frame: when no picture that is due has
-    /// come for a while, until pictures have been in time again.
+    /// Pictures that wait to be shown, in buffers that are used again and again, the last one left
+    /// first: so no more memory is taken than pictures have waited at once. Full: the oldest is due at
+    /// once, and the delay no longer than that. Says when the screen must fall back to the coarse
+    /// frame: when no picture that is due has come for a while, until pictures have been in time
+    /// again.
     /// </summary>
     internal sealed class PictureQueue
     {
@@ -27,6 +29,7 @@ namespace C2R.Internal
         private const long SettleUs = 500000;
 
         private readonly Picture[] _ring = new Picture[Capacity];
+        private readonly Stack<Picture> _spare = new Stack<Picture>(Capacity);
         private readonly PictureClock _clock = new PictureClock();
         private int _first;
         private int _count;
@@ -39,7 +42,7 @@ namespace C2R.Internal
 
         public PictureQueue()
         {
-            for (int i = 0; i < _ring.Length; i++) _ring[i] = new Picture();
+            for (int i = 0; i < Capacity; i++) _spare.Push(new Picture());
             Clear();
         }
 
@@ -83,8 +86,7 @@ namespace C2R.Internal
         /// <summary>Forget all pictures; the coarse frame is shown.</summary>
         public void Clear()
         {
-            _first = 0;
-            _count = 0;
+            while (_count > 0) _spare.Push(Next());
             _hasShown = false;
             _moved = false;
             _lapsed = false;
@@ -102,14 +104,14 @@ namespace C2R.Internal
                 return;
             }
             if (_count == Capacity) ShowEarly(nowUs);
-            Picture picture = _ring[(_first + _count) % Capacity];
+            Picture picture = _spare.Pop();
             if (picture.Pixels.Length != width * height * 4) picture.Pixels = new byte[width * height * 4];
             CopyRows(pixels, rowBytes, picture.Pixels, width * 4, height);
             picture.Width = width;
             picture.Height = height;
             picture.FrameId = frameId;
             picture.CaptureUs = captureUs;
-            _count++;
+            _ring[(_first + _count++) % Capacity] = picture;
         }
 
         /// <summary>Moves on to the newest picture that is due; true when it is another one.</summary>
@@ -125,15 +127,20 @@ namespace C2R.Internal
 
         private void Show(long nowUs)
         {
-            Picture due = _ring[_first];
-            _ring[_first] = _latest;
-            _latest = due;
+            _spare.Push(_latest);
+            _latest = Next();
             _hasShown = true;
             _shownAtUs = nowUs;
-            _first = (_first + 1) % Capacity;
-            _count--;
             if (_moved) Unseen++;
             _moved = true;
+        }
+
+        private Picture Next()
+        {
+            Picture next = _ring[_first];
+            _first = (_first + 1) % Capacity;
+            _count--;
+            return next;
         }
 
         // A delay from slower times would otherwise keep every picture back until it is overtaken.

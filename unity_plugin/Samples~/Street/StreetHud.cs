@@ -20,19 +20,21 @@ namespace C2R.Samples
             _renderer = GetComponent<C2RRenderer>();
         }
 
-        private void Update()
+        // Keys come as events of the GUI: projects of Unity 6 read no others without a package.
+        private void Obey(KeyCode key)
         {
-            if (Input.GetKeyDown(KeyCode.Space))
+            if (key == KeyCode.Space)
             {
                 _prompt = (_prompt + 1) % Prompts.Length;
                 _renderer.Settings.prompt = Prompts[_prompt];
             }
-            if (Input.GetKeyDown(KeyCode.H)) _renderer.Present = !_renderer.Present;
-            if (Input.GetKeyDown(KeyCode.R)) _renderer.ResetHistory(C2RReset.User);
+            if (key == KeyCode.H) _renderer.Present = !_renderer.Present;
+            if (key == KeyCode.R) _renderer.ResetHistory(C2RReset.User);
         }
 
         private void OnGUI()
         {
+            if (Event.current.type == EventType.KeyDown) Obey(Event.current.keyCode);
             C2RStatistics now = _renderer.Statistics;
             GUI.Box(new Rect(8, 8, 640, 64), "");
             GUI.Label(new Rect(16, 12, 624, 20), _renderer.State + ": " + _renderer.StatusText);

@@ -99,14 +99,32 @@ namespace C2R.Tests
             {
                 double[] uv = Numbers((Table)one, "unity_uv"), wanted = Numbers((Table)one, "pixels");
                 var given = new Vector2((float)uv[0], (float)uv[1]);
-                Vector2 found = Canonical.MotionPixels(given, width, height, false);
+                Vector2 found = Canonical.MotionPixels(given, width, height, false, 1f);
                 Equal("motion x", found.x, wanted[0], _pixels);
                 Equal("motion y", found.y, wanted[1], _pixels);
-                Vector2 reset = Canonical.MotionPixels(given, width, height, true);
+                Before(Numbers((Table)one, "pixel"), uv, found, width, height);
+                Vector2 thrice = Canonical.MotionPixels(given, width, height, false, 3f);
+                Equal("stretched motion x", thrice.x, 3 * wanted[0], 3 * _pixels);
+                Equal("stretched motion y", thrice.y, 3 * wanted[1], 3 * _pixels);
+                Vector2 reset = Canonical.MotionPixels(given, width, height, true, 1f);
                 Require("motion after a reset", float.IsNaN(reset.x) && float.IsNaN(reset.y));
             }
-            Vector2 marked = Canonical.MotionPixels(new Vector2(2f, 0f), width, height, false);
+            Vector2 marked = Canonical.MotionPixels(new Vector2(2f, 0f), width, height, false, 1f);
             Require("motion that is marked as missing", float.IsNaN(marked.x));
+            Vector2 far = Canonical.MotionPixels(new Vector2(1f, 0f), 4096, height, false, 64f);
+            Require("motion beyond a half", float.IsNaN(far.x) && float.IsNaN(far.y));
+            Equal("stretch of every frame", Canonical.Stretch(0.02, 0.02), 1, 0);
+            Equal("stretch of every third frame", Canonical.Stretch(0.06, 0.02), 3, 1e-6);
+            Equal("stretch of a game that stands still", Canonical.Stretch(0, 0), 1, 0);
+        }
+
+        // As Unity uses its motion: the place before is at uv - motion of a texture whose row 0 is
+        // the bottom. Both places are found in the turned picture, where v is 1 - y / height.
+        private void Before(double[] pixel, double[] uv, Vector2 found, int width, int height)
+        {
+            double u = pixel[0] / width - uv[0], v = 1 - pixel[1] / height - uv[1];
+            Equal("place before, x", pixel[0] + found.x, u * width, _pixels);
+            Equal("place before, y", pixel[1] + found.y, (1 - v) * height, _pixels);
         }
 
         private unsafe void Camera()

@@ -23,6 +23,9 @@ public class C2RClient : ModuleRules
 #if UE_5_6_OR_LATER
 		CppCompileWarningSettings.ShadowVariableWarningLevel = WarningLevel.Off;
 		CppCompileWarningSettings.UndefinedIdentifierWarningLevel = WarningLevel.Off;
+#elif UE_5_5_OR_LATER
+		ShadowVariableWarningLevel = WarningLevel.Off;
+		UndefinedIdentifierWarningLevel = WarningLevel.Off;
 #else
 		ShadowVariableWarningLevel = WarningLevel.Off;
 		bEnableUndefinedIdentifierWarnings = false;

@@ -215,15 +215,18 @@ namespace UnityEngine
         private static readonly System.Diagnostics.Stopwatch Watch = System.Diagnostics.Stopwatch.StartNew();
         public static double realtimeSinceStartupAsDouble { get { return Watch.Elapsed.TotalSeconds; } }
         public static float time { get { return (float)Watch.Elapsed.TotalSeconds; } }
+        public static double timeAsDouble { get { return frameCount / 60.0; } }
         public static float deltaTime { get { return 1f / 60f; } }
         public static int frameCount { get; internal set; }
     }
 
     public enum KeyCode { R, Space, H }
-    public static class Input
+    public enum EventType { KeyDown, Repaint }
+    public sealed class Event
     {
-        public static float GetAxis(string axis) { return 0; }
-        public static bool GetKeyDown(KeyCode key) { return false; }
+        public static Event current { get { return new Event(); } }
+        public EventType type { get { return EventType.Repaint; } }
+        public KeyCode keyCode { get { return KeyCode.R; } }
     }
     public static class Random
     {

@@ -1,4 +1,4 @@
-// Window > Tools > C2R Buffers.
+// Tools > C2R Buffers.
 #include "Framework/Docking/TabManager.h"
 #include "Modules/ModuleManager.h"
 #include "SC2RBufferView.h"

@@ -1,20 +1,24 @@
 // What one session needs between Connect and Disconnect. Game thread.
 #pragma once
 
+#include "C2RFallback.h"
 #include "C2RPlayback.h"
 #include "C2RSession.h"
 #include "C2RViewExtension.h"
 
 struct FC2RLive
 {
+	explicit FC2RLive(double StaleAfterSeconds, double RetryAfterSeconds) : Fallback(StaleAfterSeconds), Retry(RetryAfterSeconds) {}
+
 	/** About three seconds at 16 frames a second; more than two chunks never wait in good health. */
 	static constexpr int32 MostPictures = 48;
 
 	FC2RSessionPtr Session;
 	TSharedPtr<FC2RViewExtension, ESPMode::ThreadSafe> Extension;
 	C2R::TPlayback<FC2RPictureRef> Playback{MostPictures};
-	double StaleAfterSeconds = 1.0;
-	uint64 LastShownUs = 0;
-	bool bShowing = false;
+	C2R::FFallback Fallback;
+	C2R::FRetry Retry;
+	FString Address;
+	double FramesPerSecond = 16.0;
 	bool bWasCapturing = true;
 };

@@ -116,11 +116,11 @@ bool FC2RSession::Submit(const c2r_frame& Frame, FString& Problem)
 	return false;
 }
 
-void FC2RSession::Poll(TFunctionRef<void(FC2RPictureRef)> Show)
+void FC2RSession::Poll(int32 Most, TFunctionRef<void(FC2RPictureRef)> Show)
 {
 	c2r_result Result = {};
 	Result.struct_size = sizeof Result;
-	while (c2r_poll(Client, &Result) == 1)
+	while (Most > 0 && c2r_poll(Client, &Result) == 1)
 	{
 		if (Result.outcome == C2R_OUTCOME_FAILED)
 		{
@@ -139,6 +139,7 @@ void FC2RSession::Poll(TFunctionRef<void(FC2RPictureRef)> Show)
 			std::memcpy(Picture->Pixels.GetData() + Row * Result.width * 4, Result.picture + Row * Result.row_bytes, Result.width * 4);
 		}
 		Show(MoveTemp(Picture));
+		--Most;
 	}
 }
 

@@ -32,8 +32,8 @@ public:
 	/** Copies the frame and returns; false, with the reason, when the client refuses it. */
 	bool Submit(const c2r_frame& Frame, FString& Problem);
 
-	/** Outcomes that came since; rendered ones go to `Show`. Faults of single frames are logged. */
-	void Poll(TFunctionRef<void(FC2RPictureRef)> Show);
+	/** Outcomes that came since; rendered ones, at most so many, go to `Show`. Faults of single frames are logged. */
+	void Poll(int32 Most, TFunctionRef<void(FC2RPictureRef)> Show);
 
 	/** Events that came since: warnings of the server and answers to changes. */
 	void PollEvents(TFunctionRef<void(const c2r_event&)> Handle);

@@ -74,9 +74,10 @@ FString UC2RSubsystem::Begin(const FString& Address)
 		OnStateChanged.Broadcast(LastStatus);
 		return Problem;
 	}
-	Live = MakeShared<FC2RLive>();
+	Live = MakeShared<FC2RLive>(Settings.StaleAfterSeconds, Settings.RetryAfterFailureSeconds);
 	Live->Session = Session;
-	Live->StaleAfterSeconds = Settings.StaleAfterSeconds;
+	Live->Address = Address;
+	Live->FramesPerSecond = Settings.FramesPerSecond;
 	FC2RCaptureTerms Terms;
 	Terms.FramesPerSecond = Settings.FramesPerSecond;
 	Terms.TeleportMetres = Settings.TeleportMetres;
@@ -111,12 +112,18 @@ bool UC2RSubsystem::Tick(float DeltaSeconds)
 	// Sessions that end politely are kept until they have; a closing client answers within a second.
 	Closing.RemoveAll([](const FC2RSessionPtr& Session)
 	{
-		Session->Poll([](FC2RPictureRef) {});
+		Session->Poll(FC2RLive::MostPictures, [](FC2RPictureRef) {});
 		const EC2RState State = Session->GetStatus().State;
 		return State == EC2RState::Closed || State == EC2RState::Failed;
 	});
 	if (!Live.IsValid())
 	{
+		return true;
+	}
+	if (Live->Retry.IsDue(c2r_now_us(), Live->Session->GetStatus().State == EC2RState::Failed))
+	{
+		const FString Address = Live->Address;
+		Begin(Address);
 		return true;
 	}
 	const bool bCapturing = bEnabled && C2RConsole::IsEnabled();
@@ -126,7 +133,7 @@ bool UC2RSubsystem::Tick(float DeltaSeconds)
 		Live->Extension->Tell(C2R::EEvent::PlayResumed);
 	}
 	Live->bWasCapturing = bCapturing;
-	Live->Session->Poll([this](FC2RPictureRef Came)
+	Live->Session->Poll(C2R::PicturesAtOnce(Live->FramesPerSecond, DeltaSeconds), [this](FC2RPictureRef Came)
 	{
 		const uint64 CaptureUs = Came->CaptureUs;
 		Live->Playback.Add(CaptureUs, MoveTemp(Came));
@@ -174,20 +181,12 @@ void UC2RSubsystem::ShowDue()
 	{
 		C2RUploadPicture(Picture, Due, Live->Extension);
 		Live->Session->ReportShown(*Due, Live->Playback.BufferedMs());
-		Live->LastShownUs = Now;
-		Live->bShowing = true;
+		Live->Fallback.Shown(Now);
 	}
-	const bool bStale = static_cast<double>(Now - Live->LastShownUs) > Live->StaleAfterSeconds * 1e6;
-	if (Live->bShowing && (bStale || !Live->bWasCapturing))
+	if (Live->Fallback.IsDue(Now, Live->bWasCapturing))
 	{
-		ShowCoarse();
+		C2RShowCoarse(Live->Extension);
 	}
-}
-
-void UC2RSubsystem::ShowCoarse()
-{
-	C2RShowCoarse(Live->Extension);
-	Live->bShowing = false;
 }
 
 void UC2RSubsystem::HandleLevelLoaded(UWorld* World)
@@ -259,12 +258,12 @@ FC2RStatistics UC2RSubsystem::GetStatistics() const
 
 UTexture2D* UC2RSubsystem::GetPicture() const
 {
-	return Live.IsValid() && Live->LastShownUs > 0 ? Picture.Get() : nullptr;
+	return Live.IsValid() && Live->Fallback.HasShown() ? Picture.Get() : nullptr;
 }
 
 bool UC2RSubsystem::IsShowingPicture() const
 {
-	return Live.IsValid() && Live->bShowing;
+	return Live.IsValid() && Live->Fallback.IsShowing();
 }
 
 TSharedPtr<FC2RPreview, ESPMode::ThreadSafe> UC2RSubsystem::GetPreview() const

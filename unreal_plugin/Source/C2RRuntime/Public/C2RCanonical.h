@@ -80,10 +80,16 @@ inline double UnitsFromDevice(double Device, const FDepthProjection& Projection)
 	return (Projection.WZ - Device * Projection.WW) / Divisor;
 }
 
-/** Velocity in ndc (present - previous, y up) to pixels of a Width x Height grid (previous - present, y down). */
+/**
+ * Velocity in ndc (present - previous, y up) to pixels of a Width x Height grid (previous - present, y down).
+ * NaN beyond what a half holds: the wire refuses infinity.
+ */
 inline FPair MotionFromVelocity(FPair Velocity, double Width, double Height)
 {
-	return {-0.5 * Width * Velocity.X, 0.5 * Height * Velocity.Y};
+	constexpr double Most = 65504.0;
+	const FPair Motion = {-0.5 * Width * Velocity.X, 0.5 * Height * Velocity.Y};
+	const bool bHeld = std::fabs(Motion.X) <= Most && std::fabs(Motion.Y) <= Most;
+	return bHeld ? Motion : FPair{std::nan(""), std::nan("")};
 }
 
 /** Ndc of the middle of a pixel. */

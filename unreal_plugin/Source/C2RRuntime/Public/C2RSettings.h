@@ -23,6 +23,10 @@ public:
 	UPROPERTY(Config, EditAnywhere, Category = "Server")
 	FString ServerAddress = TEXT("127.0.0.1:50051");
 
+	/** Seconds after a failure that only a change can mend (a wrong token, size or version) until all is tried anew; 0: never. */
+	UPROPERTY(Config, EditAnywhere, Category = "Server", meta = (ClampMin = "0"))
+	double RetryAfterFailureSeconds = 10.0;
+
 	/** Encrypt. Needed for a token over the network. */
 	UPROPERTY(Config, EditAnywhere, Category = "Server")
 	bool bEncrypt = false;

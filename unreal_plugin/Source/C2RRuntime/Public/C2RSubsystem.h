@@ -101,7 +101,6 @@ private:
 	bool Tick(float DeltaSeconds);
 	void TellState();
 	void ShowDue();
-	void ShowCoarse();
 	void HandleLevelLoaded(UWorld* World);
 
 	UPROPERTY(Transient)

@@ -34,7 +34,7 @@ Shader "Hidden/C2R/Canonical"
         float _C2RFlip;        // 1: the source's row 0 is the bottom, as Unity's are
         float _C2REncode;      // 1: the source holds linear light
         float4 _C2RPlanes;     // near, far (units), metres in a unit, 1: far plane at infinity
-        float4 _C2RSize;       // width, height of the target, 1: reset, 0
+        float4 _C2RSize;       // width, height of the target, 1: reset, stretch of motion
 
         struct Varyings
         {
@@ -87,10 +87,18 @@ Shader "Hidden/C2R/Canonical"
             return z * _C2RPlanes.z;
         }
 
+        // The sign. All three pipelines store now - before, in uv of Unity's textures: they halve the
+        // difference of clip positions whose y is up (matrices for render textures are turned over
+        // where UNITY_UV_STARTS_AT_TOP, and the result is turned back), and uv (0, 0) is the lower
+        // left corner with every API. The wire wants before - now in rows from the top, where
+        // y = 1 - v: x is -(u now - u before) = -uv.x, and y is (1 - v before) - (1 - v now) =
+        // +uv.y. In Unity's own rows, from the bottom, it would be (-W, -H), as upscalers take it.
+        // HDRP marks pixels without motion by x = 2; a half holds no more than 65504.
         float2 MotionPixels(float2 uv)
         {
-            if (_C2RSize.z > 0.5 || any(abs(uv) > 1.0)) return asfloat(uint2(0x7FC00000u, 0x7FC00000u));
-            return float2(-uv.x * _C2RSize.x, uv.y * _C2RSize.y);
+            float2 pixels = float2(-uv.x * _C2RSize.x, uv.y * _C2RSize.y) * _C2RSize.w;
+            bool known = _C2RSize.z < 0.5 && all(abs(uv) <= 1.0) && all(abs(pixels) <= 65504.0);
+            return known ? pixels : asfloat(uint2(0x7FC00000u, 0x7FC00000u));
         }
         ENDCG
 
