@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 STUDIO_PYTHON ?= python3.11
 STUDIO := .venv-studio/.installed
 
-.PHONY: setup demo test test-engine check bench proto native test-native unreal studio tiny format clean
+.PHONY: setup demo test test-engine check bench bench-gpu proto native test-native unreal studio tiny format clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,13 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/c2r bench --json out/bench.json
+
+# On a machine with an NVIDIA GPU: with the environment of `make setup` where there is one, else with
+# a Python that has PyTorch, transformers, numpy and grpcio. Needs no weights and no internet.
+GPU_PYTHON ?= $(if $(wildcard $(STAMP)),$(BIN)/python,$(PYTHON))
+GPU_ARGS ?=
+bench-gpu:
+	$(GPU_PYTHON) -m runtime.bench_gpu $(GPU_ARGS)
 
 proto: $(STAMP)
 	$(BIN)/python proto/generate.py

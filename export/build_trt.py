@@ -26,6 +26,8 @@ from rich.table import Table
 
 from c2r.__main__ import run
 from c2r.config import override, parse_overrides
+from c2r.engines.libraries import ONNX, TENSORRT
+from c2r.engines.opening import capability_of
 from c2r.models.build import Networks, seeded_notice
 from c2r.models.presets import PRESETS, Preset, get_preset
 from c2r.weights.engines import read_manifest
@@ -34,14 +36,13 @@ from export.build import BuildRequest, build_engines
 from export.clips import coarse_clips
 from export.engines.targets import (
     TARGETS,
-    TENSORRT,
     Target,
     check_capabilities,
     check_fp8,
     get_target,
 )
 from export.graphs import check_exportable
-from export.parity import capability_of, verify_folder
+from export.parity import verify_folder
 from export.precision.on_clips import CalibrationRequest, ClipCalibration, calibrate_on_clips
 
 PRECISIONS = ("float32", "float16", "bfloat16")
@@ -104,7 +105,7 @@ def _build(chosen: argparse.Namespace, rest: Sequence[str], console: Console) ->
     capabilities = check_capabilities(target, chosen.compute_capability)
     preset, paths = _preset(chosen, rest)
     check_exportable(preset)
-    target.load()
+    target.library.load()
     _check_machine(chosen)
     calibration = _calibration(chosen)
     if chosen.quantize:
@@ -136,7 +137,7 @@ def _verify(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -
         preset = override(get_preset(manifest.preset), {**manifest.settings})
         preset = override(preset, parse_overrides(rest))
     target = get_target(manifest.target)
-    target.load()
+    target.library.load()
     networks = _networks(chosen, preset, paths, target, manifest.precision, console)
     verified = verify_folder(networks, chosen.verify, console.print).verified
     console.print(_agreement_table(verified))
@@ -150,7 +151,7 @@ def _check_machine(chosen: argparse.Namespace) -> None:
             "--target tensorrt builds on the GPU that will run the engines, and PyTorch sees none "
             "here; use --target rtx, which needs none"
         )
-    if chosen.strip and (chosen.target == "onnx" or not torch.cuda.is_available()):
+    if chosen.strip and (chosen.target == ONNX or not torch.cuda.is_available()):
         raise ValueError(
             "--strip is for TensorRT engines and, with this version, for a machine with an NVIDIA "
             "GPU: the library compiles the kernels of an engine without weights there; leave it out"
@@ -166,7 +167,7 @@ def _networks(
     console: Console,
 ) -> Networks:
     """Where their engines will run; tells the person which weights are random."""
-    device = "cuda" if torch.cuda.is_available() and target.name != "onnx" else "cpu"
+    device = "cuda" if torch.cuda.is_available() and target.name != ONNX else "cpu"
     dtype = getattr(torch, precision)
     networks = load_networks(preset, paths, seed=chosen.seed, device=device, dtype=dtype)
     notice = seeded_notice(networks, chosen.seed)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from c2r.engines import names
 from c2r.engines.names import numbered
+from c2r.engines.opening import device_of
 from c2r.models.adapter import ControlAdapter
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
@@ -194,6 +195,7 @@ def attention_of_graphs(dit: DiT) -> Iterator[None]:
 
 def check_exportable(preset: Preset) -> None:
     """`ValueError` for what no graph is made of."""
+    names.fill_levels(preset.stream)
     control = preset.control
     if control.kind == "controlnet" and not control.every_pass:
         raise ValueError(
@@ -211,13 +213,9 @@ def build_graphs(networks: Networks) -> dict[str, Graph]:
     return {name: by_name[name] for name in names.graphs_of(networks.preset)}
 
 
-def _device(networks: Networks) -> torch.device:
-    return networks.dit.patch_embedding.weight.device
-
-
 def _control_graphs(networks: Networks) -> list[Graph]:
     """DINO and the two forms of control."""
-    preset, control, device = networks.preset, networks.control, _device(networks)
+    preset, control, device = networks.preset, networks.control, device_of(networks)
     if control is None:
         return []
     first, later = preset.chunk_frames(True), preset.chunk_frames(False)
@@ -247,7 +245,7 @@ def _control_graphs(networks: Networks) -> list[Graph]:
 def _decode_graphs(networks: Networks) -> list[Graph]:
     preset, vae = networks.preset, networks.vae
     shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
-    latents = torch.zeros(shape, device=_device(networks))
+    latents = torch.zeros(shape, device=device_of(networks))
     begin = DecodeGraph(vae)
     _, *past = begin(latents)
     state = dict(zip(numbered("past", len(past)), past, strict=True))
@@ -260,7 +258,7 @@ def _decode_graphs(networks: Networks) -> list[Graph]:
 
 def denoise_graph(networks: Networks, level: int | None = None) -> Graph:
     """The denoise step of every fill level, or of the one that sees `level` latents."""
-    preset, dit, device = networks.preset, networks.dit, _device(networks)
+    preset, dit, device = networks.preset, networks.dit, device_of(networks)
     module = DenoiseGraph(dit, networks.control, preset)
     levels = names.fill_levels(preset.stream) if level is None else (level,)
     config, stream = preset.dit, preset.stream

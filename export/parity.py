@@ -14,28 +14,17 @@ from typing import Any
 import torch
 
 from c2r.engines.fingerprint import weights_sha256
-from c2r.engines.onnx_session import OnnxSession
-from c2r.engines.session import Session
+from c2r.engines.libraries import LIBRARIES, ONNX, RTX
+from c2r.engines.opening import EngineOpener, capability_of, device_of
 from c2r.engines.stages import engine_stages
-from c2r.engines.trt_session import TensorRTSession
 from c2r.models.build import Networks
-from c2r.weights.engines import Manifest, check_files, check_fit, read_manifest
-from export.engines.targets import ONNX, RTX, TARGETS
+from c2r.weights.engines import Manifest, check_fit, read_manifest
 from export.folder import EngineFolder
 from export.precision.calibrate import rounded
 from export.precision.on_clips import calibration_of
-from export.stream import device_of
 from export.verify import verify
 
 Say = Callable[[str], None]
-
-
-def capability_of(device: torch.device) -> int | None:
-    """Compute capability of a GPU, 89 for 8.9; None of the CPU."""
-    if device.type != "cuda":
-        return None
-    major, minor = torch.cuda.get_device_capability(device)
-    return 10 * major + minor
 
 
 def why_not_run(manifest: Manifest, device: torch.device) -> str | None:
@@ -62,17 +51,7 @@ def compare(networks: Networks, manifest: Manifest, folder: Path, say: Say) -> d
         say(f"not compared with PyTorch: {reason}")
         return {"not_run": reason}
     say("comparing with PyTorch")
-
-    def session(graph: str) -> Session:
-        entry = manifest.entry(graph, capability_of(device))
-        check_files(folder, entry)
-        path = folder / entry.file
-        if manifest.target == ONNX:
-            return OnnxSession(path, entry, device)
-        stripped = folder / f"{graph}.onnx" if entry.build.get("stripped") else None
-        return TensorRTSession(TARGETS[manifest.target].load(), path, entry, device, stripped)
-
-    engines = engine_stages(networks, session)
+    engines = engine_stages(networks, EngineOpener(manifest, folder, device))
     if not manifest.quantized:
         return dict(verify(networks, engines, manifest.precision))
     with rounded(networks, calibration_of(manifest.calibration)):
@@ -87,14 +66,12 @@ def verify_folder(networks: Networks, path: Path, say: Say) -> Manifest:
     left as it was.
     """
     manifest = read_manifest(path)
-    target = TARGETS[manifest.target]
-    target.load()
     check_fit(
         manifest,
         preset=networks.preset,
         precision=str(networks.dit.dtype).removeprefix("torch."),
         weights=weights_sha256(networks),
-        versions=target.versions(),
+        versions=LIBRARIES[manifest.target].versions(),
     )
     reason = why_not_run(manifest, device_of(networks))
     if reason is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from c2r.engines.opening import device_of
 from c2r.engines.stages import Stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
@@ -27,11 +28,6 @@ class StreamedChunk:
 
     clean: Tensor
     pictures: Tensor
-
-
-def device_of(networks: Networks) -> torch.device:
-    """Where a renderer's networks live."""
-    return networks.dit.patch_embedding.weight.device
 
 
 def text_of(networks: Networks, prompt: str) -> TextKV:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from c2r.engines.names import fill_levels
+from c2r.engines.opening import device_of
 from c2r.engines.stages import Stages, eager_stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import StreamState
-from export.stream import device_of, rollout_of, stream_chunks, text_of
+from export.stream import rollout_of, stream_chunks, text_of
 
 CHUNKS = 4
 SEED = 20

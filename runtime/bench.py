@@ -2,7 +2,7 @@
 
 Coarse frames are synthetic; speed does not depend on the weights, so random ones serve. The cache
 is filled before the measured chunks begin. What the times do not contain is said in the report.
-`--compare BACKEND` sets backends side by side, stage by stage.
+`--compare BACKEND` sets backends side by side, stage by stage; `--sweep` the choices for latency.
 """
 
 from __future__ import annotations
@@ -10,37 +10,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
 from c2r.report import Report, percentiles, processor_name
-from runtime.backends import check_backend, stages_of
+from runtime.backends import check_backend
 from runtime.bench_backends import check_compared, compare_backends, table_of, write_rows
 from runtime.bench_grpc import measure_grpc
 from runtime.bench_local import chunks_to_fill, measure_local
+from runtime.drawn import coarse_chunk
 from runtime.measured import Measured
-from runtime.options import add_network_options, networks_from, pipeline_from
-from runtime.pipeline import Pictures, Pipeline
+from runtime.options import add_network_options, networks_from, pipeline_from, recorded
+from runtime.pipeline import Pipeline
+from runtime.sweep import HEAD, SETTINGS, Setting, cells, sweep
+from runtime.written import table, write_json
 
 TRANSPORTS = {"none": measure_local, "grpc": measure_grpc}
-
-
-def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
-    """Frames `[count, height, width, 3]` of flat boxes that move, from a seed."""
-    draw = np.random.default_rng(seed)
-    frames = np.full((count, height, width, 3), 90, np.uint8)
-    for _ in range(8):
-        left, top = draw.integers(0, width), draw.integers(0, height)
-        wide, high = draw.integers(1, width // 4 + 2), draw.integers(1, height // 3 + 2)
-        speed, colour = draw.integers(-4, 5), draw.integers(0, 256, 3)
-        for index, frame in enumerate(frames):
-            place = (left + speed * index) % width
-            frame[top : top + high, place : place + wide] = colour
-    return frames
 
 
 def peak_memory_gib(device: torch.device) -> float | None:
@@ -92,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
     transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (grpc)"
     compare = made.add_argument("--compare", action="append", default=[], metavar="BACKEND")
     compare.help = "measure this backend too, without transport; may be given more than once"
+    made.add_argument("--sweep", action="store_true", help="chunk, window and steps side by side")
+    made.add_argument("--rate", type=float, help="sweep: frames a second of the game (preset's)")
     made.add_argument("--json", type=Path, help="write the report there")
     add_network_options(made)
     return made
@@ -103,8 +94,12 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.chunks < 1:
         raise ValueError(f"--chunks {chosen.chunks}: measure at least one")
     console = Console(stderr=True)
+    if chosen.sweep and (chosen.compare or chosen.transport == "grpc"):
+        raise ValueError("--sweep measures one backend's pipeline alone; leave the others out")
     if chosen.compare:
         return _compare(chosen, rest, console)
+    if chosen.sweep:
+        return _sweep(chosen, rest, console)
     pipeline = pipeline_from(chosen, rest, console)
     report = _measure(chosen, chosen.backend, pipeline, chosen.transport or "grpc", console)
     Console().print(report.table())
@@ -124,7 +119,7 @@ def _measure(
         bar = progress.add_task(f"measuring {backend}", total=total)
         measured = TRANSPORTS[transport](
             pipeline,
-            _coarse(pipeline, chosen.seed),
+            coarse_chunk(pipeline.preset, chosen.seed),
             chunks=chosen.chunks,
             seed=chosen.seed,
             on_chunk=lambda: progress.advance(bar),
@@ -134,12 +129,6 @@ def _measure(
     return report_of(pipeline, measured, {**details, "chunks": chosen.chunks})
 
 
-def _coarse(pipeline: Pipeline, seed: int) -> Pictures:
-    """Frames of one later chunk."""
-    preset = pipeline.preset
-    return coarse_frames(preset.chunk_frames(False), preset.width, preset.height, seed)
-
-
 def _compare(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
     """The backends side by side, all over the same networks."""
     check_compared(chosen.backend, chosen.compare, chosen.transport)
@@ -147,12 +136,10 @@ def _compare(chosen: argparse.Namespace, rest: Sequence[str], console: Console) 
     for name in names:
         check_backend(name, chosen.engines)  # a mistake there is told before anything is loaded
     networks = networks_from(chosen, rest, console)
-    pipelines = {
-        name: Pipeline(networks, stages_of(networks, name, chosen.engines)) for name in names
-    }
+    pipelines = {name: recorded(networks, name, chosen.engines, console) for name in names}
     rows = compare_backends(
         pipelines,
-        _coarse(pipelines[chosen.backend], chosen.seed),
+        coarse_chunk(networks.preset, chosen.seed),
         lambda name, pipeline: _measure(chosen, name, pipeline, "none", console),
         chosen.seed,
     )
@@ -161,5 +148,34 @@ def _compare(chosen: argparse.Namespace, rest: Sequence[str], console: Console) 
         console.print(f"left out: {missing}")
     if chosen.json is not None:
         write_rows(chosen.json, rows)
+        console.print(f"wrote {chosen.json}")
+    return 0
+
+
+def _sweep(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
+    """The choices for latency, all over the same networks."""
+    check_backend(chosen.backend, chosen.engines)
+    networks = networks_from(chosen, rest, console)
+
+    def make(setting: Setting) -> Pipeline:
+        preset = setting.of(networks.preset)
+        return recorded(replace(networks, preset=preset), chosen.backend, chosen.engines, console)
+
+    with Progress(console=console) as progress:
+        bar = progress.add_task("measuring", total=len(SETTINGS))
+        rows = sweep(
+            SETTINGS,
+            make,
+            lambda preset: coarse_chunk(preset, chosen.seed),
+            chunks=chosen.chunks,
+            rate=chosen.rate or networks.preset.fps,
+            seed=chosen.seed,
+            on_row=lambda _: progress.advance(bar),
+        )
+    shown = chosen.rate or networks.preset.fps
+    print(f"{networks.preset.name}, milliseconds; frames come at {shown:g} a second", end="\n\n")
+    print(*table(HEAD, [cells(row) for row in rows]), sep="\n")
+    if chosen.json is not None:
+        write_json(chosen.json, {"sweep": [asdict(row) for row in rows]})
         console.print(f"wrote {chosen.json}")
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import grpc.aio
@@ -48,6 +49,8 @@ class Answers:
         self.first_picture_s = 0.0
         self.begun_s = self.over_s = 0.0
         self.measured = Measured()
+        self._chunk = -1
+        self._pictures_s: list[float] = []
 
     def take(self, reply: FrameReply, now_s: float) -> None:
         """One reply to a frame."""
@@ -61,6 +64,9 @@ class Answers:
         if not isinstance(reply, RenderedFrame):
             self.measured.frames_dropped += 1
             return
+        if reply.chunk_index != self._chunk:
+            self._chunk = reply.chunk_index
+            self._pictures_s.append(now_s)
         self.measured.frames_rendered += 1
         self.measured.latency_ms.append((now_s - self.sent_s[reply.frame_id]) * 1000)
         stages = {name.removesuffix("_ms"): value for name, value in vars(reply.stages).items()}
@@ -69,6 +75,8 @@ class Answers:
     def result(self) -> Measured:
         """Rates run from the last reply before the measured ones to the last of them."""
         self.measured.busy_ms = (self.over_s - self.begun_s) * 1000
+        begun = pairwise([self.begun_s, *self._pictures_s])
+        self.measured.chunk_ms = [(later - before) * 1000 for before, later in begun]
         return self.measured
 
 
@@ -79,7 +87,7 @@ async def _measure(
     fill = preset.chunk_frames(True) + (chunks_to_fill(pipeline) - 1) * preset.chunk_frames(False)
     frames = fill + chunks * preset.chunk_frames(False)
     begin = time.perf_counter()
-    server = await start_server(pipeline, ServeSettings(port=0))
+    server = await start_server(pipeline, ServeSettings(port=0, health=False))
     try:
         await server.ready()
         warm_s = time.perf_counter()

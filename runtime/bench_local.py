@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from c2r.streaming.fill_levels import fill_levels
 from runtime.measured import Measured
 from runtime.pipeline import Pictures, Pipeline
+from runtime.stages import HostLap, Lap
 
 PROMPT = "a city street at noon, people walking, photorealistic"
 
@@ -23,28 +25,40 @@ def first_frame_ms(pipeline: Pipeline, coarse: Pictures, seed: int) -> float:
 def chunks_to_fill(pipeline: Pipeline) -> int:
     """Chunks until the cache is full and its window has moved once."""
     stream = pipeline.preset.stream
-    return -(-stream.window // stream.chunk) + 1
+    return len(fill_levels(stream.window, stream.chunk, pipeline.chunk_latents(True)))
 
 
 def measure_local(
     pipeline: Pipeline, coarse: Pictures, *, chunks: int, seed: int, on_chunk: Callable[[], None]
 ) -> Measured:
-    """Fill the cache, then measure `chunks` chunks of `coarse` `[chunk_frames, H, W, 3]`."""
+    """Fill the cache, then measure `chunks` chunks of `coarse` `[chunk_frames, H, W, 3]`.
+
+    A chunk begins when the pictures of the one before are there: its keys and values may still be
+    on their way, as when serving. `chunk_ms`: from pictures to pictures.
+    """
     measured = Measured(left_out=("transport and codecs", "waiting for the frames of a chunk"))
     measured.ttff_cold_ms = first_frame_ms(pipeline, coarse, seed)
     measured.ttff_warm_ms = first_frame_ms(pipeline, coarse, seed)
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(PROMPT))
+    written: Lap = HostLap(0.0)
+    begun = before = time.perf_counter()
     for index in range(-chunks_to_fill(pipeline), chunks):
+        if index == 0:
+            _ = written.ms  # the chunks before have left nothing behind
+            before = begun = time.perf_counter()
         wanted = pipeline.frames_wanted(state)
         begin = time.perf_counter()
         rendered = pipeline.render(state, coarse[:wanted], text)
-        latency_ms = (time.perf_counter() - begin) * 1000
-        write_ms = pipeline.finalize(state, rendered)
+        now = time.perf_counter()
+        written_before, written = written, pipeline.finalize(state, rendered)
         if index >= 0:
-            measured.busy_ms += (time.perf_counter() - begin) * 1000
-            measured.latency_ms.append(latency_ms)
+            measured.latency_ms.append((now - begin) * 1000)
+            measured.chunk_ms.append((now - before) * 1000)
             measured.frames_sent += wanted
             measured.frames_rendered += wanted
-            measured.note({**rendered.stages_ms, "kv_write": write_ms})
+            measured.note({**rendered.stages_ms, "kv_write": written_before.ms})
+            before = now
         on_chunk()
+    _ = written.ms
+    measured.busy_ms = (time.perf_counter() - begun) * 1000
     return measured

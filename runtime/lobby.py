@@ -126,8 +126,9 @@ class Lobby:
             self._seated += 1
             return
         if ahead >= self._settings.max_waiting:
-            limit = self._settings.max_sessions
-            message = f"the server is full: {limit} sessions, {ahead} waiting; try again later"
+            message = (
+                f"the server is full: {self._places} sessions, {ahead} waiting; try again later"
+            )
             raise RefusedError(Refusal.FULL, message)
         seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((seat, told))
@@ -146,9 +147,15 @@ class Lobby:
 
     def _free(self) -> bool:
         """A place is free, or a parked session gives way."""
-        if self._seated >= self._settings.max_sessions and self._parked:
+        if self._seated >= self._places and self._parked:
             self._forget(next(iter(self._parked)), admit=False)
-        return self._seated < self._settings.max_sessions
+        return self._seated < self._places
+
+    @property
+    def _places(self) -> int:
+        """Sessions at once: as many as are allowed, and as memory was found for."""
+        most = None if self._pipeline is None else self._pipeline.most_streams
+        return min(self._settings.max_sessions, most or self._settings.max_sessions)
 
     @property
     def _waiting(self) -> list[tuple[asyncio.Future[None], Told]]:

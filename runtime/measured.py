@@ -11,6 +11,7 @@ class Measured:
 
     `ttff_cold_ms`: to the first pictures of the first stream ever, `ttff_warm_ms` of a later one.
     `busy_ms`: from the first measured chunk's beginning to the last one's end, K/V writes included.
+    `chunk_ms`: from a chunk's pictures to the next one's, or between their first replies.
     `left_out` says in words what the times do not contain.
     """
 
@@ -21,6 +22,7 @@ class Measured:
     frames_dropped: int = 0
     busy_ms: float = 0.0
     latency_ms: list[float] = field(default_factory=list)
+    chunk_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 

@@ -11,11 +11,14 @@ from rich.console import Console
 
 from c2r.config import override, parse_overrides
 from c2r.models.attention import BACKENDS as KERNELS
-from c2r.models.build import PART_NAMES, Networks, seeded_notice
+from c2r.models.build import PART_NAMES, Networks, seeded_notice, tune_for_cpu
+from c2r.models.precision import multiplies_bfloat16
 from c2r.models.presets import PRESETS, Preset
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
-from runtime.backends import BACKENDS, check_backend, stages_of
+from runtime.backends import BACKENDS, RECORDED, check_backend, pipeline_of
+from runtime.drawn import coarse_chunk
 from runtime.pipeline import Pipeline
+from runtime.tuning import PRECISIONS, tune
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -31,8 +34,12 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
     group.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (auto)")
-    group.add_argument("--dtype", choices=list(DTYPES), help="bfloat16 on CUDA, else float32")
-    group.add_argument("--attention", choices=list(KERNELS), default="sdpa", help="kernel (sdpa)")
+    dtype = group.add_argument("--dtype", choices=list(DTYPES))
+    dtype.help = "bfloat16 on CUDA; on CPUs that multiply in it, where it pays; else float32"
+    attention = group.add_argument("--attention", choices=["auto", *KERNELS], default="auto")
+    attention.help = "kernel; auto: the fastest here where graphs are recorded, else sdpa (auto)"
+    precision = group.add_argument("--precision", choices=PRECISIONS, default="bf16")
+    precision.help = "of the DiT's products; bf16: those of --dtype (bf16)"
     backend = group.add_argument("--backend", default="eager")
     backend.help = f"{', '.join(BACKENDS)}; or by stage: vae=tensorrt,denoise=compiled (eager)"
     group.add_argument("--engines", type=Path, help="folder that c2r export made")
@@ -60,7 +67,7 @@ def choose_device(name: str) -> torch.device:
 
 def check_attention(name: str, device: torch.device, dtype: torch.dtype) -> None:
     """Refuse kernels that run on CUDA in half precision only, before anything is loaded."""
-    if name != "sdpa" and (device.type != "cuda" or dtype == torch.float32):
+    if name not in ("auto", "sdpa") and (device.type != "cuda" or dtype == torch.float32):
         raise ValueError(
             f"--attention {name} needs CUDA and --dtype bfloat16 or float16; use --attention sdpa"
         )
@@ -86,9 +93,13 @@ def networks_from(
     device = choose_device(chosen.device)
     dtype = DTYPES[chosen.dtype or ("bfloat16" if device.type == "cuda" else "float32")]
     check_attention(chosen.attention, device, dtype)
+    attention = "sdpa" if chosen.attention == "auto" else chosen.attention
     networks = load_networks(
-        preset, paths, seed=chosen.seed, device=device, dtype=dtype, attention=chosen.attention
+        preset, paths, seed=chosen.seed, device=device, dtype=dtype, attention=attention
     )
+    plain = chosen.dtype is None and chosen.engines is None and chosen.precision == "bf16"
+    if plain and device.type == "cpu" and multiplies_bfloat16(device):
+        networks = tune_for_cpu(networks)
     notice = seeded_notice(networks, chosen.seed)
     if notice is not None:
         (console or Console(stderr=True)).print(notice, style="bold yellow")
@@ -99,8 +110,21 @@ def pipeline_from(
     chosen: argparse.Namespace, rest: Sequence[str], console: Console | None = None
 ) -> Pipeline:
     """The pipeline that the options name: networks, and what computes their stages."""
-    check_backend(
-        chosen.backend, chosen.engines
-    )  # a mistake there is told before anything is loaded
+    # A mistake there is told before anything is loaded.
+    check_backend(chosen.backend, chosen.engines)
     networks = networks_from(chosen, rest, console)
-    return Pipeline(networks, stages_of(networks, chosen.backend, chosen.engines))
+    cuda = networks.dit.patch_embedding.weight.is_cuda
+    if chosen.precision == "fp8" or (cuda and chosen.backend in RECORDED):
+        coarse = coarse_chunk(networks.preset, chosen.seed)
+        tune(networks, chosen.precision, coarse, attention=chosen.attention)
+    return recorded(networks, chosen.backend, chosen.engines, console or Console(stderr=True))
+
+
+def recorded(networks: Networks, backend: str, engines: Path | None, console: Console) -> Pipeline:
+    """`pipeline_of`, with a line of progress while graphs are recorded."""
+
+    def say(name: str, done: int, count: int) -> None:
+        ends = "\n" if done == count or not console.is_terminal else "\r"
+        console.print(f"graphs of {backend}: {done} of {count}, {name:10}", end=ends)
+
+    return pipeline_of(networks, backend, engines, say=say)

@@ -20,9 +20,10 @@ from c2r.engines.stages import Stages, eager_stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
+from c2r.models.presets import latent_count
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import Chunk, Rollout, StreamState
-from runtime.stages import StageClock
+from runtime.stages import Lap, StageClock, milliseconds
 
 Pictures = NDArray[np.uint8]
 """RGB frames `[F, H, W, 3]`, row 0 at the top, 8-bit sRGB."""
@@ -45,13 +46,17 @@ class VideoState:
 
 @dataclass(frozen=True)
 class RenderedChunk:
-    """Pictures of one chunk, the milliseconds that each stage took, and what `finalize` keeps."""
+    """Pictures of one chunk, the milliseconds that each stage took, and what `finalize` keeps.
+
+    `kv_write`: when the write of keys and values is on its way already.
+    """
 
     pictures: Pictures
     chunk: Chunk
     control: ControlState | None
     vae: VAEState | None
     stages_ms: dict[str, float] = field(default_factory=dict)
+    kv_write: Lap | None = None
 
 
 def pad_frames(frames: Pictures, count: int) -> Pictures:
@@ -62,8 +67,12 @@ def pad_frames(frames: Pictures, count: int) -> Pictures:
 class Pipeline:
     """Networks and the way they are run. Holds no stream: that is `VideoState`.
 
-    `stages`: what computes each stage, where it is not the networks as they are.
+    `stages`: what computes each stage, where it is not the networks as they are. One stage runs
+    after the other, which `runtime.graphed` is held against. `most_streams`: as many as memory
+    was found for; None: nobody measured.
     """
+
+    most_streams: int | None = None
 
     def __init__(self, networks: Networks, stages: Stages | None = None) -> None:
         preset, control = networks.preset, networks.control
@@ -96,6 +105,10 @@ class Pipeline:
         """Frames that the stream's next chunk is made of."""
         return self.preset.chunk_frames(state.first)
 
+    def chunk_latents(self, first: bool) -> int:
+        """Latents of a stream's first chunk, or of a later one."""
+        return latent_count(self.preset.chunk_frames(True)) if first else self.preset.stream.chunk
+
     @torch.no_grad()
     def prompt(self, prompt: str) -> Tensor:
         """Text embeddings of a prompt, `[1, S, text_dim]`; remembered by the encoder."""
@@ -115,35 +128,43 @@ class Pipeline:
         `ValueError` when F is not `frames_wanted(state)` or strength is negative. The stream moves
         on with `finalize` of the result; until then the same call gives the same pictures.
         """
+        self._check(state, frames)
+        scale = strength_tensor(strength, self.device)
+        laps: dict[str, Lap] = {}
+        with self.clock.lap(laps, "upload"):
+            pixels = self.upload(frames)
+        with self.clock.lap(laps, "dino"):
+            features = self._features(pixels)
+        with self.clock.lap(laps, "control"):
+            control, control_state = self._control(features, state.control, scale)
+        with self.clock.lap(laps, "denoise"):
+            latents = self.chunk_latents(state.first)
+            chunk = self.rollout.generate(state.stream, text, control, latents=latents)
+        with self.clock.lap(laps, "vae"):
+            decoded, vae_state = self.stages.vae(chunk.clean, state.vae)
+        with self.clock.lap(laps, "download"):
+            pictures = self.download(decoded)
+        return RenderedChunk(pictures, chunk, control_state, vae_state, milliseconds(laps))
+
+    @torch.no_grad()
+    def finalize(self, state: VideoState, rendered: RenderedChunk) -> Lap:
+        """Write the chunk's keys and values, and how long that takes. The stream moves on.
+
+        On CUDA the write is on its way when this returns; only who reads the time waits for it.
+        """
+        laps: dict[str, Lap] = {}
+        with self.clock.lap(laps, "kv_write"):
+            self.rollout.finalize(state.stream, rendered.chunk)
+        state.control, state.vae, state.first = rendered.control, rendered.vae, False
+        return laps["kv_write"]
+
+    def _check(self, state: VideoState, frames: Pictures) -> None:
         wanted = self.frames_wanted(state)
         if frames.ndim != 4 or frames.shape[0] != wanted or frames.shape[3] != 3:
             raise ValueError(
                 f"frames have shape {list(frames.shape)}; this chunk takes [{wanted}, height, "
                 "width, 3] (frames_wanted says how many)"
             )
-        scale = strength_tensor(strength, self.device)
-        with self.clock.chunk() as clock:
-            with clock.stage("upload"):
-                pixels = self.upload(frames)
-            with clock.stage("dino"):
-                features = self._features(pixels)
-            with clock.stage("control"):
-                control, control_state = self._control(features, state.control, scale)
-            with clock.stage("denoise"):
-                chunk = self.rollout.generate(state.stream, text, control)
-            with clock.stage("vae"):
-                decoded, vae_state = self.stages.vae(chunk.clean, state.vae)
-            with clock.stage("download"):
-                pictures = self.download(decoded)
-        return RenderedChunk(pictures, chunk, control_state, vae_state, clock.milliseconds)
-
-    @torch.no_grad()
-    def finalize(self, state: VideoState, rendered: RenderedChunk) -> float:
-        """Write the chunk's keys and values; milliseconds it took. The stream moves on."""
-        with self.clock.chunk() as clock, clock.stage("kv_write"):
-            self.rollout.finalize(state.stream, rendered.chunk)
-        state.control, state.vae, state.first = rendered.control, rendered.vae, False
-        return clock.milliseconds["kv_write"]
 
     def upload(self, frames: Pictures) -> Tensor:
         """Frames `[F, H, W, 3]` on the device as `[1, F, 3, H, W]` uint8."""
@@ -164,5 +185,10 @@ class Pipeline:
 
     def download(self, decoded: Tensor) -> Pictures:
         """Decoded frames `[1, F, 3, H, W]` in [0, 1] as 8-bit pictures."""
-        pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return eight_bit(decoded).cpu().numpy()
+
+
+def eight_bit(decoded: Tensor) -> Tensor:
+    """Decoded frames `[1, F, 3, H, W]` in [0, 1] -> uint8 `[F, H, W, 3]` on the same device."""
+    pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).contiguous()

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from c2r.models.presets import Preset
 from runtime.access import BearerGate, address_of, check_bind, server_credentials
+from runtime.health import Health, add_reflection
 from runtime.lobby import Lobby
 from runtime.pipeline import Pipeline
 from runtime.record import Recorder
 from runtime.render_thread import RenderDesk, RenderThread
-from runtime.service import SERVICE, RenderService
+from runtime.service import RenderService
 from runtime.settings import ServeSettings
 from runtime.terms import Terms
 from runtime.video import warm_up
@@ -57,7 +56,7 @@ class RunningServer:
         self._recorder = _recorder(settings, terms)
         desk = RenderDesk(self._thread)
         self._service = RenderService(terms, self._lobby, desk, self._pool, self._recorder)
-        self._health = health.aio.HealthServicer()
+        self._health = Health(off=not settings.health)
         gates = [] if settings.token is None else [BearerGate(settings.token)]
         self._grpc = grpc.aio.server(
             interceptors=gates,
@@ -74,11 +73,10 @@ class RunningServer:
     async def start(self, load: Callable[[], Pipeline]) -> None:
         """Bind the address, answer calls, and begin to load. `OSError` when the port is taken."""
         self._grpc.add_generic_rpc_handlers((self._service.handlers(),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self._health.add_to(self._grpc)
         if self.settings.reflection:
-            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._grpc)
-        await self._say_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+            add_reflection(self._grpc)
+        await self._health.say(serving=False)
         self._thread.start()
         self.address = address_of(self.settings.host, self._bind())
         await self._grpc.start()
@@ -91,7 +89,7 @@ class RunningServer:
 
     async def stop(self) -> None:
         """Let open sessions finish their chunk, tell them, and end. Takes `drain_s` at most."""
-        await self._health.enter_graceful_shutdown()
+        await self._health.close()
         self._lobby.close()
         for session in self._lobby.living:
             assert session.line is not None, "the living are on a stream"
@@ -132,11 +130,7 @@ class RunningServer:
         log.info("warm: a chunk takes %.0f ms", chunk_ms)
         self._service.pipeline = pipeline
         self._lobby.open(pipeline)
-        await self._say_health(health_pb2.HealthCheckResponse.SERVING)
-
-    async def _say_health(self, status: Any) -> None:
-        for name in ("", SERVICE):
-            await self._health.set(name, status)
+        await self._health.say(serving=True)
 
 
 async def start_server(

@@ -22,6 +22,7 @@ class ServeSettings:
     """Everything about serving that is not the renderer itself. Times in seconds.
 
     `port` 0: any free one. `token`: what clients must send as `authorization: Bearer ...`.
+    `health`: answer `grpc.health.v1`; `reflection`: let tools ask for the contract.
     `max_sessions` hold memory at once, `max_waiting` more queue for a place. A session may have
     `max_in_flight_chunks` chunks of frames unanswered. `max_message_bytes` None: as much as a frame
     of the preset with all side channels needs, uncompressed. `blend_chunks`: chunks over which a
@@ -37,6 +38,7 @@ class ServeSettings:
     tls: TLSFiles | None = None
     token: bytes | None = None
     reflection: bool = False
+    health: bool = True
     record: Path | None = None
     max_sessions: int = 4
     max_waiting: int = 16

@@ -1,56 +1,70 @@
 """Times of a chunk's stages, without making the device wait for each.
 
-On CUDA the marks are events that are read when the chunk is over; elsewhere they are clock reads.
+On CUDA the marks are events, read when somebody asks; elsewhere they are clock reads.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 
-@dataclass
-class ChunkTimes:
-    """Marks of one chunk; `milliseconds` by stage is there when the chunk is over."""
+class Lap(Protocol):
+    """How long something took."""
 
-    cuda: bool
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    _events: dict[str, tuple[torch.cuda.Event, torch.cuda.Event]] = field(default_factory=dict)
+    @property
+    def ms(self) -> float:
+        """Milliseconds; waits until it is over."""
+        ...
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Everything inside belongs to the stage of that name."""
-        if self.cuda:
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            yield
-            end.record()
-            self._events[name] = begin, end
-        else:
-            begin_s = time.perf_counter()
-            yield
-            self.milliseconds[name] = (time.perf_counter() - begin_s) * 1000
 
-    def collect(self) -> None:
-        """Wait for the last mark and read them all."""
-        for name, (begin, end) in self._events.items():
-            end.synchronize()
-            self.milliseconds[name] = begin.elapsed_time(end)
+@dataclass(frozen=True)
+class HostLap:
+    """Between two clock reads."""
+
+    ms: float
+
+
+@dataclass(frozen=True)
+class DeviceLap:
+    """Between two events of one stream."""
+
+    begin: torch.cuda.Event
+    end: torch.cuda.Event
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds; waits until the second event has come."""
+        self.end.synchronize()
+        return self.begin.elapsed_time(self.end)
 
 
 class StageClock:
-    """Makes `ChunkTimes` for one device."""
+    """Takes the laps of one device."""
 
     def __init__(self, device: torch.device) -> None:
         self.cuda = device.type == "cuda"
 
     @contextmanager
-    def chunk(self) -> Iterator[ChunkTimes]:
-        """Times of one chunk; they are complete when the block ends."""
-        times = ChunkTimes(self.cuda)
-        yield times
-        times.collect()
+    def lap(self, laps: dict[str, Lap], name: str) -> Iterator[None]:
+        """Everything inside is the lap of that name."""
+        if self.cuda:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            yield
+            end.record()
+            laps[name] = DeviceLap(begin, end)
+        else:
+            begin_s = time.perf_counter()
+            yield
+            laps[name] = HostLap((time.perf_counter() - begin_s) * 1000)
+
+
+def milliseconds(laps: Mapping[str, Lap]) -> dict[str, float]:
+    """All laps, read; waits for the last of them."""
+    return {name: lap.ms for name, lap in laps.items()}

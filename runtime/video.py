@@ -14,6 +14,7 @@ import numpy as np
 from c2r.models.dit import TextKV
 from runtime.pipeline import Pictures, Pipeline, RenderedChunk, pad_frames
 from runtime.prompt_blend import PromptBlend
+from runtime.stages import HostLap, Lap
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Video:
         self._blend = PromptBlend(embeddings, embeddings)
         self._text: TextKV | None = None
         self._written: RenderedChunk | None = None
-        self._kv_write_ms = 0.0
+        self._kv_write: Lap = HostLap(0.0)
 
     def paint(self, order: ChunkOrder) -> Painted:
         """Render one chunk. After any error the stream begins anew."""
@@ -87,18 +88,23 @@ class Video:
         self.look, self._blend, self._text = order.look, blend, text
         self._written = rendered
         pictures = rendered.pictures[: len(order.images)]
-        return Painted(pictures, rendered.stages_ms, self._kv_write_ms, begun_s)
+        # Read now, not before: who reads it waits, and the write runs beside this chunk's start.
+        return Painted(pictures, rendered.stages_ms, self._kv_write.ms, begun_s)
 
     def write(self) -> None:
         """Write the keys and values of the chunk that was painted last. See `paint` for errors."""
         assert self._written is not None, "write follows paint"
         try:
-            self._kv_write_ms = self.pipeline.finalize(self.state, self._written)
+            self._kv_write = self.pipeline.finalize(self.state, self._written)
         except Exception:
             self.state.reset()
             raise
         finally:
             self._written = None
+
+    def settle(self) -> None:
+        """Wait until the last write is over."""
+        _ = self._kv_write.ms
 
     def close(self) -> None:
         """Free the stream's memory; nothing can be painted afterwards."""
@@ -128,5 +134,6 @@ def warm_up(pipeline: Pipeline, chunks: int) -> float:
         size = pipeline.frames_wanted(video.state)
         painted = video.paint(ChunkOrder([grey] * size, size, first, False, Look()))
         video.write()
+        video.settle()
         took_ms = (time.perf_counter() - painted.begun_s) * 1000
     return took_ms

@@ -46,6 +46,8 @@ def test_a_difference_from_the_base(tmp_path):
         ({"fps": -3}, r"Preset\.fps is -3; it must be above 0"),
         ({"stream": {"shift": float("nan")}}, r"shift is nan"),
         ({"stream": {"context_noise": 5000}}, "must be 0 to below 1000"),
+        ({"stream": {"first_chunk": 4}}, "must be 1 to chunk"),
+        ({"stream": {"first_chunk": 0}}, "must be 1 to chunk"),
         ({"dit": {"channels": 8}}, "the VAE makes 16 channels, the DiT takes 8"),
     ],
 )

@@ -38,6 +38,14 @@ def graphs_of(preset: Preset) -> tuple[str, ...]:
 
 
 def fill_levels(stream: StreamConfig) -> tuple[int, ...]:
-    """Latents that a chunk sees, its own included, from a stream's first chunk to a full window."""
+    """Latents that a chunk sees, its own included, from a stream's first chunk to a full window.
+
+    `ValueError` for a short first chunk: engines are made for chunks of one size.
+    """
+    if stream.first_chunk not in (None, stream.chunk):
+        raise ValueError(
+            f"stream.first_chunk is {stream.first_chunk}; engines take chunks of one size: leave "
+            "it out, or use --backend eager or compiled"
+        )
     seen = list(range(stream.chunk, stream.window + 1, stream.chunk))
     return tuple(sorted({*seen, stream.window}))

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from c2r.engines.libraries import LIBRARIES, ONNX
 from c2r.weights.engines import EngineEntry
 
-INSTALL = "pip install onnxruntime (onnxruntime-gpu for CUDA)"
 ELEMENTS = {  # onnx.TensorProto.DataType
     torch.float32: 1,
     torch.uint8: 2,
@@ -23,29 +23,23 @@ ELEMENTS = {  # onnx.TensorProto.DataType
 }
 
 
-def load_onnxruntime() -> Any:
-    """The package; `ValueError` says how to install it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(f"onnxruntime cannot be loaded ({error}): {INSTALL}") from error
-    return onnxruntime
-
-
 class OnnxSession:
-    """An ONNX file as a `Session`. `ValueError` when onnxruntime cannot run it here."""
+    """An ONNX file as a `Session`; `onnxruntime` is the module.
+
+    `ValueError` when it cannot run the file here.
+    """
 
     def __init__(
-        self, path: Path, entry: EngineEntry, device: torch.device, threads: int | None = None
+        self, onnxruntime: Any, path: Path, entry: EngineEntry, device: torch.device
     ) -> None:
-        onnxruntime = load_onnxruntime()
         self.entry = entry
         self.device = device
         provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
         if provider not in onnxruntime.get_available_providers():
-            raise ValueError(f"this onnxruntime has no {provider}: {INSTALL}")
+            install = LIBRARIES[ONNX].install
+            raise ValueError(f"this onnxruntime has no {provider}; install it: {install}")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
+        options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=[provider])

@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from c2r.engines import names
 from c2r.engines.names import numbered
+from c2r.engines.opening import device_of
 from c2r.engines.session import Session, empty_output, sizes_of
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
@@ -105,6 +106,12 @@ def _dino(call: Call, size: tuple[int, int], frames: Tensor) -> Tensor:
     return call({"frames": unit_frames(frames, size)})["tokens"]
 
 
+def _given(name: str, state: Sequence[Tensor]) -> dict[str, Tensor]:
+    """A state as inputs; PyTorch may have left it in another order of memory."""
+    tensors = (tensor.contiguous() for tensor in state)
+    return dict(zip(numbered(name, len(state)), tensors, strict=True))
+
+
 def _state(made: dict[str, Tensor]) -> tuple[Tensor, ...]:
     """The outputs `next.0`, `next.1` ... in order."""
     return tuple(tensor for name, tensor in made.items() if name.startswith("next."))
@@ -113,18 +120,16 @@ def _state(made: dict[str, Tensor]) -> tuple[Tensor, ...]:
 def _control(
     first: Call, later: Call, features: Tensor, state: ControlState | None
 ) -> tuple[Tensor, ControlState]:
-    pending = () if state is None else state.pending
-    given = dict(zip(numbered("pending", len(pending)), pending, strict=True))
-    made = (later if pending else first)({"features": features, **given})
+    given = _given("pending", () if state is None else state.pending)
+    made = (later if given else first)({"features": features.contiguous(), **given})
     return made["control"], ControlState(_state(made))
 
 
 def _decode(
     first: Call, later: Call, latents: Tensor, state: VAEState | None
 ) -> tuple[Tensor, VAEState]:
-    past = () if state is None else state.past
-    given = dict(zip(numbered("past", len(past)), past, strict=True))
-    made = (later if past else first)({"latents": latents.contiguous(), **given})
+    given = _given("past", () if state is None else state.past)
+    made = (later if given else first)({"latents": latents.contiguous(), **given})
     return made["frames"], VAEState(_state(made))
 
 
@@ -168,9 +173,11 @@ def engine_stages(
 ) -> Stages:
     """Stages whose engines `open_session` gives by the graph's name.
 
-    `stages`: those to open; the others are the networks as they are.
+    `stages`: those to open; the others are the networks as they are. `ValueError` for a stream
+    that engines cannot take.
     """
-    device = networks.dit.patch_embedding.weight.device
+    names.fill_levels(networks.preset.stream)
+    device = device_of(networks)
     made = eager_stages(networks)
 
     def call(graph: str, *reused: str) -> Call:

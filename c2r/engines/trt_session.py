@@ -6,6 +6,7 @@ call waits for the device.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from c2r.engines.session import sizes_of
 from c2r.weights.engines import EngineEntry, TensorSpec
+
+log = logging.getLogger(__name__)
 
 
 class TensorRTSession:
@@ -93,10 +96,14 @@ class TensorRTSession:
         return self._engine.create_execution_context(config)
 
     def _keep_kernels(self) -> None:
-        if hasattr(self._trt, "IRuntimeCache"):
-            partial = self._cache_file.with_name(f".{self._cache_file.name}.partial")
+        if not hasattr(self._trt, "IRuntimeCache"):
+            return
+        partial = self._cache_file.with_name(f".{self._cache_file.name}.partial")
+        try:
             partial.write_bytes(bytes(self._kernels.serialize()))
             partial.replace(self._cache_file)
+        except OSError as error:  # a game may be installed where it cannot write
+            log.warning("kernels are compiled again at the next start: %s", error)
 
     def _named(self) -> dict[str, str]:
         """Our name -> the plan's; torch-tensorrt has names of its own, in the same order."""

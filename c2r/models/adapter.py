@@ -86,6 +86,7 @@ class FusionBridge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """What is to be added to `x` `[B, L, D]`."""
+        x = x.to(self.ln.weight.dtype)
         return self.fc2(nn.functional.silu(self.fc1(self.ln(x))))
 
 
@@ -126,7 +127,7 @@ class ControlAdapter(nn.Module):
         strength = control.scale()
         added = strength * control.tokens.flatten(1, 2)
         x = x + added.to(x.dtype)
-        x = x + (strength > 0) * self.dino_fusion_bridge(x)
+        x = x + ((strength > 0) * self.dino_fusion_bridge(x)).to(x.dtype)
 
         def hint(block: int) -> Tensor | None:
             scale = self.scales.get(block)

@@ -1,73 +1,29 @@
-"""Attention kernels behind one name each, and the latent masks that training needs.
+"""Who sees whom: the latent masks that training needs, over any attention kernel.
 
 A mask never becomes a matrix of tokens: it is a short list of "these latents see those", and
-masked attention is one plain call a row, so every kernel here can serve it.
+masked attention is one plain call a row, so every kernel can serve it.
 
-Shapes: B batch, L query tokens, S key tokens, h heads, d head width, N tokens of one latent.
+Shapes: B batch, L query tokens, h heads, d head width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""`(q [B, L, h, d], k [B, S, h, d], v [B, S, h, d]) -> [B, L, h, d]`; all queries see all keys."""
+from c2r.kernels.attention import BACKENDS, Attention, get_attention
 
-
-def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """PyTorch's own attention; runs everywhere."""
-    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
-
-
-def _flash_attn() -> Attention:
-    kernel = import_module("flash_attn").flash_attn_func
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return kernel(q, k, v)
-
-    return attend
-
-
-def _xformers() -> Attention:
-    kernel = import_module("xformers.ops").memory_efficient_attention
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return kernel(q, k, v)
-
-    return attend
-
-
-@dataclass(frozen=True)
-class _Entry:
-    load: Callable[[], Attention]
-    install: str
-
-
-BACKENDS: dict[str, _Entry] = {
-    "sdpa": _Entry(lambda: sdpa, ""),
-    "flash-attn": _Entry(_flash_attn, "pip install flash-attn --no-build-isolation (needs CUDA)"),
-    "xformers": _Entry(_xformers, "pip install xformers (needs CUDA)"),
-}
-
-
-def get_attention(name: str) -> Attention:
-    """The kernel of that name. `ValueError` if unknown, or if its package is not installed."""
-    if name not in BACKENDS:
-        raise ValueError(f"attention {name!r} is unknown; known: {', '.join(BACKENDS)}")
-    try:
-        return BACKENDS[name].load()
-    except ImportError as error:
-        raise ValueError(
-            f"attention {name!r} cannot be loaded ({error}); install it with "
-            f"`{BACKENDS[name].install}`, or use attention='sdpa'"
-        ) from error
+__all__ = [
+    "BACKENDS",
+    "Attention",
+    "LatentMask",
+    "attend_masked",
+    "block_causal",
+    "get_attention",
+    "teacher_forcing",
+]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import (
+    AttentionInterface,
     Dinov2Config,
     Dinov2Model,
     Dinov2WithRegistersConfig,
@@ -29,6 +30,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from c2r.kernels.attention import sdpa
 from c2r.models.presets import DinoConfig
 from c2r.models.pretrained import Pretrained, locate
 from c2r.models.seeded import seeded
@@ -46,6 +48,19 @@ ADVICE = (
     "DINOv3's weights are gated and many requests are refused: give a local folder that holds "
     "config.json and model.safetensors, or use DINOv2 (facebook/dinov2-base, Apache-2.0)"
 )
+
+
+def _attend(
+    module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **_: Any
+) -> tuple[Tensor, None]:
+    """Our attention as transformers calls one: `[B, h, L, d]` in, `[B, L, h, d]` out."""
+    assert mask is None, "every patch sees every patch"
+    # Rotated in float32, q and k may be wider than v.
+    return sdpa(*(part.to(v.dtype).transpose(1, 2) for part in (q, k, v))), None
+
+
+ATTENTION = "c2r"
+AttentionInterface.register(ATTENTION, _attend)
 
 
 class DinoEncoder(nn.Module):
@@ -67,8 +82,17 @@ class DinoEncoder(nn.Module):
         if len(grid) != 2 or min(grid) < 1:
             raise ValueError(f"grid {grid} must be (rows, columns), each at least 1")
         self.model = model.requires_grad_(False)
+        self.model.set_attn_implementation(ATTENTION)
         self.grid = grid
+        self.half_products: torch.dtype | None = None
         self.eval()
+
+    def halve_products(self, dtype: torch.dtype) -> None:
+        """Multiply in `dtype`; sums, norms and the tokens stay as they are, here float32."""
+        self.half_products = dtype
+        for layer in self.model.modules():
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                layer.to(dtype)
 
     @property
     def dim(self) -> int:
@@ -111,7 +135,10 @@ class DinoEncoder(nn.Module):
     def _encode(self, frames: Tensor) -> Tensor:
         assert not self.model.training, "DINO must stay in eval mode; call train on its owner"
         pixels = prepare(frames, self.size).to(self.model.dtype)
-        return self.model(pixels).last_hidden_state[:, self.prefix :]
+        if self.half_products is None:
+            return self.model(pixels).last_hidden_state[:, self.prefix :]
+        with torch.autocast(pixels.device.type, self.half_products):
+            return self.model(pixels).last_hidden_state[:, self.prefix :]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DinoEncoder:
         super()._apply(fn, recurse)

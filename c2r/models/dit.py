@@ -18,20 +18,27 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c2r.models.attention import LatentMask, attend_masked, get_attention
+from c2r.kernels.attention import get_attention
+from c2r.kernels.linear import Product, join, linear_gelu
+from c2r.kernels.pieces import PLAIN, Pieces
+from c2r.models.attention import LatentMask, attend_masked
 from c2r.models.control import ControlInput, ControlModule
 from c2r.models.forward_pass import LayerCache, Pass, TextKV, TokenShare
 from c2r.models.precision import full_precision
 from c2r.models.presets import DiTConfig
-from c2r.models.rope import rope_table, rotate
+from c2r.models.rope import rope_table
 
 
 class SelfAttention(nn.Module):
-    """Attention among the clip's tokens; q and k are RMS-normalised over the full width."""
+    """Attention among the clip's tokens; q and k are RMS-normalised over the full width.
+
+    `joined`, when set, gives q, k and v of `x` in one product, `[B, L, 3 D]`.
+    """
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
-        self.heads = config.heads
+        self.heads, self.eps = config.heads, config.eps
+        self.joined: Product | None = None
         self.q, self.k, self.v, self.o = (nn.Linear(config.dim, config.dim) for _ in range(4))
         self.norm_q = nn.RMSNorm(config.dim, config.eps)
         self.norm_k = nn.RMSNorm(config.dim, config.eps)
@@ -40,11 +47,18 @@ class SelfAttention(nn.Module):
         """`[B, L, D]` -> `[B, L, h, d]`."""
         return x.unflatten(-1, (self.heads, -1))
 
+    def qkv(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The three products of `x` `[B, L, D]`, not yet normalised."""
+        if self.joined is not None:
+            return self.joined(x).chunk(3, dim=-1)
+        return self.q(x), self.k(x), self.v(x)
+
     def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
         """`[B, L, D]` -> `[B, L, D]`."""
-        v = self.split(self.v(x))
-        q = rotate(self.split(self.norm_q(self.q(x))), call.rope).to(v.dtype)
-        k = rotate(self.split(self.norm_k(self.k(x))), call.rope).to(v.dtype)
+        q, k, v = self.qkv(x)
+        v = self.split(v)
+        q = call.pieces.norm_rotate(q, self.norm_q.weight, self.eps, call.rope).to(v.dtype)
+        k = call.pieces.norm_rotate(k, self.norm_k.weight, self.eps, call.rope).to(v.dtype)
         if call.cache is not None:
             k, v = call.cache.append(layer, k, v)
         if call.share is not None:
@@ -73,10 +87,13 @@ class CrossAttention(SelfAttention):
         return self.o(call.attend(q, k, v).flatten(-2))
 
 
-def _modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
-    """Affine-free LayerNorm, then scale and shift: x `[B, T, N, D]`, the rest `[B, M, 1, D]`."""
-    normed = F.layer_norm(x.float(), x.shape[-1:], eps=eps)
-    return (normed * (1 + scale) + shift).to(x.dtype)
+class FeedForward(nn.Sequential):
+    """Two linear layers around a GELU, which joins the first where a kernel has both."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, L, D]` -> `[B, L, D]`."""
+        first, _, last = self
+        return last(linear_gelu(first, x))
 
 
 class Block(nn.Module):
@@ -88,7 +105,7 @@ class Block(nn.Module):
         self.self_attn = SelfAttention(config)
         self.cross_attn = CrossAttention(config)
         self.norm3 = nn.LayerNorm(config.dim, config.eps)
-        self.ffn = nn.Sequential(
+        self.ffn = FeedForward(
             nn.Linear(config.dim, config.ffn_dim),
             nn.GELU(approximate="tanh"),
             nn.Linear(config.ffn_dim, config.dim),
@@ -104,13 +121,12 @@ class Block(nn.Module):
             return x.unflatten(1, (call.latents, -1))
 
         def gated(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
-            moved = by_latent(x).float() + by_latent(update).float() * gate
-            return moved.to(x.dtype).flatten(1, 2)
+            return call.pieces.gate_add(by_latent(x), by_latent(update), gate).flatten(1, 2)
 
-        y = _modulate(by_latent(x), shift1, scale1, self.eps).flatten(1, 2)
+        y = call.pieces.norm_modulate(by_latent(x), shift1, scale1, self.eps).flatten(1, 2)
         x = gated(x, self.self_attn(y, layer, call), gate1)
         x = x + self.cross_attn(self.norm3(x), layer, call)
-        y = _modulate(by_latent(x), shift2, scale2, self.eps).flatten(1, 2)
+        y = call.pieces.norm_modulate(by_latent(x), shift2, scale2, self.eps).flatten(1, 2)
         return gated(x, self.ffn(y), gate2)
 
 
@@ -123,10 +139,10 @@ class Head(nn.Module):
         self.head = nn.Linear(config.dim, config.channels * config.patch**2)
         self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, pieces: Pieces = PLAIN) -> Tensor:
         """Tokens `[B, T, N, D]` and time embedding `[B, M, D]` -> `[B, T, N, patch^2 C]`."""
         shift, scale = (self.modulation.float() + time[:, :, None]).unsqueeze(-2).unbind(2)
-        return self.head(_modulate(x, shift, scale, self.eps))
+        return self.head(pieces.norm_modulate(x, shift, scale, self.eps))
 
 
 def sinusoid(timestep: Tensor, width: int) -> Tensor:
@@ -140,9 +156,10 @@ def sinusoid(timestep: Tensor, width: int) -> Tensor:
 class DiT(nn.Module):
     """Velocity of a noisy latent clip, given its timestep, a prompt and optional control.
 
-    `attention` names a kernel of `c2r.models.attention`. Set `checkpoint_blocks` to recompute
+    `attention` names a kernel of `c2r.kernels.attention`. Set `checkpoint_blocks` to recompute
     each block in the backward pass instead of keeping its activations, and `share` when this
-    process sees only its share of every latent's tokens (training only).
+    process sees only its share of every latent's tokens (training only). Set `attend` and `pieces`
+    to other kernels of the same calls.
     """
 
     def __init__(self, config: DiTConfig, attention: str = "sdpa") -> None:
@@ -152,6 +169,7 @@ class DiT(nn.Module):
         self.attend = get_attention(attention)
         self.checkpoint_blocks = False
         self.share: TokenShare | None = None
+        self.pieces = PLAIN
         self.patch_embedding = nn.Conv3d(config.channels, dim, (1, patch, patch), (1, patch, patch))
         self.text_embedding = nn.Sequential(
             nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
@@ -168,6 +186,19 @@ class DiT(nn.Module):
         """Whether the parameter of that name stays float32 in a half-precision model."""
         time = name.startswith(("time_embedding.", "time_projection."))
         return time or name.endswith("modulation")
+
+    def join_qkv(self) -> None:
+        """Let every self-attention make q, k and v in one product, over the same memory.
+
+        Names of parameters stay. Call it last: after loading, casting and moving to a device.
+        `ValueError` while parameters want gradients.
+        """
+        if any(parameter.requires_grad for parameter in self.parameters()):
+            raise ValueError("join_qkv is for inference; call requires_grad_(False) first")
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            attention = block.self_attn
+            attention.joined = join([attention.q, attention.k, attention.v])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -239,7 +270,7 @@ class DiT(nn.Module):
             tokens = call.run(block, tokens, layer)
         if control is not None and (extra := hint(len(self.blocks))) is not None:
             tokens = tokens + extra
-        out = self.head(tokens.unflatten(1, (latents, -1)), time)
+        out = self.head(tokens.unflatten(1, (latents, -1)), time, self.pieces)
         layout = "b t (h w) (p q c) -> b t c (h p) (w q)"
         return rearrange(out, layout, h=grid[0], p=patch, q=patch).to(x.dtype)
 
@@ -281,7 +312,5 @@ class DiT(nn.Module):
         recompute = self.checkpoint_blocks and torch.is_grad_enabled()
         if recompute and cache is not None:
             cache = cache.snapshot()
-        call = Pass(
-            modulation, rope, text, self.attend, latents, mask, cache, recompute, self.share
-        )
-        return call, time
+        shared = modulation, rope, text, self.attend, latents, mask, cache, recompute, self.share
+        return Pass(*shared, self.pieces), time

@@ -12,7 +12,9 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from c2r.models.attention import Attention, LatentMask
+from c2r.kernels.attention import Attention
+from c2r.kernels.pieces import PLAIN, Pieces
+from c2r.models.attention import LatentMask
 
 TextKV = Sequence[tuple[Tensor, Tensor]]
 """Keys and values `[B, S, h, d]` of the prompt, a pair a layer: made once a prompt."""
@@ -61,6 +63,7 @@ class Pass:
     cache: LayerCache | None = None
     recompute: bool = False
     share: TokenShare | None = None
+    pieces: Pieces = PLAIN
 
     def run(self, block: nn.Module, x: Tensor, layer: int) -> Tensor:
         """One block; with `recompute` its activations are made again in the backward pass."""

@@ -24,6 +24,13 @@ def parameter_dtype(module: nn.Module, name: str, dtype: torch.dtype) -> torch.d
     return dtype
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster there than in float32: CUDA, AVX512-BF16, AMX."""
+    if device.type != "cpu":
+        return device.type == "cuda"
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Autocast off within; the meta device, which knows no autocast, is left as it is."""
     if device.type == "meta":

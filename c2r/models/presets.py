@@ -157,7 +157,8 @@ class StreamConfig:
 
     `timesteps` are warped by `shift` (Self-Forcing); `first_timesteps`, when given, serve the first
     chunk of a stream. `sink` latents are never evicted. `context_noise`: the timestep at which the
-    clean chunk writes its K/V.
+    clean chunk writes its K/V. `first_chunk`: latents of a stream's first chunk, when it has fewer:
+    its pictures come sooner.
     """
 
     chunk: int = 3
@@ -167,6 +168,7 @@ class StreamConfig:
     first_timesteps: tuple[float, ...] | None = None
     shift: float = 5.0
     context_noise: float = 0.0
+    first_chunk: int | None = None
 
     def __post_init__(self) -> None:
         if self.chunk < 1 or self.sink < 0:
@@ -177,6 +179,10 @@ class StreamConfig:
             raise ValueError(
                 f"window {self.window} cannot hold the sink ({self.sink}) and one chunk "
                 f"({self.chunk}); raise window to {self.sink + self.chunk} or more"
+            )
+        if self.first_chunk is not None and not 1 <= self.first_chunk <= self.chunk:
+            raise ValueError(
+                f"first_chunk is {self.first_chunk}; it must be 1 to chunk ({self.chunk}), or null"
             )
         check_positive(self, "shift")
         if not 0 <= self.context_noise < 1000:
@@ -252,8 +258,10 @@ class Preset:
 
     def chunk_frames(self, first: bool) -> int:
         """Pixel frames of one chunk: 1 + 4(n-1) for the first of a stream, 4n after it."""
-        frames = FRAMES_PER_LATENT * self.stream.chunk
-        return frames - FRAMES_PER_LATENT + 1 if first else frames
+        if not first:
+            return FRAMES_PER_LATENT * self.stream.chunk
+        latents = self.stream.first_chunk or self.stream.chunk
+        return 1 + FRAMES_PER_LATENT * (latents - 1)
 
 
 def latent_count(frames: int) -> int:

@@ -14,6 +14,8 @@ import math
 import torch
 from torch import Tensor
 
+from c2r.kernels.pieces import turn
+
 THETA = 10000.0
 
 
@@ -53,9 +55,7 @@ def rope_table(positions: Tensor, grid: tuple[int, int], head_dim: int) -> tuple
 def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     """Turn heads `[B, L, h, d]` by a table of `[L, d/2]`, in float32; keeps the dtype of `x`."""
     cos, sin = (part[:, None] for part in table)
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    return turn(x.float(), cos, sin).to(x.dtype)
 
 
 def shift_time(keys: Tensor, latents: int) -> Tensor:
@@ -65,7 +65,5 @@ def shift_time(keys: Tensor, latents: int) -> Tensor:
     """
     width = axis_widths(keys.shape[-1])[0]
     angle = _frequencies(width, keys.device) * latents
-    cos, sin = angle.cos(), angle.sin()
-    even, odd = keys[..., :width].float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return torch.cat([turned.flatten(-2).to(keys.dtype), keys[..., width:]], dim=-1)
+    turned = turn(keys[..., :width].float(), angle.cos(), angle.sin()).to(keys.dtype)
+    return torch.cat([turned, keys[..., width:]], dim=-1)

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
-import ftfy
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -55,6 +54,8 @@ def clean_prompt(prompt: str) -> str:
     """`prompt` as Wan 2.1 cleans it: broken Unicode mended, HTML entities resolved twice (for text
     escaped twice), each run of whitespace one space, none at the ends.
     """
+    import ftfy  # not where embeddings are drawn
+
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(prompt))).split())
 
 

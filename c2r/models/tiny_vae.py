@@ -10,6 +10,7 @@ H W rows and columns at any level. Inside, time is folded into the batch: [B*t, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 import torch
@@ -193,6 +194,31 @@ def trim_tgrow(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Ten
     return trimmed
 
 
+def _in_order(layers: nn.Sequential) -> Iterator[nn.Module]:
+    """As listed, but time grows before size does: the same numbers from a quarter of the work.
+
+    `TGrow` looks at one pixel at a time, and `Upsample` repeats pixels.
+    """
+    waiting: nn.Module | None = None
+    for layer in layers:
+        if isinstance(layer, nn.Upsample):
+            assert waiting is None
+            waiting = layer
+            continue
+        yield layer
+        if waiting is not None:
+            assert isinstance(layer, TGrow), "growth in size comes right before growth in time"
+            yield waiting
+            waiting = None
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    """`x` in memory as the convolutions of the CPU (oneDNN) take it without a copy."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 def _run(
     layers: nn.Sequential, x: Tensor, batch: int, state: VAEState | None
 ) -> tuple[Tensor, VAEState]:
@@ -200,7 +226,8 @@ def _run(
     blocks = sum(isinstance(layer, MemBlock) for layer in layers)
     assert state is None or len(state.past) == blocks, "the state of another network"
     recent: list[Tensor] = []
-    for layer in layers:
+    for layer in _in_order(layers):
+        x = _laid_out(x)
         if isinstance(layer, MemBlock):
             past = x.new_zeros(batch, *x.shape[1:]) if state is None else state.past[len(recent)]
             x, last = layer(x, past)

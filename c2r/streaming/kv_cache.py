@@ -98,18 +98,26 @@ class KVCache:
         values[:, start:stop] = v
         return keys[:, :stop], values[:, :stop]
 
-    @torch.no_grad()
-    def make_room(self, latents: int) -> None:
-        """Move the window so that a chunk of `latents` fits; forgets the oldest behind the sink."""
+    def overflow(self, latents: int) -> int:
+        """Latents behind the sink that must leave before a chunk of `latents` fits."""
         spec = self.spec
         if latents > spec.window - spec.sink:
             raise ValueError(
                 f"a chunk of {latents} latents does not fit a window of {spec.window} with "
                 f"{spec.sink} sink latents; raise the window or shorten the chunk"
             )
-        drop = self.length + latents - spec.window
-        if drop <= 0:
-            return
+        return max(0, self.length + latents - spec.window)
+
+    def make_room(self, latents: int) -> None:
+        """Move the window so that a chunk of `latents` fits; forgets the oldest behind the sink."""
+        drop = self.overflow(latents)
+        if drop:
+            self.slide(drop)
+
+    @torch.no_grad()
+    def slide(self, drop: int) -> None:
+        """Forget the `drop` oldest latents behind the sink; the others move down to their slots."""
+        spec = self.spec
         for slot in range(spec.sink, self.length - drop, drop):
             stop = min(slot + drop, self.length - drop)
             to = slice(slot * spec.tokens, stop * spec.tokens)

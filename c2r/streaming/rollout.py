@@ -155,22 +155,37 @@ class Rollout:
         """Noise levels of the stream's next chunk."""
         return self.levels if state.cache.length else self.first_levels
 
+    @property
+    def context_level(self) -> float:
+        """Noise level at which a clean chunk writes its keys and values."""
+        return self.config.context_noise / TRAIN_STEPS
+
+    def draw(self, seeds: Sequence[int], first: int, latents: int, steps: range) -> Tensor:
+        """Noise `[steps, B, n, C, rows, columns]` on the CPU, of the latents from `first` on."""
+        shape = self.latent_shape
+        return torch.stack([latent_noise(seeds, first, latents, step, shape) for step in steps])
+
     def noise(self, state: StreamState, latents: int) -> Tensor:
         """Noise of the next chunk `[K, B, n, C, rows, columns]`, from the seeds."""
-        shape, first = self.latent_shape, state.latents
         steps = range(len(self.levels_of(state)))
-        drawn = [latent_noise(state.seeds, first, latents, step, shape) for step in steps]
-        return torch.stack(drawn).to(self.device, non_blocking=True)
+        drawn = self.draw(state.seeds, state.latents, latents, steps)
+        return drawn.to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def generate(
-        self, state: StreamState, text: TextKV, control: ControlInput | None = None
+        self,
+        state: StreamState,
+        text: TextKV,
+        control: ControlInput | None = None,
+        *,
+        latents: int | None = None,
     ) -> Chunk:
         """The stream's next chunk. Called again before `finalize` it gives the same chunk again.
 
-        The chunk has as many latents as the control, or the configured number without control.
+        The chunk has as many latents as the control; without control `latents`, or the configured
+        number.
         """
-        return self.trace(state, text, control)
+        return self.trace(state, text, control, latents=latents)
 
     def trace(
         self,
@@ -178,10 +193,14 @@ class Rollout:
         text: TextKV,
         control: ControlInput | None = None,
         *,
+        latents: int | None = None,
         exit_step: int | None = None,
     ) -> Chunk:
         """`generate` with gradients through one step, the last or `exit_step`: for training."""
-        latents = self.config.chunk if control is None else control.tokens.shape[1]
+        if control is not None:
+            latents = control.tokens.shape[1]
+        elif latents is None:
+            latents = self.config.chunk
         state.cache.make_room(latents)
         noise = self.noise(state, latents)
         control = self.dit.prepare_control(control, text, cache=state.cache)
@@ -205,15 +224,30 @@ class Rollout:
                 f"the chunk begins at latent {chunk.first}, the stream is at {state.latents}; "
                 "finalize every chunk once, in the order of generate"
             )
-        latents, level = chunk.clean.shape[1], self.config.context_noise / TRAIN_STEPS
-        x = chunk.clean
-        if level > 0:
+        latents, noise = chunk.clean.shape[1], None
+        if self.context_level > 0:
             step = len(self.levels_of(state))
-            drawn = latent_noise(state.seeds, chunk.first, latents, step, self.latent_shape)
-            x = add_noise(x, drawn.to(x.device, non_blocking=True), level)
-        timestep, control = velocity_timestep(level, x.device), chunk.control
-        if control is not None and not control.written:
-            control = replace(control, ready=None)
-        self.velocity(x, timestep, chunk.text, control=control, cache=state.cache)
+            drawn = self.draw(state.seeds, chunk.first, latents, range(step, step + 1))
+            noise = drawn[0].to(chunk.clean.device, non_blocking=True)
+        self.write(state.cache, chunk.clean, chunk.text, chunk.control, noise)
         state.cache.commit(latents)
         state.latents += latents
+
+    def write(
+        self,
+        cache: KVCache,
+        clean: Tensor,
+        text: TextKV,
+        control: ControlInput | None,
+        noise: Tensor | None,
+    ) -> None:
+        """One pass over a clean chunk, to leave its keys and values behind those that are held.
+
+        `noise`: of the shape of `clean`, when the context level is above 0. Commits nothing.
+        """
+        level = self.context_level
+        x = clean if noise is None else add_noise(clean, noise, level)
+        if control is not None and not control.written:
+            control = replace(control, ready=None)
+        timestep = velocity_timestep(level, x.device)
+        self.velocity(x, timestep, text, control=control, cache=cache)

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from c2r.models.presets import Preset
 
 MANIFEST = "manifest.json"
@@ -147,6 +145,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} was changed after the build: digest does not match its content; put the "
             "original back or build again"
         )
+    from pydantic import TypeAdapter, ValidationError  # reading one needs it, naming one not
+
     try:
         manifest = TypeAdapter(Manifest).validate_python(content)
     except ValidationError as error:

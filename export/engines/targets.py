@@ -7,66 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 
-ONNX, RTX, TENSORRT = "onnx", "rtx", "tensorrt"
+from c2r.engines.libraries import LIBRARIES, NVIDIA_INDEX, ONNX, RTX, TENSORRT, Library
 
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of engine. `package` is the import name, `distribution` what pip calls it.
+    """A kind of engine, and the library that builds it.
 
     `capabilities`: compute capabilities that can be built for without the GPU; empty where an
     engine is built on, and for, the GPU that runs it.
     """
 
     name: str
-    package: str
-    distribution: str
-    install: str
+    library: Library
     capabilities: tuple[int, ...] = ()
     precision: str = "bfloat16"
 
-    def load(self) -> ModuleType:
-        """The library; `ValueError` says which wheel to install and from where."""
-        try:
-            return import_module(self.package)
-        except (ImportError, OSError) as error:
-            raise ValueError(
-                f"--target {self.name} needs {self.distribution}, which cannot be loaded "
-                f"({error}); install it: {self.install}"
-            ) from error
 
-    def versions(self) -> dict[str, str]:
-        """The version of the library that must run what it built."""
-        try:
-            return {self.distribution: version(self.distribution)}
-        except PackageNotFoundError:  # the data-centre wheel carries the CUDA version in its name
-            return {self.distribution: str(self.load().__version__)}
-
-
-NVIDIA_INDEX = "--extra-index-url https://pypi.nvidia.com"
 TARGETS = {
-    target.name: target
-    for target in (
-        Target(ONNX, "onnxruntime", "onnxruntime", "pip install onnxruntime", (), "float32"),
-        Target(
-            RTX,
-            "tensorrt_rtx",
-            "tensorrt-rtx",
-            "pip install tensorrt-rtx",
-            (80, 86, 89, 120, 121),
-        ),
-        Target(TENSORRT, "tensorrt", "tensorrt", f"pip install tensorrt {NVIDIA_INDEX}"),
-    )
+    ONNX: Target(ONNX, LIBRARIES[ONNX], precision="float32"),
+    RTX: Target(RTX, LIBRARIES[RTX], (80, 86, 89, 120, 121)),
+    TENSORRT: Target(TENSORRT, LIBRARIES[TENSORRT]),
 }
 TORCH_TENSORRT = Target(
     TENSORRT,
-    "torch_tensorrt",
-    "torch-tensorrt",
-    f"pip install torch-tensorrt {NVIDIA_INDEX} (it pins the version of torch)",
+    Library(
+        "torch_tensorrt",
+        "torch-tensorrt",
+        f"pip install torch-tensorrt {NVIDIA_INDEX} (it pins the version of torch)",
+    ),
 )
 TURING = 75
 """TensorRT for RTX knows it, but runs no float32 products there; the time embedding needs them."""
@@ -116,12 +86,12 @@ def check_capabilities(target: Target, asked: Sequence[int]) -> tuple[int, ...]:
         if capability == TURING:
             raise ValueError(
                 f"compute capability {TURING} (Turing) has no float32 matrix products in "
-                f"{target.distribution}, which the time embedding needs; supported: {known}"
+                f"{target.library.distribution}, which the time embedding needs; supported: {known}"
             )
         if capability not in target.capabilities:
             hopper = "; Hopper (90) is served by --target tensorrt" if capability == 90 else ""
             raise ValueError(
-                f"compute capability {capability} is not supported by {target.distribution}; "
-                f"supported: {known}{hopper}"
+                f"compute capability {capability} is not supported by "
+                f"{target.library.distribution}; supported: {known}{hopper}"
             )
     return tuple(dict.fromkeys(asked))

@@ -21,26 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from c2r.kernels.e4m3 import E4M3_MAX, SMALLEST, channel_scales, round_e4m3
+from c2r.kernels.fp8 import KEPT
 from c2r.models.build import Networks
-from export.precision.formats import (
-    BLOCK,
-    E4M3_MAX,
-    SMALLEST,
-    channel_scales,
-    round_e4m3,
-    round_nvfp4,
-)
+from export.precision.nvfp4 import BLOCK, round_nvfp4
 
 Format = Literal["fp8", "nvfp4"]
-KEPT = {
-    "time_embedding.*": "float32 by design",
-    "time_projection.*": "float32 by design",
-    "text_embedding.*": "runs once a prompt",
-    "*.cross_attn.k": "runs once a prompt",
-    "*.cross_attn.v": "runs once a prompt",
-    "head.*": "its error goes straight to the picture",
-}
-"""Layers that are left as they are, by pattern, and why."""
 CALLS, ROWS = 32, 16
 """Of so many latest calls of a layer, so many rows each, evenly spread, give its error."""
 

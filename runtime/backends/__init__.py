@@ -1,18 +1,23 @@
 """What computes the stages of a pipeline, chosen by name, each stage by itself if wanted.
 
-`eager` is PyTorch as it is, `compiled` torch.compile, `onnxruntime` and `tensorrt` are engines from
-a folder that `c2r export` made.
+`eager` is PyTorch as it is, the plain twin of all others. `graphs` records it as CUDA graphs;
+`compiled` is torch.compile, recorded too where there is CUDA and no stage is another's.
+`onnxruntime` and `tensorrt` are engines from a folder that `c2r export` made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from c2r.engines.stages import STAGE_NAMES, Stages, eager_stages
 from c2r.models.build import Networks
+from runtime.pipeline import Pipeline
 
-BACKENDS = ("eager", "compiled", "onnxruntime", "tensorrt")
+BACKENDS = ("eager", "graphs", "compiled", "onnxruntime", "tensorrt")
 ENGINES = ("onnxruntime", "tensorrt")
+RECORDED = ("graphs", "compiled")
+"""Those that become CUDA graphs, where there is CUDA."""
 
 
 def choose_backends(text: str) -> dict[str, str]:
@@ -27,6 +32,8 @@ def choose_backends(text: str) -> dict[str, str]:
             raise ValueError(f"--backend {word}: stages are {', '.join(STAGE_NAMES)}")
         if not equals and len(words) > 1:
             raise ValueError(f"--backend {text}: name one backend, or stage=backend pairs")
+        if backend == "graphs" and equals:
+            raise ValueError(f"--backend {word}: graphs hold a whole chunk; name it alone")
         chosen |= {stage: backend} if equals else dict.fromkeys(STAGE_NAMES, backend)
     return chosen
 
@@ -45,7 +52,7 @@ def stages_of(networks: Networks, backend: str = "eager", engines: Path | None =
     `ValueError` when the folder is absent, not whole, or of something else, naming the field.
     """
     chosen = check_backend(backend, engines)
-    made: dict[str, Stages] = {"eager": eager_stages(networks)}
+    made: dict[str, Stages] = dict.fromkeys(("eager", "graphs"), eager_stages(networks))
     if "compiled" in chosen.values():
         from runtime.backends.compiled import compiled_stages
 
@@ -57,3 +64,25 @@ def stages_of(networks: Networks, backend: str = "eager", engines: Path | None =
 
             made[name] = open_stages(networks, engines, name, stages)
     return Stages(**{stage: getattr(made[name], stage) for stage, name in chosen.items()})
+
+
+def pipeline_of(
+    networks: Networks,
+    backend: str = "eager",
+    engines: Path | None = None,
+    *,
+    say: Callable[[str, int, int], None] = lambda name, done, count: None,
+) -> Pipeline:
+    """The pipeline that `backend` names, recorded where it says so; see `stages_of` for errors.
+
+    `say(name, done, count)` is told of each graph. `ValueError` for `graphs` without CUDA.
+    """
+    stages = stages_of(networks, backend, engines)
+    cuda = networks.dit.patch_embedding.weight.device.type == "cuda"
+    if backend == "graphs" and not cuda:
+        raise ValueError("--backend graphs needs CUDA; use eager or compiled on this device")
+    if backend in RECORDED and cuda:
+        from runtime.graphed import GraphedPipeline
+
+        return GraphedPipeline(networks, stages, say=say)
+    return Pipeline(networks, stages)

@@ -1,44 +1,75 @@
-"""The networks through torch.compile: one graph a shape, the cache written in place.
+"""The networks through torch.compile: DINO, control and VAE whole, the DiT block by block.
 
-On CUDA the stage without state, DINO, is also replayed as a CUDA graph ("reduce-overhead"). The
-others keep what they give, or write into the session's cache, whose address differs from session
-to session: a replay would overwrite the one and miss the other.
+Compiled whole, a DiT takes minutes for every fill level of its cache. Its blocks differ in nothing
+but which layer they are and how much the cache holds, and both may be numbers of one graph.
+Without CUDA graphs of the compiler's own: those are recorded around whole pieces, at addresses
+that `runtime.graphed` chooses.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from c2r.engines.stages import Stages
 from c2r.models.build import Networks
+from c2r.models.control import ControlInput
+from c2r.models.dit import DiT
+from c2r.models.forward_pass import TextKV
+from c2r.streaming.kv_cache import KVCache
 
 
 def compiled_stages(networks: Networks, inductor: str = "inductor") -> Stages:
     """Stages compiled at their first calls; `inductor` is the compiler's backend."""
-    cuda = networks.dit.patch_embedding.weight.device.type == "cuda"
-    replayed = {"mode": "reduce-overhead"} if cuda and inductor == "inductor" else {}
     make: Callable[..., Any] = partial(torch.compile, dynamic=False, backend=inductor)
     control = networks.control
     return Stages(
-        dino=None if control is None else _kept(make(networks.dino, **replayed), cuda),
+        dino=None if control is None else make(networks.dino),
         control=None if control is None else make(control.tokens),
-        denoise=make(networks.dit),
+        denoise=CompiledBlocks(networks.dit, inductor),
         vae=make(networks.vae.decode_chunk),
     )
 
 
-def _kept(run: Callable[[Tensor], Tensor], cuda: bool) -> Callable[[Tensor], Tensor]:
-    """What a CUDA graph gives is overwritten by its next replay, so it is copied out."""
+class CompiledBlocks:
+    """A DiT whose blocks are compiled, all of them to the same few graphs; the given one is not."""
 
-    def call(frames: Tensor) -> Tensor:
-        if not cuda:
-            return run(frames)
-        torch.compiler.cudagraph_mark_step_begin()
-        return run(frames).clone()
+    def __init__(self, dit: DiT, inductor: Any = "inductor") -> None:
+        self.dit = copy.copy(dit)
+        self.dit._modules = dict(dit._modules)
+        blocks = nn.ModuleList(copy.copy(block) for block in dit.blocks)
+        for block in blocks:
+            block.compile(backend=inductor, fullgraph=True)
+        self.dit.blocks = blocks
+        self._stacked: tuple[TextKV, TextKV] | None = None
 
-    return call
+    def __call__(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        text: TextKV,
+        *,
+        control: ControlInput | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """See `DiT.forward`."""
+        return self.dit(x, timestep, self._one(text), control=control, cache=cache)
+
+    def _one(self, text: TextKV) -> TextKV:
+        """The prompt as one tensor, whose layer may be a number of the graph; remembered."""
+        given: object = text
+        if isinstance(given, Tensor):
+            return text
+        if self._stacked is None or self._stacked[0] is not text:
+            self._stacked = text, stacked(text)
+        return self._stacked[1]
+
+
+def stacked(text: TextKV) -> TextKV:
+    """Keys and values of all layers as one tensor `[layers, 2, B, S, h, d]`."""
+    return cast(TextKV, torch.stack([torch.stack(pair) for pair in text]))

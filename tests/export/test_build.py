@@ -70,6 +70,23 @@ def test_building_again_does_nothing(built):
     assert {file: file.stat().st_mtime_ns for file in built.iterdir()} == times
 
 
+def test_a_new_library_is_noted_after_another_comparison(built, tmp_path, monkeypatch):
+    """Else the server would refuse the folder for its version, and building again not help."""
+    folder = copy_of(built, tmp_path / "copy")
+    manifest = read_manifest(folder)
+    old, compared = {**manifest.versions, "onnxruntime": "0.1"}, {"rollout": {"cosine": 1.0}}
+    change(folder, versions=old)
+    monkeypatch.setattr(build_module, "compare", lambda *_: compared)
+    times = {file: file.stat().st_mtime_ns for file in folder.glob("*.onnx")}
+    build(folder)
+    assert read_manifest(folder).versions == manifest.versions
+    assert read_manifest(folder).verified == compared
+    assert {file: file.stat().st_mtime_ns for file in folder.glob("*.onnx")} == times
+    change(folder, verified={"not_run": "no device there"})
+    build(folder)
+    assert read_manifest(folder).verified == compared, "compared as soon as it can be"
+
+
 class Exporter:
     """Stands in for the export, which is slow: gives what was built before, and notes what of."""
 
@@ -134,6 +151,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(tmp_path, monkeypatch, buil
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(build_module, "export_onnx", Exporter(built))
     monkeypatch.setattr(folder_module, "flush", full)
     with pytest.raises(OSError, match=r"disk of .* is full \(.* GiB free\)"):
         build(folder, seed=3)
@@ -157,6 +175,9 @@ def test_every_mismatch_names_its_field(built, tmp_path):
         serve(built, dtype=torch.bfloat16)
     with pytest.raises(ValueError, match=r"target: .* holds onnx engines"):
         serve(built, "tensorrt")
+    short = StreamConfig(chunk=2, window=6, sink=2, timesteps=(1000.0,), first_chunk=1)
+    with pytest.raises(ValueError, match=r"first_chunk is 1; engines take chunks of one size"):
+        serve(built, stream=short)
     folder = copy_of(built, tmp_path / "copy")
     versions = {**read_manifest(folder).versions, "onnxruntime": "0.1"}
     change(folder, versions=versions)

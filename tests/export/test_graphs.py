@@ -136,12 +136,16 @@ def test_operations_of_the_student_agree_with_the_published_count(denoise):
 
 def test_files_are_the_same_again(tmp_path):
     """Names and order do not depend on the run."""
-    graphs = build_graphs(small_networks())
-    for name in ("control", "decode"):
-        first, again = tmp_path / "1.onnx", tmp_path / "2.onnx"
-        export_onnx(graphs[name], first, {"c2r.graph": name})
-        export_onnx(build_graphs(small_networks())[name], again, {"c2r.graph": name})
-        assert first.read_bytes() == again.read_bytes()
-        inputs, outputs = onnx_specs(first)
-        assert [spec.name for spec in inputs] == list(graphs[name].inputs)
-        assert [spec.name for spec in outputs] == list(graphs[name].outputs)
+    graph, same = (build_graphs(small_networks())["control"] for _ in range(2))
+    first, again = tmp_path / "1.onnx", tmp_path / "2.onnx"
+    export_onnx(graph, first, {"c2r.graph": "control"})
+    export_onnx(same, again, {"c2r.graph": "control"})
+    assert first.read_bytes() == again.read_bytes()
+    inputs, outputs = onnx_specs(first)
+    assert [spec.name for spec in inputs] == list(graph.inputs)
+    assert [spec.name for spec in outputs] == list(graph.outputs)
+
+
+def test_a_short_first_chunk_has_no_engines():
+    with pytest.raises(ValueError, match=r"engines take chunks of one size"):
+        fill_levels(StreamConfig(chunk=3, window=9, sink=3, first_chunk=1))

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from c2r.clips import VideoWriter
+from c2r.kernels.e4m3 import channel_scales, round_e4m3
 from c2r.models.presets import ControlConfig
 from export.clips import CoarseClip, chunks_of, coarse_clips
 from export.precision.calibrate import calibrate, rounded
-from export.precision.formats import E2M1, channel_scales, round_e4m3, round_nvfp4
+from export.precision.nvfp4 import E2M1, round_nvfp4
 from export.precision.on_clips import ClipCalibration
 from export.verify import verify
 from runtime.backends import stages_of

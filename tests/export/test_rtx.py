@@ -11,6 +11,7 @@ import torch
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 pytest.importorskip("tensorrt_rtx", reason="the extra `trt` is not installed")
 
+from c2r.models.presets import ControlConfig
 from c2r.weights.engines import MANIFEST, EngineEntry, TensorSpec, read_manifest
 from export.build import BuildRequest, build_engines
 from export.engines.plan import check_plan, plan_graphs
@@ -27,8 +28,8 @@ from tests.export.small import small_networks
 HARDWARE = (89, 120)
 
 
-def build(folder, capabilities=HARDWARE, precision="bfloat16", strip=False):
-    networks = small_networks(dtype=getattr(torch, precision))
+def build(folder, capabilities=HARDWARE, precision="bfloat16", strip=False, **changes):
+    networks = small_networks(dtype=getattr(torch, precision), **changes)
     request = BuildRequest(get_target("rtx"), folder, precision, capabilities, strip)
     return build_engines(networks, request, say=lambda _: None)
 
@@ -89,7 +90,8 @@ def test_without_weights(built, tmp_path):
 
 
 def test_half_precision(tmp_path):
-    manifest = build(tmp_path, capabilities=(86,), precision="float16")
+    without = ControlConfig(kind="none")
+    manifest = build(tmp_path, capabilities=(86,), precision="float16", control=without)
     assert {entry.compute_capability for entry in manifest.engines} == {86}
     assert manifest.precision == "float16"
 
@@ -102,7 +104,7 @@ def test_fp8_products(tmp_path):
     export_onnx(graph, path, {}, partial(quantize, scales=dict.fromkeys(layers, 0.01)))
     options = BuildOptions(compute_capability=89)
     inputs, _ = onnx_specs(path)
-    plan = build_engine(get_target("rtx").load(), path, inputs, graph.profiles, options)
+    plan = build_engine(get_target("rtx").library.load(), path, inputs, graph.profiles, options)
     kinds = {kind for made in plan_graphs(plan) for kind, _ in made.tensors.values()}
     assert "fp8" in " ".join(kinds)
 

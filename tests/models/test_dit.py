@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
+from c2r.kernels.pieces import PLAIN, Pieces
 from c2r.models.attention import block_causal, teacher_forcing
 from c2r.models.dit import DiT, sinusoid
 from c2r.models.presets import StreamConfig
 from c2r.streaming.kv_cache import CacheSpec, KVCache
-from tests.small_networks import DINO_DIM, SMALL, make_adapter, make_control
+from tests.small_networks import DINO_DIM, SMALL, make_adapter, make_control, make_dit
 
 
 def clip(latents: int, batch: int = 1) -> torch.Tensor:
@@ -174,6 +176,45 @@ def test_any_part_may_train_beside_a_cache(dit, trained):
     assert gradient.abs().max() > 0
     assert not cache.keys.requires_grad
     assert not cache.values.requires_grad
+
+
+def test_joined_products_give_the_same_and_keep_the_names(dit):
+    x, timestep, text = clip(3), torch.tensor([500.0]), prompt(dit)
+    before, names = dit(x, timestep, text), list(dit.state_dict())
+    dit.join_qkv()
+    torch.testing.assert_close(dit(x, timestep, text), before)
+    assert list(dit.state_dict()) == names
+    other = make_dit()
+    dit.load_state_dict({name: 2 * tensor for name, tensor in other.state_dict().items()})
+    other.load_state_dict(dit.state_dict())
+    torch.testing.assert_close(dit(x, timestep, text), other(x, timestep, text))
+
+
+def test_products_are_not_joined_while_they_learn(dit):
+    dit.requires_grad_(True)
+    with pytest.raises(ValueError, match="inference"):
+        dit.join_qkv()
+
+
+def test_steps_between_products_can_be_replaced(dit):
+    x, timestep, text = clip(2), torch.tensor([500.0]), prompt(dit)
+    before, called = dit(x, timestep, text), []
+
+    def counted(name):
+        def step(*args):
+            called.append(name)
+            return getattr(PLAIN, name)(*args)
+
+        return step
+
+    dit.pieces = Pieces(*(counted(field.name) for field in fields(Pieces)))
+    torch.testing.assert_close(dit(x, timestep, text), before)
+    layers = SMALL.layers
+    assert Counter(called) == {
+        "norm_modulate": 2 * layers + 1,
+        "norm_rotate": 2 * layers,
+        "gate_add": 2 * layers,
+    }
 
 
 def test_autocast_keeps_time_in_float32(dit):

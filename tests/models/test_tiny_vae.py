@@ -176,7 +176,8 @@ def test_published_cost() -> None:
         with FlopCounterMode(display=False) as counter:
             frames, _ = vae.decode_chunk(latents, state)
     assert frames.shape == (1, 12, 3, 480, 832)
-    assert counter.get_total_flops() / 1e12 == pytest.approx(1.63, rel=0.03)
+    published, saved = 1.63, 0.05  # time grows before size does
+    assert counter.get_total_flops() / 1e12 == pytest.approx(published - saved, rel=0.02)
 
 
 def test_skip_is_a_convolution_where_the_width_changes() -> None:

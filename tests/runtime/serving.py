@@ -45,6 +45,7 @@ from runtime.pipeline import Pictures, Pipeline, RenderedChunk, VideoState
 from runtime.server import RunningServer, start_server
 from runtime.service import SERVICE
 from runtime.settings import ServeSettings
+from runtime.stages import Lap
 
 torch.set_num_threads(1)
 
@@ -103,7 +104,7 @@ class SlowPipeline(Pipeline):
         time.sleep(self.chunk_s)
         return super().render(state, frames, text, strength)
 
-    def finalize(self, state: VideoState, rendered: RenderedChunk) -> float:
+    def finalize(self, state: VideoState, rendered: RenderedChunk) -> Lap:
         if self.write_faults and (fault := self.write_faults.pop(0)) is not None:
             raise fault
         return super().finalize(state, rendered)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from c2r.engines.stages import eager_stages
-from runtime.backends import choose_backends, stages_of
-from runtime.backends.compiled import compiled_stages
+from c2r.models.presets import StreamConfig
+from runtime.backends import choose_backends, pipeline_of, stages_of
+from runtime.backends.compiled import CompiledBlocks, compiled_stages
+from runtime.graphed import GraphedPipeline
 from runtime.pipeline import Pipeline
 from tests.export.small import SMALL, small_networks
 
@@ -60,6 +65,30 @@ def test_compiled_gives_the_same_pictures():
     pipeline = Pipeline(networks, compiled_stages(networks, "aot_eager"))
     difference = stream(pipeline).astype(int) - stream(Pipeline(networks))
     assert np.abs(difference).max() <= 1
+
+
+def test_all_blocks_and_fill_levels_share_a_few_graphs():
+    """Else a 30-layer DiT would be compiled for minutes, and dynamo give up on the ninth graph."""
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    stream_config = StreamConfig(chunk=1, window=6, sink=1, timesteps=(1000.0,))
+    networks = small_networks(stream=stream_config)
+    stages = replace(eager_stages(networks), denoise=CompiledBlocks(networks.dit, counter))
+    expected = stream(Pipeline(networks), chunks=9)
+    assert np.array_equal(stream(Pipeline(networks, stages), chunks=9), expected)
+    assert 1 <= counter.frame_count <= 6, "less than a graph for each of 2 layers x 6 levels"
+    before = counter.frame_count
+    assert np.array_equal(stream(GraphedPipeline(networks, stages), chunks=9), expected)
+    assert counter.frame_count == before, "recorded chunks use the graphs that are there"
+    assert networks.dit.blocks[0]._compiled_call_impl is None, "the plain twin stays plain"
+
+
+def test_graphs_need_a_whole_chunk_and_cuda():
+    with pytest.raises(ValueError, match="hold a whole chunk"):
+        pipeline_of(small_networks(), "vae=graphs")
+    with pytest.raises(ValueError, match="needs CUDA"):
+        pipeline_of(small_networks(), "graphs")
+    assert type(pipeline_of(small_networks(), "compiled")) is Pipeline
 
 
 def test_stages_may_be_mixed(tmp_path):

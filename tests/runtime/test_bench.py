@@ -10,9 +10,10 @@ import pytest
 
 from c2r.__main__ import run
 from c2r.engines.stages import eager_stages
-from runtime.bench import coarse_frames
 from runtime.bench_backends import compare_backends, psnr_db
+from runtime.drawn import coarse_frames
 from runtime.pipeline import Pipeline
+from runtime.sweep import Setting
 from tests.export.small import small_networks
 from tests.runtime.test_render import SMALL_ARGUMENTS
 
@@ -60,6 +61,22 @@ def test_backends_side_by_side(tmp_path, capsys):
     assert "latents off by" in shown
 
 
+def test_the_sweep(tmp_path, capsys, monkeypatch):
+    """Frames wait for their chunk: with shorter chunks they are seen sooner."""
+    settings = (Setting(2, 6, 1), Setting(1, 6, 1), Setting(2, 6, 1, first_chunk=1))
+    monkeypatch.setattr("runtime.bench.SETTINGS", settings)
+    file = tmp_path / "sweep.json"
+    arguments = ["--sweep", "--chunks", "2", "--rate", "2", "--json", str(file)]
+    assert run(["bench", *arguments, *SMALL_ARGUMENTS]) == 0
+    rows = json.loads(file.read_text())["sweep"]
+    assert [row["setting"]["chunk"] for row in rows] == [2, 1, 2]
+    assert [row["gather_ms"] for row in rows] == [3500, 1500, 3500]
+    assert rows[1]["visible_ms"] < rows[0]["visible_ms"]
+    assert rows[2]["first_picture_ms"] < rows[0]["first_picture_ms"]
+    assert all(row["fps"] > 0 and row["visible_ms"] > row["gather_ms"] for row in rows)
+    assert "to visible" in capsys.readouterr().out
+
+
 def test_what_another_backend_computes_is_seen():
     """A VAE that inverts changes pictures alone, a DiT that is off changes the latents."""
     networks = small_networks()
@@ -92,6 +109,8 @@ def test_what_another_backend_computes_is_seen():
         (["--compare", "eager"], "--compare eager: it is measured already"),
         (["--compare", "compiled", "--transport", "grpc"], "the pipeline alone"),
         (["--compare", "onnxruntime"], "needs --engines FOLDER"),
+        (["--sweep", "--compare", "compiled"], "one backend's pipeline alone"),
+        (["--backend", "graphs", "--device", "cpu"], "needs CUDA"),
     ],
 )
 def test_mistakes(arguments, message, capsys):

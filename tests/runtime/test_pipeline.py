@@ -154,7 +154,7 @@ def test_every_stage_is_timed(networks):
     stages = {"upload", "dino", "control", "denoise", "vae", "download"}
     assert rendered.stages_ms.keys() == stages
     assert all(value >= 0 for value in rendered.stages_ms.values())
-    assert pipeline.finalize(state, rendered) > 0
+    assert pipeline.finalize(state, rendered).ms > 0
 
 
 def test_controlnet_by_configuration():

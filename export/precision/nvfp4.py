@@ -1,10 +1,9 @@
-"""Number formats, simulated: values are rounded as the hardware would, and kept as floats.
+"""NVFP4, simulated: values are rounded as the hardware would, and kept as floats.
 
-FP8 E4M3: 4 bits of exponent, 3 of mantissa, up to 448, one scale a tensor (activations) or an
-output channel (weights). NVFP4: E2M1 values up to 6 in blocks of 16 along the summed dimension,
+NVFP4: E2M1 values up to 6 in blocks of 16 along the summed dimension,
 each block with an E4M3 scale, and one float32 scale a tensor.
 
-Shapes: O outputs, I inputs of a linear layer.
+Shapes: I inputs of a linear layer.
 """
 
 from __future__ import annotations
@@ -12,22 +11,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-E4M3_MAX = 448.0
+from c2r.kernels.e4m3 import E4M3_MAX, SMALLEST, round_e4m3
+
 E2M1_MAX = 6.0
 E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 BLOCK = 16
-SMALLEST = 1e-12
-
-
-def round_e4m3(x: Tensor, scale: Tensor | float) -> Tensor:
-    """`x` through E4M3 with `value = stored * scale`; what is beyond 448 saturates."""
-    stored = (x.float() / scale).clamp(-E4M3_MAX, E4M3_MAX).to(torch.float8_e4m3fn)
-    return stored.float() * scale
-
-
-def channel_scales(weight: Tensor) -> Tensor:
-    """E4M3 scales of a weight `[O, I]`, one an output: `[O, 1]`."""
-    return weight.float().abs().amax(1, keepdim=True).clamp_min(SMALLEST) / E4M3_MAX
 
 
 def round_nvfp4(x: Tensor) -> Tensor:

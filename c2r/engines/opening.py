@@ -1,0 +1,50 @@
+"""Engines of a folder, opened on the device that is at hand; each file is checked first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from c2r.engines.libraries import LIBRARIES, ONNX
+from c2r.engines.onnx_session import OnnxSession
+from c2r.engines.session import Session
+from c2r.engines.trt_session import TensorRTSession
+from c2r.models.build import Networks
+from c2r.weights.engines import Manifest, check_files
+
+
+def device_of(networks: Networks) -> torch.device:
+    """Where a renderer's networks live."""
+    return networks.dit.patch_embedding.weight.device
+
+
+def capability_of(device: torch.device) -> int | None:
+    """Compute capability of a GPU, 89 for 8.9; None of the CPU."""
+    if device.type != "cuda":
+        return None
+    major, minor = torch.cuda.get_device_capability(device)
+    return 10 * major + minor
+
+
+class EngineOpener:
+    """Gives the session of a graph, by its name.
+
+    `ValueError` when the folder has none for this device, or its file is not what was built.
+    """
+
+    def __init__(self, manifest: Manifest, folder: Path, device: torch.device) -> None:
+        self.manifest = manifest
+        self.folder = folder
+        self.device = device
+
+    def __call__(self, graph: str) -> Session:
+        """The engine of `graph`, ready to run."""
+        entry = self.manifest.entry(graph, capability_of(self.device))
+        check_files(self.folder, entry)
+        engine, *others = (self.folder / name for name in entry.files)
+        library = LIBRARIES[self.manifest.target].load()
+        if self.manifest.target == ONNX:
+            return OnnxSession(library, engine, entry, self.device)
+        weights = next((file for file in others if file.suffix == ".onnx"), None)
+        return TensorRTSession(library, engine, entry, self.device, weights)

@@ -1,0 +1,47 @@
+"""How full the K/V cache is at each chunk of a stream: a short list, known before it begins.
+
+A stream's cache fills, chunk by chunk, and then stays at one level for ever. Graphs are captured
+a level, and a bench fills the cache before it measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The cache as a chunk finds it: `length` latents held, of which `drop` leave to make room.
+
+    `latents`: of the chunk. `first`: it begins the stream.
+    """
+
+    length: int
+    drop: int
+    latents: int
+
+    @property
+    def held(self) -> int:
+        """Latents before the chunk's own, and so its place in time."""
+        return self.length - self.drop
+
+    @property
+    def first(self) -> bool:
+        """The chunk begins the stream."""
+        return self.length == 0
+
+
+def fill_levels(window: int, chunk: int, first_chunk: int | None = None) -> tuple[Fill, ...]:
+    """Every level that a stream of chunks of `chunk` latents meets; the last one repeats.
+
+    `first_chunk`: latents of a stream's first chunk, when they are others.
+    """
+    fills: list[Fill] = []
+    length = 0
+    while True:
+        latents = first_chunk if length == 0 and first_chunk is not None else chunk
+        fill = Fill(length, max(0, length + latents - window), latents)
+        if fill in fills:
+            return tuple(fills)
+        fills.append(fill)
+        length = fill.held + latents

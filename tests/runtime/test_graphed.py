@@ -1,0 +1,275 @@
+"""Recorded chunks against the plain pipeline, with a replay that is a call: bit for bit."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from c2r.models.presets import ControlConfig, StreamConfig
+from runtime.graphed import GraphedPipeline, Launched
+from runtime.lanes import CHUNK, LANES, STEPS, Step, Work
+from runtime.pipeline import Pictures, Pipeline, VideoState
+from runtime.stages import HostLap, Lap
+from tests.export.small import SMALL, small_networks
+
+STREAMS = {
+    "sliding": StreamConfig(chunk=2, window=6, sink=2, timesteps=(1000.0, 500.0)),
+    "uneven": StreamConfig(chunk=2, window=7, sink=1, timesteps=(1000.0,)),
+    "by latent": StreamConfig(chunk=1, window=3, sink=1, timesteps=(1000.0, 500.0)),
+    "noisy context": StreamConfig(
+        chunk=2,
+        window=6,
+        sink=2,
+        timesteps=(1000.0,),
+        first_timesteps=(1000.0, 500.0),
+        context_noise=100.0,
+    ),
+}
+CONTROLS = {
+    "adapter": SMALL.control,
+    "none": ControlConfig(kind="none"),
+    "clones once": ControlConfig(kind="controlnet", hidden=32, inject="first:1", every_pass=False),
+}
+
+
+def frames_of(pipeline: Pipeline, state: VideoState, seed: int) -> Pictures:
+    draw = np.random.default_rng(seed)
+    return draw.integers(0, 256, (pipeline.frames_wanted(state), 48, 64, 3), np.uint8)
+
+
+def stream(pipeline: Pipeline, chunks: int, seed: int = 3, **settings: Any) -> list[Pictures]:
+    state, text = pipeline.open(seed), pipeline.text(pipeline.prompt("noon"))
+    made = []
+    for index in range(chunks):
+        frames = frames_of(pipeline, state, index)
+        rendered = pipeline.render(state, frames, text, **settings)
+        pipeline.finalize(state, rendered)
+        made.append(rendered.pictures)
+    return made
+
+
+def assert_same(found: list[Pictures], expected: list[Pictures]) -> None:
+    for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+        assert np.array_equal(one, other), f"chunk {index} differs"
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_replay_equals_the_plain_pipeline(name):
+    networks = small_networks(stream=STREAMS[name])
+    expected = stream(Pipeline(networks), 7)
+    assert_same(stream(GraphedPipeline(networks), 7), expected)
+    assert expected[-1].std() > 1, "flat pictures would show no difference"
+
+
+@pytest.mark.parametrize("kind", CONTROLS)
+def test_every_control(kind):
+    networks = small_networks(control=CONTROLS[kind])
+    plain, graphed = Pipeline(networks), GraphedPipeline(networks)
+    for strength in (1.0, 0.0, 0.4):
+        assert_same(stream(graphed, 4, strength=strength), stream(plain, 4, strength=strength))
+
+
+def test_streams_take_turns_at_the_seat():
+    """Three streams in an order of chance, one of them cut, each as if it were alone."""
+    networks = small_networks()
+    plain, graphed = Pipeline(networks), GraphedPipeline(networks)
+    expected = {seed: stream(plain, 6, seed) for seed in (1, 2, 3)}
+    text = graphed.text(graphed.prompt("noon"))
+    states = {seed: graphed.open(seed) for seed in expected}
+    made: dict[int, list[Pictures]] = {seed: [] for seed in expected}
+    draw = random.Random(5)
+    while waiting := [seed for seed in made if len(made[seed]) < 6]:
+        seed = draw.choice(waiting)
+        state = states[seed]
+        rendered = graphed.render(state, frames_of(graphed, state, len(made[seed])), text)
+        graphed.finalize(state, rendered)
+        made[seed].append(rendered.pictures)
+    for seed, pictures in expected.items():
+        assert_same(made[seed], pictures)
+
+
+def script(pipeline: Pipeline) -> list[Pictures]:
+    """Chunks with everything that happens to a stream: new prompt, strength, seed, a cut."""
+    state, made = pipeline.open(1), []
+    prompts = {"noon": pipeline.text(pipeline.prompt("noon"))}
+    for index in range(9):
+        if index == 2:
+            prompts["night"] = pipeline.text(pipeline.prompt("night"))
+        if index == 4:
+            pipeline.reseed(state, 8)
+        if index == 6:
+            state.reset()
+        text = prompts["night" if 2 <= index < 5 else "noon"]
+        rendered = pipeline.render(state, frames_of(pipeline, state, index), text, 0.1 * index)
+        pipeline.finalize(state, rendered)
+        made.append(rendered.pictures)
+    return made
+
+
+def test_prompts_strengths_seeds_and_cuts():
+    networks = small_networks()
+    assert_same(script(GraphedPipeline(networks)), script(Pipeline(networks)))
+
+
+def test_a_chunk_may_be_rendered_again_until_it_is_finalized():
+    networks = small_networks()
+    pipelines = GraphedPipeline(networks), Pipeline(networks)
+    found: list[Pictures] = []
+    expected: list[Pictures] = []
+    for pipeline, made in zip(pipelines, (found, expected), strict=True):
+        state, text = pipeline.open(1), pipeline.text(pipeline.prompt("noon"))
+        for index in range(5):
+            frames = frames_of(pipeline, state, index)
+            made.append(pipeline.render(state, frames[::-1].copy(), text).pictures)
+            rendered = pipeline.render(state, frames, text)
+            made.append(rendered.pictures)
+            pipeline.finalize(state, rendered)
+    assert_same(found, expected)
+
+
+def test_mistakes_are_told():
+    graphed = GraphedPipeline(small_networks())
+    one, other = graphed.open(1), graphed.open(2)
+    text = graphed.text(graphed.prompt("noon"))
+    frames = frames_of(graphed, one, 0)
+    with pytest.raises(ValueError, match="graphs were recorded for 64x48"):
+        graphed.render(one, np.zeros((len(frames), 64, 64, 3), np.uint8), text)
+    with pytest.raises(ValueError, match="strength"):
+        graphed.render(one, frames, text, -1.0)
+    rendered = graphed.render(one, frames, text)
+    graphed.render(other, frames, text)
+    with pytest.raises(ValueError, match="this one is not the last"):
+        graphed.finalize(one, rendered)
+
+
+def test_progress_is_told_of_every_graph():
+    said: list[tuple[str, int, int]] = []
+    GraphedPipeline(small_networks(), say=lambda *words: said.append(words))
+    names = [name for name, _, _ in said]
+    # Window 6, chunks of 2: the cache holds 0, 2 and 4 latents, and is moved once it is full.
+    assert names.count("denoise") == names.count("kv_write") == 3
+    assert names.count("dino") == names.count("control") == names.count("vae") == 2
+    assert names.count("room") == 1
+    assert [done for _, done, _ in said] == list(range(len(said)))
+    assert said[-1] == ("recorded", 13, 13)
+
+
+# Lanes
+
+
+class Deferred:
+    """Keeps the steps of many chunks and runs them in any order that their lists allow."""
+
+    def __init__(self) -> None:
+        self.work: list[Work] = []
+        self.waits: list[set[int]] = []
+        self._latest: dict[str, int] = {}
+
+    def run(self, step: Step, work: Work) -> Lap:
+        names = (*step.after, *step.behind)
+        self._add(work, {self._latest[name] for name in names if name in self._latest})
+        self._latest[step.name] = len(self.work) - 1
+        return HostLap(0.0)
+
+    def alone(self, work: Work) -> None:
+        self._add(work, set(range(len(self.work))))
+        self._latest = dict.fromkeys(STEPS, len(self.work) - 1)
+
+    def _add(self, work: Work, waits: set[int]) -> None:
+        self.work.append(work)
+        self.waits.append(waits)
+
+    def carry_out(self, draw: random.Random) -> list[int]:
+        """Everything kept, in an order of chance."""
+        over: set[int] = set()
+        order = []
+        while len(over) < len(self.work):
+            ready = [
+                index
+                for index, waits in enumerate(self.waits)
+                if index not in over and waits <= over
+            ]
+            index = draw.choice(ready)
+            with torch.no_grad():
+                self.work[index]()
+            over.add(index)
+            order.append(index)
+        self.work, self.waits, self._latest = [], [], {}
+        return order
+
+
+def launched(pipeline: GraphedPipeline, chunks: int) -> list[Launched]:
+    """Two streams taking turns, no chunk of which is waited for."""
+    states = [pipeline.open(3), pipeline.open(4)]
+    text = pipeline.text(pipeline.prompt("noon"))
+    made = []
+    for index in range(chunks):
+        state = states[index % 5 == 4]
+        frames = frames_of(pipeline, state, index)
+        launch = pipeline.launch(state, frames, text)
+        pipeline.finalize(state, pipeline.collect(launch))
+        made.append(launch)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_order_that_keeps_the_lists_gives_the_same(seed):
+    stream_config = STREAMS["noisy context"] if seed % 2 else STREAMS["sliding"]
+    networks = small_networks(stream=stream_config)
+    expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
+    lanes = Deferred()
+    made = launched(GraphedPipeline(networks, lanes=lanes), 9)
+    order = lanes.carry_out(random.Random(seed))
+    assert order != sorted(order), "this order proves nothing"
+    assert_same([launch.host.numpy() for launch in made], [one.numpy() for one in expected])
+
+
+def test_no_list_says_more_than_it_must():
+    """What the lists leave free is what lanes are for: the next chunk's eyes beside the writing."""
+    behind = {step.name: needed(step.name) for step in CHUNK}
+    for early in ("upload", "dino", "control"):
+        assert "kv_write" not in behind[early]
+        assert "vae" not in behind[early]
+    assert "vae" not in {*STEPS["kv_write"].after, *STEPS["kv_write"].behind}
+    assert {step.lane for step in CHUNK} == set(LANES)
+
+
+def needed(name: str) -> set[str]:
+    """Steps of the chunk before that a step waits for, whichever way."""
+    step = STEPS[name]
+    found = set(step.behind)
+    for before in step.after:
+        found |= needed(before)
+    return found | {other for one in found for other in ancestors(one)}
+
+
+def ancestors(name: str) -> set[str]:
+    """Steps of its own chunk that a step waits for."""
+    found = set(STEPS[name].after)
+    return found | {other for one in STEPS[name].after for other in ancestors(one)}
+
+
+@pytest.mark.parametrize(
+    "missing", [("control", "denoise"), ("denoise", "vae"), ("upload", "dino")]
+)
+def test_the_harness_sees_a_missing_wait(missing, monkeypatch):
+    """Without one line of a list some order gives other pictures: the test above can fail."""
+    name, wait = missing
+    networks = small_networks()
+    expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
+    step = STEPS[name]
+    loose = replace(step, behind=tuple(other for other in step.behind if other != wait))
+    monkeypatch.setitem(STEPS, name, loose)
+    for seed in range(40):
+        lanes = Deferred()
+        made = launched(GraphedPipeline(networks, lanes=lanes), 9)
+        lanes.carry_out(random.Random(seed))
+        found = [launch.host for launch in made]
+        if not all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)):
+            return
+    raise AssertionError(f"{name} need not wait for {wait}")
