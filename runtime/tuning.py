@@ -26,7 +26,7 @@ CALIBRATION_PROMPT = "a city street, people walking, photorealistic"
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was chosen. `pieces`: forms of the steps between products. `attention_ms`: of every kernel
+    """What was chosen. `pieces`: of the steps between products. `attention_ms`: of every kernel
     that ran; `left_out`: why others did not.
     """
 
