@@ -21,7 +21,8 @@ Product = Callable[[Tensor], Tensor]
 def linear_gelu(layer: nn.Module, x: Tensor) -> Tensor:
     """`gelu(layer(x))` in its tanh form, `[..., I]` -> `[..., O]`.
 
-    oneDNN has both in one on the CPU; the GELU then sees the product before it is rounded.
+    oneDNN has both in one on the CPU; the GELU then sees the product before it is rounded. float32
+    stays as it is: there, serving gives the bits of the rollouts in training.
     """
     if _on_bare_cpu(x) and _plain_linear(layer):
         weight, bias = layer.weight, layer.bias
@@ -41,7 +42,7 @@ def _on_bare_cpu(x: Tensor) -> bool:
         return False
     if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         return False
-    return torch.backends.mkldnn.is_available() and x.dtype in (torch.float32, torch.bfloat16)
+    return torch.backends.mkldnn.is_available() and x.dtype == torch.bfloat16
 
 
 def join(layers: Sequence[nn.Module]) -> Product:

@@ -11,8 +11,9 @@ import torch
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 pytest.importorskip("tensorrt_rtx", reason="the extra `trt` is not installed")
 
-from c2r.models.presets import ControlConfig
+from c2r.models.presets import ControlConfig, get_preset
 from c2r.weights.engines import MANIFEST, EngineEntry, TensorSpec, read_manifest
+from c2r.weights.renderer import seeded_networks
 from export.build import BuildRequest, build_engines
 from export.engines.plan import check_plan, plan_graphs
 from export.engines.targets import get_target
@@ -49,6 +50,17 @@ def test_every_engine_is_there_and_is_what_the_manifest_says(built):
         check_plan((built / entry.file).read_bytes(), entry)
     if not torch.cuda.is_available():
         assert "not run" in manifest.verified["not_run"]
+
+
+def test_the_tiny_preset_builds_whole(tmp_path):
+    """The shape that ships, for both kinds of hardware."""
+    networks = seeded_networks(get_preset("tiny"), 1, dtype=torch.bfloat16)
+    request = BuildRequest(get_target("rtx"), tmp_path, "bfloat16", HARDWARE, False)
+    manifest = build_engines(networks, request, say=lambda _: None)
+    assert len(manifest.engines) == 6 * len(HARDWARE)
+    for entry in manifest.engines:
+        check_plan((tmp_path / entry.file).read_bytes(), entry)
+    assert read_manifest(tmp_path).preset == "tiny"
 
 
 def wrong(entry: EngineEntry, field: str) -> EngineEntry:

@@ -38,4 +38,4 @@ def test_tuned_networks_give_nearly_the_same(kind):
         tokens, _ = networks.control.tokens(networks.dino(frames))
         found.append(tokens.float())
     off = (found[1] - found[0]).norm() / found[0].norm()
-    assert 1e-5 < off < (3e-3 if kind == "adapter" else 2e-2)
+    assert 1e-5 < off < (5e-3 if kind == "adapter" else 2e-2)
