@@ -62,7 +62,8 @@ Verdict Connection::run() {
   }
   call_.send(std::move(first));
   while (work()) {
-    const bool writing = link_.wants_write() || out_sent_ < out_.size();
+    const bool writing = link_.wants_write() || out_sent_ < out_.size() ||
+                         (link_.ready() && call_.wants_write());
     const Readiness ready = wait_for(link_.handle(), writing && !output_over_, waker_, wait_ms());
     if (ready.woken) waker_.drain();
   }

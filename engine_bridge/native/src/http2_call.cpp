@@ -190,6 +190,8 @@ bool Http2Call::produce(Bytes& out, size_t enough) {
   return true;
 }
 
+bool Http2Call::wants_write() const { return nghttp2_session_want_write(session_) != 0; }
+
 void Http2Call::send(Bytes message) {
   const auto size = static_cast<uint32_t>(message.size());
   message_ = std::move(message);

@@ -50,6 +50,8 @@ class Http2Call {
   // The server speaks HTTP/2.
   bool greeted() const { return greeted_; }
   bool over() const { return over_; }
+  // Bytes can be produced now: what came in may have opened a window since the last time.
+  bool wants_write() const;
   // How the call ended; once `over`.
   GrpcStatus status() const;
   uint64_t pongs() const { return pongs_; }

@@ -22,6 +22,7 @@ class Link {
   // Sends what encryption made; false when the connection is broken.
   bool flush();
 
+  bool ready() const { return state_ == State::ready; }
   bool wants_write() const { return connecting_ || !out_.empty(); }
   // Names are looked up elsewhere: nothing to wait for but time.
   bool resolving() const { return resolving_; }
