@@ -14,7 +14,6 @@ import torch
 
 from c2r.engines.libraries import LIBRARIES, ONNX, RTX, TENSORRT
 from c2r.engines.names import DENOISE
-from c2r.engines.opening import device_of
 from c2r.models.build import Networks
 from c2r.weights.engines import EngineEntry, Manifest
 from export.engines.plan import read_back
@@ -88,7 +87,7 @@ def _still_holds(before: Manifest, now: Manifest, networks: Networks) -> bool:
     """
     if before.engines != now.engines or before.versions != now.versions or not before.verified:
         return False
-    return "not_run" not in before.verified or why_not_run(now, device_of(networks)) is not None
+    return "not_run" not in before.verified or why_not_run(now, networks.device) is not None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from c2r.engines import names
 from c2r.engines.names import numbered
-from c2r.engines.opening import device_of
 from c2r.models.adapter import ControlAdapter
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
@@ -215,7 +214,7 @@ def build_graphs(networks: Networks) -> dict[str, Graph]:
 
 def _control_graphs(networks: Networks) -> list[Graph]:
     """DINO and the two forms of control."""
-    preset, control, device = networks.preset, networks.control, device_of(networks)
+    preset, control, device = networks.preset, networks.control, networks.device
     if control is None:
         return []
     first, later = preset.chunk_frames(True), preset.chunk_frames(False)
@@ -245,7 +244,7 @@ def _control_graphs(networks: Networks) -> list[Graph]:
 def _decode_graphs(networks: Networks) -> list[Graph]:
     preset, vae = networks.preset, networks.vae
     shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
-    latents = torch.zeros(shape, device=device_of(networks))
+    latents = torch.zeros(shape, device=networks.device)
     begin = DecodeGraph(vae)
     _, *past = begin(latents)
     state = dict(zip(numbered("past", len(past)), past, strict=True))
@@ -258,7 +257,7 @@ def _decode_graphs(networks: Networks) -> list[Graph]:
 
 def denoise_graph(networks: Networks, level: int | None = None) -> Graph:
     """The denoise step of every fill level, or of the one that sees `level` latents."""
-    preset, dit, device = networks.preset, networks.dit, device_of(networks)
+    preset, dit, device = networks.preset, networks.dit, networks.device
     module = DenoiseGraph(dit, networks.control, preset)
     levels = names.fill_levels(preset.stream) if level is None else (level,)
     config, stream = preset.dit, preset.stream

@@ -13,12 +13,11 @@ from typing import Any
 
 import torch
 
-from c2r.engines.fingerprint import weights_sha256
-from c2r.engines.libraries import LIBRARIES, ONNX, RTX
-from c2r.engines.opening import EngineOpener, capability_of, device_of
+from c2r.engines.libraries import ONNX, RTX
+from c2r.engines.opening import EngineOpener, capability_of, check_networks
 from c2r.engines.stages import engine_stages
 from c2r.models.build import Networks
-from c2r.weights.engines import Manifest, check_fit, read_manifest
+from c2r.weights.engines import Manifest, read_manifest
 from export.folder import EngineFolder
 from export.precision.calibrate import rounded
 from export.precision.on_clips import calibration_of
@@ -45,7 +44,7 @@ def compare(networks: Networks, manifest: Manifest, folder: Path, say: Say) -> d
 
     PyTorch rounds the layers that are built in FP8, so that what differs is the engine.
     """
-    device = device_of(networks)
+    device = networks.device
     reason = why_not_run(manifest, device)
     if reason is not None:
         say(f"not compared with PyTorch: {reason}")
@@ -66,14 +65,8 @@ def verify_folder(networks: Networks, path: Path, say: Say) -> Manifest:
     left as it was.
     """
     manifest = read_manifest(path)
-    check_fit(
-        manifest,
-        preset=networks.preset,
-        precision=str(networks.dit.dtype).removeprefix("torch."),
-        weights=weights_sha256(networks),
-        versions=LIBRARIES[manifest.target].versions(),
-    )
-    reason = why_not_run(manifest, device_of(networks))
+    check_networks(manifest, networks)
+    reason = why_not_run(manifest, networks.device)
     if reason is not None:
         raise ValueError(f"{path} cannot be verified here: {reason}")
     verified = compare(networks, manifest, path, say)

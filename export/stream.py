@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from c2r.engines.opening import device_of
 from c2r.engines.stages import Stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
@@ -32,7 +31,7 @@ class StreamedChunk:
 
 def text_of(networks: Networks, prompt: str) -> TextKV:
     """A prompt's keys and values for every layer."""
-    embeddings = networks.text.encode([prompt]).to(device_of(networks))
+    embeddings = networks.text.encode([prompt]).to(networks.device)
     return networks.dit.text_kv(embeddings, networks.control)
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from c2r.engines.names import fill_levels
-from c2r.engines.opening import device_of
 from c2r.engines.stages import Stages, eager_stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
@@ -82,7 +81,7 @@ def verify(networks: Networks, engines: Stages, precision: str) -> dict[str, dic
 
 def _stages(networks: Networks, eager: Stages, engines: Stages) -> Iterator[tuple[str, Agreement]]:
     """Each stage by itself, on the same input for both."""
-    preset, device = networks.preset, device_of(networks)
+    preset, device = networks.preset, networks.device
     random = torch.Generator().manual_seed(SEED)
     state: ControlState | None = None
     for first in (True, False):
@@ -115,7 +114,7 @@ def _frames(networks: Networks, first: bool, random: torch.Generator) -> Tensor:
     coarse = torch.rand(count, 3, *preset.grid, generator=random)
     size = preset.height, preset.width
     frames = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
-    device = device_of(networks)
+    device = networks.device
     return (frames[None] * 255).round().to(device, torch.uint8)
 
 
@@ -134,7 +133,7 @@ def _denoise(
     networks: Networks, eager: Stages, engines: Stages, level: int, random: torch.Generator
 ) -> Agreement:
     """Velocity, and the keys and values that were written, together."""
-    preset, device = networks.preset, device_of(networks)
+    preset, device = networks.preset, networks.device
     shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
     x = torch.randn(shape, generator=random).to(device)
     timestep = torch.full((1,), 700.0, device=device)

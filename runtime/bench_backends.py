@@ -6,7 +6,6 @@ one's stands beside its times.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from torch import Tensor
 from c2r.report import Report
 from runtime.bench_local import PROMPT
 from runtime.pipeline import Pictures, Pipeline
+from runtime.written import write_json
 
 PARITY_CHUNKS = 4
 
@@ -111,9 +111,5 @@ def table_of(rows: Sequence[BackendRow]) -> Table:
 
 
 def write_rows(path: Path, rows: Sequence[BackendRow]) -> None:
-    """As JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    text = json.dumps({"backends": [asdict(row) for row in rows]}, indent=2)
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    """As JSON."""
+    write_json(path, {"backends": [asdict(row) for row in rows]})

@@ -35,10 +35,8 @@ from runtime.graphs import CudaGraphs
 from runtime.measured import Measured
 from runtime.pipeline import Pipeline
 from runtime.sweep import SETTINGS, Setting, sweep
-from runtime.tuning import PRECISIONS, tune
+from runtime.tuning import DTYPES, PRECISIONS, tune
 from runtime.written import write_json
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Bench:

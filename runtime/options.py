@@ -18,9 +18,7 @@ from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
 from runtime.backends import BACKENDS, RECORDED, check_backend, pipeline_of
 from runtime.drawn import coarse_chunk
 from runtime.pipeline import Pipeline
-from runtime.tuning import PRECISIONS, tune
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from runtime.tuning import DTYPES, PRECISIONS, tune
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +111,7 @@ def pipeline_from(
     # A mistake there is told before anything is loaded.
     check_backend(chosen.backend, chosen.engines)
     networks = networks_from(chosen, rest, console)
-    cuda = networks.dit.patch_embedding.weight.is_cuda
+    cuda = networks.device.type == "cuda"
     if chosen.precision == "fp8" or (cuda and chosen.backend in RECORDED):
         coarse = coarse_chunk(networks.preset, chosen.seed)
         tune(networks, chosen.precision, coarse, attention=chosen.attention)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from c2r.models.control import ControlState
-from c2r.models.forward_pass import TextKV
+from c2r.models.forward_pass import TextKV, stacked
 from c2r.models.vae import VAEState
 from c2r.streaming.kv_cache import KVCache
 from runtime.lanes import Work
@@ -124,7 +124,8 @@ class Seat:
     def keep_text(self, text: TextKV) -> None:
         """Copy a prompt's keys and values here."""
         if "text" not in self._kept:
-            self.keep("text", torch.stack([torch.stack(pair) for pair in text]))
+            self.keep("text", stacked(text))
+            return
         for layer, pair in zip(self._kept["text"], text, strict=True):
             for to, part in zip(layer, pair, strict=True):
                 to.copy_(part)

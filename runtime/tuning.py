@@ -21,6 +21,8 @@ from c2r.streaming.fill_levels import fill_levels
 from runtime.pipeline import Pictures, Pipeline
 
 PRECISIONS = ("bf16", "fp8")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What `--precision` and `--dtype` name."""
 CALIBRATION_PROMPT = "a city street, people walking, photorealistic"
 
 
@@ -45,8 +47,7 @@ def tune(
 
     `attention`: a kernel's name, or `auto`. `ValueError` for a kernel that is not here.
     """
-    dit = networks.dit
-    device = dit.patch_embedding.weight.device
+    dit, device = networks.dit, networks.device
     layers = 0
     if precision == "fp8":
         scales = calibrate(dit, lambda: _stream(networks, coarse))

@@ -150,14 +150,16 @@ class LoraConfig:
 class AutoencodeConfig:
     """Phase autoencode. `learns`: the whole VAE, or its decoder alone, for latents that caches and
     DiTs already know. `crop`: side of the square crops in pixels, 0 for whole frames. `noise`:
-    standard deviation added to latents before decoding. `gradient`, `moments`: weights of losses.
+    standard deviation added to latents before decoding. `gradient`, `halves`, `moments`: weights
+    of losses.
     """
 
     learns: Literal["all", "decoder"] = "all"
     crop: int = 128
-    noise: float = 0.05
+    noise: float = 0.1
     gradient: float = 1.0
-    moments: float = 0.01
+    halves: float = 0.5
+    moments: float = 0.1
 
 
 @dataclass(frozen=True)

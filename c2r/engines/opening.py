@@ -6,17 +6,24 @@ from pathlib import Path
 
 import torch
 
+from c2r.engines.fingerprint import weights_sha256
 from c2r.engines.libraries import LIBRARIES, ONNX
 from c2r.engines.onnx_session import OnnxSession
 from c2r.engines.session import Session
 from c2r.engines.trt_session import TensorRTSession
 from c2r.models.build import Networks
-from c2r.weights.engines import Manifest, check_files
+from c2r.weights.engines import Manifest, check_files, check_fit
 
 
-def device_of(networks: Networks) -> torch.device:
-    """Where a renderer's networks live."""
-    return networks.dit.patch_embedding.weight.device
+def check_networks(manifest: Manifest, networks: Networks) -> None:
+    """`check_fit` for these networks and the libraries that are here."""
+    check_fit(
+        manifest,
+        preset=networks.preset,
+        precision=str(networks.dit.dtype).removeprefix("torch."),
+        weights=weights_sha256(networks),
+        versions=LIBRARIES[manifest.target].versions(),
+    )
 
 
 def capability_of(device: torch.device) -> int | None:

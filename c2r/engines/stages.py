@@ -18,7 +18,6 @@ from torch.nn.functional import interpolate
 
 from c2r.engines import names
 from c2r.engines.names import numbered
-from c2r.engines.opening import device_of
 from c2r.engines.session import Session, empty_output, sizes_of
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
@@ -177,7 +176,7 @@ def engine_stages(
     that engines cannot take.
     """
     names.fill_levels(networks.preset.stream)
-    device = device_of(networks)
+    device = networks.device
     made = eager_stages(networks)
 
     def call(graph: str, *reused: str) -> Call:

@@ -18,25 +18,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(q [B, L, h, d], k [B, S, h, d], v [B, S, h, d]) -> [B, L, h, d]`; all queries see all keys."""
 
-SCORES_AT_ONCE = 2**24
-"""Of `products`, to bound its memory: 32 MiB in half precision."""
+SCORES_AT_ONCE = 2**26
+"""Of `products`, to bound its memory: 128 MiB in half precision."""
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """PyTorch's own attention; runs everywhere."""
-    if _products_are_faster(q):
-        return products(q, k, v)
+    if q.device.type == "cpu" and not torch.compiler.is_compiling():
+        if torch.is_autocast_enabled("cpu"):
+            half = torch.get_autocast_dtype("cpu")
+            with torch.autocast("cpu", enabled=False):
+                return sdpa(q.to(half), k.to(half), v.to(half))
+        # Without AMX, PyTorch's kernel multiplies bfloat16 no faster than float32.
+        if q.dtype == torch.bfloat16 and not torch.cpu._is_amx_tile_supported():
+            return products(q, k, v)
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
-
-
-def _products_are_faster(q: Tensor) -> bool:
-    """In bfloat16 on a CPU without AMX, PyTorch's kernel multiplies no faster than in float32."""
-    if torch.compiler.is_compiling() or q.device.type != "cpu":
-        return False
-    if q.dtype != torch.bfloat16 or torch.is_grad_enabled():
-        return False
-    return not torch.cpu._is_amx_tile_supported()
 
 
 def products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -63,13 +60,9 @@ def _sdpa_by(backend: SDPBackend) -> Attention:
     return attend
 
 
-def _flash_attn() -> Attention:
-    kernel = import_module("flash_attn").flash_attn_func
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return kernel(q, k, v)
-
-    return attend
+def _imported(module: str, function: str) -> Attention:
+    kernel: Attention = getattr(import_module(module), function)
+    return kernel
 
 
 def _flash_attn_3() -> Attention:
@@ -78,15 +71,6 @@ def _flash_attn_3() -> Attention:
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         made = kernel(q, k, v)
         return made[0] if isinstance(made, tuple) else made  # older ones give the log-sums too
-
-    return attend
-
-
-def _xformers() -> Attention:
-    kernel = import_module("xformers.ops").memory_efficient_attention
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return kernel(q, k, v)
 
     return attend
 
@@ -103,9 +87,15 @@ BACKENDS: dict[str, _Entry] = {
     "cudnn": _Entry(partial(_sdpa_by, SDPBackend.CUDNN_ATTENTION), _IN_TORCH),
     "flash": _Entry(partial(_sdpa_by, SDPBackend.FLASH_ATTENTION), _IN_TORCH),
     "efficient": _Entry(partial(_sdpa_by, SDPBackend.EFFICIENT_ATTENTION), _IN_TORCH),
-    "flash-attn": _Entry(_flash_attn, "pip install flash-attn --no-build-isolation (needs CUDA)"),
+    "flash-attn": _Entry(
+        partial(_imported, "flash_attn", "flash_attn_func"),
+        "pip install flash-attn --no-build-isolation (needs CUDA)",
+    ),
     "flash-attn-3": _Entry(_flash_attn_3, "building hopper/ of flash-attention (needs Hopper)"),
-    "xformers": _Entry(_xformers, "pip install xformers (needs CUDA)"),
+    "xformers": _Entry(
+        partial(_imported, "xformers.ops", "memory_efficient_attention"),
+        "pip install xformers (needs CUDA)",
+    ),
 }
 """`cudnn`, `flash` and `efficient` are kernels inside PyTorch; `sdpa` lets it choose."""
 

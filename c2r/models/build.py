@@ -61,6 +61,11 @@ class Networks:
     text: PromptEncoder
     random_parts: tuple[str, ...] = ()
 
+    @property
+    def device(self) -> torch.device:
+        """Where all of them but the text encoder run; that one may be parked elsewhere."""
+        return self.dit.patch_embedding.weight.device
+
 
 def build_dit(preset: Preset, attention: str = "sdpa") -> DiT:
     """The DiT, with PyTorch's default initialisation."""

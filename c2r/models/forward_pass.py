@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -18,6 +19,11 @@ from c2r.models.attention import LatentMask
 
 TextKV = Sequence[tuple[Tensor, Tensor]]
 """Keys and values `[B, S, h, d]` of the prompt, a pair a layer: made once a prompt."""
+
+
+def stacked(text: TextKV) -> Tensor:
+    """All layers as one tensor `[layers, 2, B, S, h, d]`, which can be indexed like the pairs."""
+    return torch.stack([torch.stack(pair) for pair in text])
 
 
 class LayerCache(Protocol):

@@ -15,7 +15,6 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from c2r.engines.opening import device_of
 from c2r.engines.stages import eager_stages
 from c2r.models.build import Networks
 from c2r.weights.engines import file_sha256
@@ -106,7 +105,7 @@ def _latents(networks: Networks, clip: CoarseClip) -> Tensor:
 
 
 def _clean(networks: Networks, clip: CoarseClip) -> Iterator[Tensor]:
-    chunks = chunks_of(clip, networks.preset, device_of(networks), CHUNKS)
+    chunks = chunks_of(clip, networks.preset, networks.device, CHUNKS)
     text = text_of(networks, clip.prompt)
     for made in stream_chunks(networks, eager_stages(networks), chunks, text, seed=0):
         yield made.clean

@@ -78,7 +78,7 @@ def pipeline_of(
     `say(name, done, count)` is told of each graph. `ValueError` for `graphs` without CUDA.
     """
     stages = stages_of(networks, backend, engines)
-    cuda = networks.dit.patch_embedding.weight.device.type == "cuda"
+    cuda = networks.device.type == "cuda"
     if backend == "graphs" and not cuda:
         raise ValueError("--backend graphs needs CUDA; use eager or compiled on this device")
     if backend in RECORDED and cuda:

@@ -20,7 +20,7 @@ from c2r.engines.stages import Stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
-from c2r.models.forward_pass import TextKV
+from c2r.models.forward_pass import TextKV, stacked
 from c2r.streaming.kv_cache import KVCache
 
 
@@ -66,10 +66,5 @@ class CompiledBlocks:
         if isinstance(given, Tensor):
             return text
         if self._stacked is None or self._stacked[0] is not text:
-            self._stacked = text, stacked(text)
+            self._stacked = text, cast(TextKV, stacked(text))
         return self._stacked[1]
-
-
-def stacked(text: TextKV) -> TextKV:
-    """Keys and values of all layers as one tensor `[layers, 2, B, S, h, d]`."""
-    return cast(TextKV, torch.stack([torch.stack(pair) for pair in text]))

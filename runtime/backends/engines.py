@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from c2r.engines.fingerprint import weights_sha256
-from c2r.engines.libraries import LIBRARIES, ONNX
-from c2r.engines.opening import EngineOpener, device_of
+from c2r.engines.libraries import ONNX
+from c2r.engines.opening import EngineOpener, check_networks
 from c2r.engines.stages import Stages, engine_stages
 from c2r.models.build import Networks
-from c2r.weights.engines import check_fit, read_manifest
+from c2r.weights.engines import read_manifest
 
 
 def open_stages(networks: Networks, folder: Path, backend: str, stages: Sequence[str]) -> Stages:
@@ -25,11 +24,5 @@ def open_stages(networks: Networks, folder: Path, backend: str, stages: Sequence
             f"target: {folder} holds {manifest.target} engines, which --backend {served_by} "
             f"serves, not {backend}"
         )
-    check_fit(
-        manifest,
-        preset=networks.preset,
-        precision=str(networks.dit.dtype).removeprefix("torch."),
-        weights=weights_sha256(networks),
-        versions=LIBRARIES[manifest.target].versions(),
-    )
-    return engine_stages(networks, EngineOpener(manifest, folder, device_of(networks)), stages)
+    check_networks(manifest, networks)
+    return engine_stages(networks, EngineOpener(manifest, folder, networks.device), stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from tests.trainer.small_run import ROOT, changes, losses, make_clip, make_clips
 from trainer.command import train
 from trainer.data.manifest import write_manifest
-from trainer.phases.autoencode import gradient_loss, moment_loss
+from trainer.phases.autoencode import gradient_loss, halved, moment_loss
 from trainer.phases.read import shortened
 from trainer.phases.see import spread_loss
 from trainer.settings import settings_from
@@ -110,12 +111,12 @@ def test_losses_are_those_of_their_formulas():
         for x, y in zip(made, wanted, strict=True)
     ]
     torch.testing.assert_close(gradient_loss(made, wanted), torch.stack(by_hand))
-    latents = torch.randn(4, 8, 3, 16, 16)
-    plain = (latents - latents.mean((0, 1, 3, 4), keepdim=True)) / latents.std(
-        (0, 1, 3, 4), keepdim=True
-    )
-    assert moment_loss(plain) < 1e-4
-    assert moment_loss(2 * plain + 1) > 1
+    latents = torch.randn(3, 2, 4, 5, 6, dtype=torch.float64)
+    squares = latents.square().mean((0, 1, 3, 4))
+    assert moment_loss(latents / squares.max().sqrt()) < 1e-9
+    wide = latents / squares.sqrt()[:, None, None] * torch.tensor([0.5, 1, 1, 3])[:, None, None]
+    torch.testing.assert_close(moment_loss(wide).item(), math.log(9) ** 2 / 4, rtol=1e-4, atol=0)
+    torch.testing.assert_close(halved(latents)[1, 0, 2, 1, 2], latents[1, 0, 2, 2:4, 4:6].mean())
     rows = torch.randn(64, 6, dtype=torch.float64)
     variance, covariance = spread_loss(rows)
     square = torch.cov(rows.T)

@@ -19,7 +19,7 @@ from c2r.city.take import load_take
 from trainer.data.batch import Sample
 from trainer.data.make_clip import coarse_film
 from trainer.data.programs import ProgramError, Programs, studio_python
-from trainer.data.sampler import SamplerState
+from trainer.data.sampler import DrawOrder
 from trainer.data.scene_list import SceneSpec, SetConfig
 from trainer.data.window import whole_window
 from trainer.draws import plain_random
@@ -28,8 +28,10 @@ from trainer.settings import ScenesConfig, TrainConfig
 FOLDER = "scenes"
 
 
-class SceneSampler:
+class SceneSampler(DrawOrder):
     """The scene of a sample, by the sample's number."""
+
+    follows_from = "other data.scenes or seed"
 
     def __init__(self, config: ScenesConfig, seed: int) -> None:
         self.config, self.seed = config, seed
@@ -45,18 +47,6 @@ class SceneSampler:
         """Changes when a resumed run would draw other samples."""
         words = f"scenes {self.seed} {self.config.reuse} {self.config.recent}"
         return hashlib.sha256(words.encode()).hexdigest()
-
-    def state(self, drawn: int) -> SamplerState:
-        """For the checkpoint, after `drawn` samples."""
-        return SamplerState(drawn, self.fingerprint)
-
-    def check(self, state: SamplerState) -> None:
-        """`ValueError` unless a run with that state would go on with the same samples."""
-        if state.fingerprint != self.fingerprint:
-            raise ValueError(
-                "the checkpoint was made with other clips, or other data.scenes or seed: the run "
-                "would not go on as it began. Put them back, or start a run in a new folder"
-            )
 
 
 def scene_of(seed: int, number: int) -> SceneSpec:

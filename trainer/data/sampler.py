@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from trainer.data.manifest import Clip
 from trainer.draws import plain_random
@@ -37,11 +38,38 @@ def _order(seed: int, purpose: str, number: int, count: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-class ClipSampler:
+class DrawOrder(ABC):
+    """Which clip is sample number n, and how a checkpoint knows that order again."""
+
+    follows_from: ClassVar[str]
+    """The settings that decide it beside the clips, in the error's words."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes when a resumed run would draw other samples."""
+
+    def state(self, drawn: int) -> SamplerState:
+        """For the checkpoint, after `drawn` samples."""
+        return SamplerState(drawn, self.fingerprint)
+
+    def check(self, state: SamplerState) -> None:
+        """`ValueError` unless a run with that state would go on with the same samples."""
+        if state.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"the checkpoint was made with other clips, or {self.follows_from}: the run would "
+                "not go on as it began. Put them back, or start a run in a new folder from the "
+                "renderer that this one wrote"
+            )
+
+
+class ClipSampler(DrawOrder):
     """Clips by sample number. `batch` is the effective batch, within which sources are shuffled.
 
     `ValueError` when `cg_ratio` asks for a source of which there is no clip.
     """
+
+    follows_from = "another data.cg_ratio, batch or seed"
 
     def __init__(self, clips: Sequence[Clip], cg_ratio: float, batch: int, seed: int) -> None:
         self.by_source = {name: [c for c in clips if c.role == name] for name in SOURCES}
@@ -83,16 +111,3 @@ class ClipSampler:
         epoch, inside = divmod(count, len(clips))
         order = _order(self.seed, source, epoch, len(clips))
         return clips[order[(inside + attempt) % len(clips)]]
-
-    def state(self, drawn: int) -> SamplerState:
-        """For the checkpoint, after `drawn` samples."""
-        return SamplerState(drawn, self.fingerprint)
-
-    def check(self, state: SamplerState) -> None:
-        """`ValueError` unless a run with that state would go on with the same samples."""
-        if state.fingerprint != self.fingerprint:
-            raise ValueError(
-                "the checkpoint was made with other clips, or another data.cg_ratio, batch or "
-                "seed: the run would not go on as it began. Put them back, or start a run in a "
-                "new folder from the renderer that this one wrote"
-            )

@@ -150,7 +150,7 @@ def render(networks: Networks, coarse: Pictures, prompt: str, rendering: Renderi
     shape = (networks.preset.dit.channels, *networks.preset.latent_size)
     noise = latent_noise([rendering.seed], 0, latent_count(whole), 0, shape)
     config = SamplerConfig(rendering.steps, networks.preset.stream.shift, rendering.guidance)
-    clean = sampler.run(noise.to(device_of(networks)), config)
+    clean = sampler.run(noise.to(networks.device), config)
     return _pictures(networks.vae.decode(clean))[:count]
 
 
@@ -179,14 +179,9 @@ def _stream(networks: Networks, coarse: Pictures, text: TextKV, rendering: Rende
     return np.concatenate(parts)[: len(coarse)]
 
 
-def device_of(networks: Networks) -> torch.device:
-    """Where the networks live."""
-    return networks.dit.patch_embedding.weight.device
-
-
 def text_of(networks: Networks, prompt: str) -> TextKV:
     """Keys and values of a prompt for every layer."""
-    embeddings = networks.text.encode([prompt]).to(device_of(networks))
+    embeddings = networks.text.encode([prompt]).to(networks.device)
     return networks.dit.text_kv(embeddings, networks.control)
 
 
@@ -199,7 +194,7 @@ def _control(
 ) -> tuple[ControlInput | None, ControlState | None]:
     if networks.control is None or not rendering.control:
         return None, None
-    device = device_of(networks)
+    device = networks.device
     features = networks.dino(as_frames(frames)[None].to(device), batch=FRAMES_AT_ONCE)
     tokens, state = networks.control.tokens(features, state)
     scale = strength_tensor(rendering.strength, device)

@@ -1,9 +1,16 @@
 """Trains the tiny VAE: frames to latents that a DiT can learn, and back.
 
 The loss is the absolute error of pixels and of their differences to the right, below and in time
-(edges and motion count more than flat areas), and moments: each latent channel is pulled to mean 0
-and variance 1, which flow matching expects of what it learns. Noise is added to the latents before
-decoding, so that the decoder forgives a DiT's small errors.
+(edges and motion count more than flat areas), and two terms that make latents easy for a DiT:
+
+* moments: no latent channel's mean square goes beyond 1. More would pay, as noise is added, so it
+  comes to be about 1, as flow matching expects. Nothing asks a clip for mean 0 or variance 1: a
+  night is darker than a noon, and need not hide it.
+* halves: latents pooled to half the size must decode to the frames at half the size, so that what
+  is coarse in the picture is coarse in the latents (the regulariser of EQ-VAE, Kouzelis et al.,
+  2025, arXiv:2502.09509).
+
+Noise is added to the latents before decoding, so that the decoder forgives a DiT's small errors.
 
 Shapes: B clips, F frames, T latents, C channels, H W pixels.
 """
@@ -14,8 +21,9 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from c2r.models.presets import TinyVAEConfig
+from c2r.models.presets import PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.tiny_vae import TinyVAE
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch
@@ -37,9 +45,13 @@ def gradient_loss(made: Tensor, wanted: Tensor) -> Tensor:
 
 
 def moment_loss(latents: Tensor) -> Tensor:
-    """How far the channels of latents `[B, T, C, h, w]` are from mean 0 and variance 1."""
-    rows = latents.transpose(1, 2).transpose(0, 1).flatten(1)  # [C, B*T*h*w]
-    return (rows.mean(1).square() + (rows.var(1) + 1e-6).log().square()).mean()
+    """How far the mean squares of the channels of latents `[B, T, C, h, w]` are beyond 1."""
+    return F.relu(latents.square().mean((0, 1, 3, 4)).add(1e-6).log()).square().mean()
+
+
+def halved(pictures: Tensor) -> Tensor:
+    """`[B, T, C, h, w]` at half the size, each 2 x 2 averaged."""
+    return F.avg_pool2d(pictures.flatten(0, 1), 2).unflatten(0, pictures.shape[:2])
 
 
 class Autoencode(FoundationPhase):
@@ -69,17 +81,26 @@ class Autoencode(FoundationPhase):
         wanted = self._crop(pixels(batch, self.world.device), batch.draws[0])
         with torch.set_grad_enabled(not self._decoder_only):
             latents = self.network.encode(wanted)
-        noise = self.config.autoencode.noise * torch.randn(
-            latents.shape, generator=self._generator(batch), dtype=torch.float32
-        )
-        made = self.network.decode(latents + noise.to(latents)).float()
-        error = (made - wanted).abs().flatten(1).mean(1)
-        samples = error + self.config.autoencode.gradient * gradient_loss(made, wanted)
+        generator = self._generator(batch)
+        samples = self._error(latents, wanted, generator)
         total = samples.mean()
         if not self._decoder_only:
-            total = total + self.config.autoencode.moments * moment_loss(latents.float())
+            weights = self.config.autoencode
+            small = halved(latents)
+            rows, columns = (PIXELS_PER_LATENT * side for side in small.shape[3:])
+            shrunk = halved(wanted)[..., :rows, :columns]
+            total = total + weights.halves * self._error(small, shrunk, generator).mean()
+            total = total + weights.moments * moment_loss(latents.float())
         levels = torch.zeros(len(samples))
         return Losses(total, samples.detach(), levels, batch.sources)
+
+    def _error(self, latents: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
+        """Of each sample `[B]`, after noise on the latents."""
+        weights = self.config.autoencode
+        noise = weights.noise * torch.randn(latents.shape, generator=generator)
+        made = self.network.decode(latents + noise.to(latents)).float()
+        error = (made - wanted).abs().flatten(1).mean(1)
+        return error + weights.gradient * gradient_loss(made, wanted)
 
     @property
     def _decoder_only(self) -> bool:

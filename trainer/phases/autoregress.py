@@ -63,16 +63,8 @@ class Autoregress(StudentPhase):
         levels = block_levels(config, batch.draws).to(clean.device)
         drawn = noise(config.seed, batch.draws, tuple(clean.shape[1:]), "noise").to(clean.device)
         context, context_level = context_of(clean, config, batch.draws)
-        velocity = self.student.forced(
-            context,
-            add_noise(clean, drawn, levels[..., None, None, None]),
-            levels,
-            given.text,
-            self.mask,
-            features=given.features,
-            strength=given.strength,
-            context=context_level,
-        )
+        noisy = add_noise(clean, drawn, levels[..., None, None, None])
+        velocity = self.forced(context, noisy, levels, given, context_level)
         samples = sample_losses(velocity, drawn - clean)
         return Losses(samples.mean(), samples.detach(), levels.mean(1), batch.sources)
 

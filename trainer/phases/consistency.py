@@ -84,16 +84,7 @@ class Consistency(StudentPhase):
         self, context: Tensor, noisy: Tensor, levels: Tensor, given: Conditions, level: float
     ) -> Tensor:
         """What the student sees in every noisy block; at level 0 the block itself."""
-        velocity = self.student.forced(
-            context,
-            noisy,
-            levels,
-            given.text,
-            self.mask,
-            features=given.features,
-            strength=given.strength,
-            context=level,
-        )
+        velocity = self.forced(context, noisy, levels, given, level)
         return clean_from_velocity(noisy, velocity, _each(levels))
 
 

@@ -84,16 +84,7 @@ class Regress(StudentPhase):
         count = len(self.places)
         many = Conditions(*(torch.cat([part] * count) for part in vars(given).values()))
         noisy, levels = self._mixed(states)
-        velocity = self.student.forced(
-            torch.cat([context] * count),
-            noisy,
-            levels,
-            many.text,
-            self.mask,
-            features=many.features,
-            strength=many.strength,
-            context=level,
-        )
+        velocity = self.forced(torch.cat([context] * count), noisy, levels, many, level)
         found = clean_from_velocity(noisy, velocity, levels[..., None, None, None])
         samples = sample_losses(found, torch.cat([end] * count)).unflatten(0, (count, -1)).mean(0)
         middle = levels.unflatten(0, (count, -1)).mean((0, 2))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -84,7 +85,7 @@ class StudentPhase:
         """Always the student."""
         return STUDENT
 
-    @property
+    @cached_property
     def mask(self) -> LatentMask:
         """Of teacher forcing: what the stream's window lets a block see."""
         stream = self.config.model.stream
@@ -132,6 +133,21 @@ class StudentPhase:
         empty = self.encoders.empty.float().expand(len(batch.draws), -1, -1)
         text = torch.where(with_text, self.encoders.text(batch), empty)
         return Conditions(text, empty, features, kept.control.to(device))
+
+    def forced(
+        self, context: Tensor, noisy: Tensor, levels: Tensor, given: Conditions, level: float
+    ) -> Tensor:
+        """The student's velocity of every noisy block after its past, `context` at `level`."""
+        return self.student.forced(
+            context,
+            noisy,
+            levels,
+            given.text,
+            self.mask,
+            features=given.features,
+            strength=given.strength,
+            context=level,
+        )
 
     def seeds(self, draws: Sequence[int]) -> list[int]:
         """A stream's seed for each sample."""
