@@ -59,7 +59,9 @@ def _weights(optimisers: dict[str, Optimiser]) -> dict[str, Any]:
         made[part] = {
             "model": {name: p.detach() for name, p in optimiser.parameters.items()},
             "ema": dict(optimiser.ema),
-            "adam": get_optimizer_state_dict(optimiser.module, optimiser.adam, options=_OPTIONS),
+            "adam": get_optimizer_state_dict(
+                optimiser.module, optimiser.optimisers, options=_OPTIONS
+            ),
         }
     return made
 
@@ -156,7 +158,7 @@ class Checkpoints:
         dcp.load(state, checkpoint_id=path)
         for part, optimiser in optimisers.items():
             adam = state["parts"][part]["adam"]
-            set_optimizer_state_dict(optimiser.module, optimiser.adam, adam, options=_OPTIONS)
+            set_optimizer_state_dict(optimiser.module, optimiser.optimisers, adam, options=_OPTIONS)
         for key, value in state["random"].items():
             if key.endswith(".cpu"):
                 torch.set_rng_state(value)

@@ -1,4 +1,4 @@
-"""AdamW over one part's trained parameters, its schedule, gradient clipping and EMA.
+"""AdamW or Muon over one part's trained parameters, their schedule, gradient clipping and EMA.
 
 The learning rate is a function of the update's number, so nothing of it has to be kept.
 """
@@ -6,6 +6,7 @@ The learning rate is a function of the update's number, so nothing of it has to 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -31,24 +32,24 @@ def trained(module: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
+def hidden(name: str, parameter: nn.Parameter) -> bool:
+    """Whether Muon is for it: a matrix between hidden activations, not into or out of them."""
+    return parameter.ndim == 2 and not any(part in name for part in ("embedding", "head"))
+
+
 class Optimiser:
-    """One part's AdamW and EMA. Weight decay acts on matrices alone."""
+    """One part's optimisers and EMA. Weight decay acts on matrices alone."""
 
     def __init__(self, module: nn.Module, config: OptimConfig) -> None:
         self.module, self.config = module, config
         self.parameters = trained(module)
-        matrices = [p for p in self.parameters.values() if p.ndim > 1]
-        others = [p for p in self.parameters.values() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.adam = torch.optim.AdamW(
-            [group for group in groups if group["params"]],
-            lr=config.lr,
-            betas=config.betas,
-            fused=True,
-        )
+        self.optimisers: list[torch.optim.Optimizer] = []
+        left = self.parameters
+        if config.kind == "muon":
+            matrices = {name: p for name, p in left.items() if hidden(name, p)}
+            left = {name: p for name, p in left.items() if name not in matrices}
+            self.optimisers += [_muon(matrices, config)] if matrices else []
+        self.optimisers += [_adamw(left, config)] if left else []
         self.ema: dict[str, Tensor] = {}
         if config.ema:
             self.ema = {name: p.detach().clone() for name, p in self.parameters.items()}
@@ -61,10 +62,11 @@ class Optimiser:
     def update(self, number: int, updates: int) -> float:
         """One update with the gradients at hand, then forget them; gives the learning rate."""
         rate = learning_rate(self.config, number, updates)
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         self._follow(number)
         return rate
 
@@ -90,3 +92,32 @@ class Optimiser:
             name: (t.full_tensor() if isinstance(t, DTensor) else t).cpu()
             for name, t in self.best.items()
         }
+
+
+def _adamw(parameters: Mapping[str, nn.Parameter], config: OptimConfig) -> torch.optim.Optimizer:
+    matrices = [p for p in parameters.values() if p.ndim > 1]
+    others = [p for p in parameters.values() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.lr,
+        betas=config.betas,
+        fused=True,
+    )
+
+
+def _muon(parameters: Mapping[str, nn.Parameter], config: OptimConfig) -> torch.optim.Optimizer:
+    if any(isinstance(p, DTensor) for p in parameters.values()):
+        raise ValueError(
+            "optim.kind muon works on whole matrices, and sharding splits them; use adamw, or one "
+            "process"
+        )
+    return torch.optim.Muon(
+        list(parameters.values()),
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        adjust_lr_fn="match_rms_adamw",
+    )

@@ -166,10 +166,13 @@ class AutoencodeConfig:
 class OptimConfig:
     """AdamW, its schedule, clipping and EMA. `final`: last learning rate as a share of `lr`.
 
+    `kind` muon: matrices between hidden activations are updated by Muon (Jordan et al., 2024) with
+    updates as large as AdamW's (Liu et al., 2025, arXiv:2502.16982), all else by AdamW.
     `ema` 0 keeps none; it follows from update `ema_from` on and is the weights until then. Its
     warm-up: the decay is at most (1 + n) / (10 + n) at update n.
     """
 
+    kind: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.01

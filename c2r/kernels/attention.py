@@ -84,6 +84,7 @@ class _Entry:
 _IN_TORCH = "pip install torch (built for CUDA)"
 BACKENDS: dict[str, _Entry] = {
     "sdpa": _Entry(lambda: sdpa, ""),
+    "products": _Entry(lambda: products, ""),
     "cudnn": _Entry(partial(_sdpa_by, SDPBackend.CUDNN_ATTENTION), _IN_TORCH),
     "flash": _Entry(partial(_sdpa_by, SDPBackend.FLASH_ATTENTION), _IN_TORCH),
     "efficient": _Entry(partial(_sdpa_by, SDPBackend.EFFICIENT_ATTENTION), _IN_TORCH),
@@ -97,7 +98,9 @@ BACKENDS: dict[str, _Entry] = {
         "pip install xformers (needs CUDA)",
     ),
 }
-"""`cudnn`, `flash` and `efficient` are kernels inside PyTorch; `sdpa` lets it choose."""
+"""`cudnn`, `flash` and `efficient` are kernels inside PyTorch; `sdpa` lets it choose. `products` is
+plain products and a softmax, which a compiler can join.
+"""
 
 
 def get_attention(name: str) -> Attention:

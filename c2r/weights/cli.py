@@ -1,10 +1,13 @@
-"""`c2r weights`: look into weights files, and convert a DiT between layouts."""
+"""`c2r weights`: look into weights files, convert a DiT's layout, make a renderer smaller."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
+
+import torch
 
 from c2r.models.presets import get_preset
 from c2r.weights.folders import open_source
@@ -21,9 +24,12 @@ def main(argv: list[str]) -> int:
         if arguments.action == "inspect":
             for path in arguments.path:
                 print("\n\n".join(info.text() for info in inspect_path(path)))
-        else:
+        elif arguments.action == "convert":
             for file in convert(arguments.path, arguments.output, arguments.layout):
                 print(file)
+        else:
+            size = pack(Path(arguments.folder), Path(arguments.output), arguments.dtype)
+            print(f"{arguments.output}: {size / 1e6:.1f} MB")
     except (ValueError, OSError) as error:
         print(f"c2r weights: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -53,6 +59,27 @@ def convert(path: str, output: str, layout: str) -> list[Path]:
     )
 
 
+def pack(folder: Path, output: Path, dtype: str) -> int:
+    """Write the renderer in `folder` to `output` in another dtype; gives its size in bytes.
+
+    What else lies in the folder (how it was made, a model card) goes with it. `ValueError` if
+    `output` exists, or for a folder that is no whole renderer.
+    """
+    from c2r.weights.renderer import load_networks, read_renderer, save_renderer
+
+    if output.exists():
+        raise ValueError(f"{output} exists already; remove it, or name another folder")
+    networks = load_networks(*read_renderer(folder), dtype=getattr(torch, dtype))
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save_renderer(networks, partial)
+    for file in folder.iterdir():
+        if file.is_file() and not (partial / file.name).exists():
+            shutil.copy2(file, partial)
+    partial.rename(output)
+    return sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="c2r weights", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
@@ -76,5 +103,19 @@ def _parser() -> argparse.ArgumentParser:
         choices=["wan", "diffusers", "c2r-backbone"],
         default="wan",
         help="names to write (default: %(default)s, the official ones)",
+    )
+    pack = actions.add_parser(
+        "pack",
+        help="a renderer's folder, smaller",
+        description="Write a renderer's folder anew with all its networks in another type, to ship "
+        "it. They are loaded in whatever type a command asks for.",
+    )
+    pack.add_argument("folder", help="a renderer's folder, as training leaves it")
+    pack.add_argument("output", help="the folder to write; it must not exist")
+    pack.add_argument(
+        "--dtype",
+        choices=["float16", "bfloat16", "float32"],
+        default="float16",
+        help="type of the weights (default: %(default)s)",
     )
     return parser

@@ -23,10 +23,9 @@ from tests.trainer.small_run import (
 from trainer.checkpoint import Checkpoints
 from trainer.command import train
 from trainer.loop import NotFiniteError
-from trainer.optim import learning_rate
 from trainer.phases.flow_phase import FlowPhase
 from trainer.record import kept_lines
-from trainer.settings import OptimConfig, settings_from
+from trainer.settings import settings_from
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +159,3 @@ def test_checkpoint_folder_without_any(tmp_path, root):
         assert Checkpoints(tmp_path, config.checkpoint, world).load({}) is None
     finally:
         close_world()
-
-
-def test_schedules():
-    cosine = OptimConfig(lr=1.0, warmup=10, schedule="cosine", final=0.1)
-    rates = [learning_rate(cosine, n, 100) for n in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == pytest.approx(1.0)
-    assert rates[55] == pytest.approx(0.55)
-    assert rates[100] == pytest.approx(0.1)
-    constant = OptimConfig(lr=1.0, warmup=0)
-    assert {learning_rate(constant, n, 100) for n in range(100)} == {1.0}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from c2r.__main__ import run
 from c2r.models.build import PART_NAMES, Networks, seeded_notice, seeded_text
 from c2r.models.presets import (
     ControlConfig,
@@ -175,3 +176,21 @@ def test_the_folder_is_plain_files(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"preset.yaml", "dit.safetensors", "control.safetensors", "vae.safetensors"} <= names
     assert json.loads((folder / "dino" / "config.json").read_text())["hidden_size"] == 48
+
+
+def test_a_packed_renderer_is_half_as_large_and_the_same_but_for_rounding(
+    networks, folder, tmp_path, capsys
+):
+    (folder / "made.json").write_text("{}")
+    packed = tmp_path / "packed"
+    assert run(["weights", "pack", str(folder), str(packed)]) == 0
+    assert "MB" in capsys.readouterr().out
+    assert (packed / "made.json").is_file()
+    size = {f: sum(p.stat().st_size for p in f.rglob("*.safetensors")) for f in (folder, packed)}
+    assert size[packed] < 0.55 * size[folder]
+    again = weights_of(load_networks(*read_renderer(packed)))
+    for name, value in weights_of(networks).items():
+        assert again[name].dtype == torch.float32
+        torch.testing.assert_close(again[name], value, rtol=1e-3, atol=1e-6)
+    assert run(["weights", "pack", str(folder), str(packed)]) == 2
+    assert "exists already" in capsys.readouterr().err

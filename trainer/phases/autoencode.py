@@ -96,6 +96,7 @@ class Autoencode(FoundationPhase):
 
     def _error(self, latents: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
         """Of each sample `[B]`, after noise on the latents."""
+        assert isinstance(self.network, TinyVAE)
         weights = self.config.autoencode
         noise = weights.noise * torch.randn(latents.shape, generator=generator)
         made = self.network.decode(latents + noise.to(latents)).float()
