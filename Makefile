@@ -73,14 +73,17 @@ unreal: $(STAMP)
 	$(BIN)/python unreal_plugin/package.py --nanopb $(NANOPB)
 
 # The small renderer from nothing: its clips, its VAE, DINO and text encoder, caches of latents, and
-# both phases. Every step goes on where it was stopped. Hours on two cores.
+# all phases. Every step goes on where it was stopped. Hours on two cores.
 SMALL := data/small
+SPACES := --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
+STEPS := align_short align ground_short ground autoregress consistency dmd
+
 tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
 	for phase in autoencode see read; do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
-	$(BIN)/c2r data encode $(SMALL) --out data/windows-tiny --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text --windows 8
-	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
-	for phase in align_tiny_short align_tiny ground_tiny; do $(BIN)/c2r train --config trainer/configs/$$phase.yaml || exit 1; done
+	$(BIN)/c2r data encode $(SMALL) --out data/windows-tiny $(SPACES) --windows 6 --frames 33
+	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny $(SPACES)
+	for phase in $(STEPS); do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
 
 check: $(STAMP)
 	$(BIN)/ruff check .
