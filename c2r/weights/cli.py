@@ -28,7 +28,9 @@ def main(argv: list[str]) -> int:
             for file in convert(arguments.path, arguments.output, arguments.layout):
                 print(file)
         else:
-            size = pack(Path(arguments.folder), Path(arguments.output), arguments.dtype)
+            size = pack(
+                Path(arguments.folder), Path(arguments.output), arguments.dtype, arguments.vae
+            )
             print(f"{arguments.output}: {size / 1e6:.1f} MB")
     except (ValueError, OSError) as error:
         print(f"c2r weights: {' '.join(str(error).split())}", file=sys.stderr)
@@ -59,17 +61,18 @@ def convert(path: str, output: str, layout: str) -> list[Path]:
     )
 
 
-def pack(folder: Path, output: Path, dtype: str) -> int:
+def pack(folder: Path, output: Path, dtype: str, vae: str | None = None) -> int:
     """Write the renderer in `folder` to `output` in another dtype; gives its size in bytes.
 
-    What else lies in the folder (how it was made, a model card) goes with it. `ValueError` if
+    `vae`: a file with another decoder for the same latents, in place of the folder's. What else lies in the folder (how it was made, a model card) goes with it. `ValueError` if
     `output` exists, or for a folder that is no whole renderer.
     """
-    from c2r.weights.renderer import load_networks, read_renderer, save_renderer
+    from c2r.weights.renderer import WeightPaths, choose_networks, load_networks, save_renderer
 
     if output.exists():
         raise ValueError(f"{output} exists already; remove it, or name another folder")
-    networks = load_networks(*read_renderer(folder), dtype=getattr(torch, dtype))
+    chosen = choose_networks(None, folder, WeightPaths(vae=vae))
+    networks = load_networks(*chosen, dtype=getattr(torch, dtype))
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     save_renderer(networks, partial)
@@ -118,4 +121,5 @@ def _parser() -> argparse.ArgumentParser:
         default="float16",
         help="type of the weights (default: %(default)s)",
     )
+    pack.add_argument("--vae", help="another VAE's file: its decoder, trained further")
     return parser

@@ -29,6 +29,7 @@ from c2r.weights.renderer import (
     save_renderer,
     seeded_networks,
 )
+from c2r.weights.save import save_weights
 
 TINY = get_preset("tiny")
 SMALL = replace(
@@ -192,5 +193,13 @@ def test_a_packed_renderer_is_half_as_large_and_the_same_but_for_rounding(
     for name, value in weights_of(networks).items():
         assert again[name].dtype == torch.float32
         torch.testing.assert_close(again[name], value, rtol=1e-3, atol=1e-6)
+    other = seeded_networks(SMALL, seed=5).vae
+    save_weights(other, tmp_path / "vae.safetensors")
+    more = ["--vae", str(tmp_path / "vae.safetensors"), "--dtype", "float32"]
+    assert run(["weights", "pack", str(folder), str(tmp_path / "decoder"), *more]) == 0
+    mixed = weights_of(load_networks(*read_renderer(tmp_path / "decoder")))
+    expected = weights_of(networks) | {f"vae.{n}": v for n, v in other.state_dict().items()}
+    assert all(torch.equal(mixed[name], value) for name, value in expected.items())
+    capsys.readouterr()
     assert run(["weights", "pack", str(folder), str(packed)]) == 2
     assert "exists already" in capsys.readouterr().err
