@@ -64,8 +64,9 @@ def convert(path: str, output: str, layout: str) -> list[Path]:
 def pack(folder: Path, output: Path, dtype: str, vae: str | None = None) -> int:
     """Write the renderer in `folder` to `output` in another dtype; gives its size in bytes.
 
-    `vae`: a file with another decoder for the same latents, in place of the folder's. What else lies in the folder (how it was made, a model card) goes with it. `ValueError` if
-    `output` exists, or for a folder that is no whole renderer.
+    `vae`: a file with another decoder for the same latents, in place of the folder's. What else
+    lies in the folder (how it was made, a model card) goes with it. `ValueError` if `output`
+    exists, or for a folder that is no whole renderer.
     """
     from c2r.weights.renderer import WeightPaths, choose_networks, load_networks, save_renderer
 
