@@ -76,7 +76,7 @@ unreal: $(STAMP)
 # all phases. Every step goes on where it was stopped. Hours on two cores.
 SMALL := data/small
 SPACES := --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
-STEPS := align_short align ground_short ground autoregress consistency dmd
+STEPS := align_short align ground autoregress consistency dmd
 
 tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)

@@ -2,6 +2,8 @@
 
 Captions and clips of a batch are embedded, and each caption must find its clip among the others
 and the reverse: the symmetric contrastive loss of CLIP (Radford et al., 2021, arXiv:2103.00020).
+A caption is known by a mixture of its mean and one of its bytes, both drawn at random: so every
+byte's embedding comes to hold what the whole prompt asks for, and a DiT finds it wherever it looks.
 Phrases of a caption are left out at random, so that a prompt need not be worded like the captions.
 The clip's side, a few convolutions, and both projections are thrown away.
 
@@ -60,11 +62,17 @@ class Reader(nn.Module):
         seen = self.look(small).unflatten(0, frames.shape[:2]).mean(1)
         return F.normalize(self.match(seen).float(), dim=-1)
 
-    def captions(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Bytes `[B, S]` and which of them count -> unit vectors `[B, SHARED]`."""
+    def captions(self, ids: Tensor, mask: Tensor, drawn: Tensor) -> Tensor:
+        """Bytes `[B, S]` and which of them count -> unit vectors `[B, SHARED]`.
+
+        `drawn` `[B, 2]` in [0, 1): the byte's place in its caption, its share of the mixture.
+        """
         hidden = self.text(ids, attention_mask=mask).last_hidden_state.float()
-        share = mask[..., None].float()
-        return F.normalize(self.project((hidden * share).sum(1) / share.sum(1)).float(), dim=-1)
+        counts = mask.sum(1)
+        mean = (hidden * mask[..., None]).sum(1) / counts[:, None]
+        place, share = (drawn[:, :1] * counts[:, None]).long(), drawn[:, 1:]
+        byte = hidden.take_along_dim(place[..., None], 1).squeeze(1)
+        return F.normalize(self.project(mean.lerp(byte, share)).float(), dim=-1)
 
 
 class Read(FoundationPhase):
@@ -96,7 +104,10 @@ class Read(FoundationPhase):
             for caption, draw in zip(batch.captions, batch.draws, strict=True)
         ]
         ids, mask = self._bytes(captions)
-        scores = reader.captions(ids, mask) @ reader.clips(pixels(batch, self.world.device)).T
+        drawn = [plain_random(self.config.seed, draw, "byte") for draw in batch.draws]
+        shares = torch.tensor([[one.random(), one.random()] for one in drawn])
+        known = reader.captions(ids, mask, shares.to(self.world.device))
+        scores = known @ reader.clips(pixels(batch, self.world.device)).T
         scores = scores * reader.scale.exp().clamp(max=100.0)
         own = torch.arange(len(scores), device=scores.device)
         samples = F.cross_entropy(scores, own, reduction="none")
