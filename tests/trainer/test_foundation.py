@@ -13,7 +13,7 @@ from tests.trainer.small_run import ROOT, changes, losses, make_clip, make_clips
 from trainer.command import train
 from trainer.data.manifest import write_manifest
 from trainer.phases.autoencode import gradient_loss, halved, moment_loss
-from trainer.phases.read import shortened
+from trainer.phases.read import WORD_WEIGHT, WORDS, shortened, word_loss, word_places
 from trainer.phases.see import spread_loss
 from trainer.settings import settings_from
 from trainer.start import Start, encoder_hash
@@ -86,7 +86,7 @@ def test_captions_find_their_clips(tmp_path, manifest):
     )
     train(config)
     found = losses(tmp_path / "run")
-    assert sum(found[-5:]) / 5 < 0.7 * torch.tensor(4.0).log()
+    assert sum(found[-5:]) / 5 < 0.7 * (math.log(4) + WORD_WEIGHT * math.log(2))
 
 
 def test_tokens_of_both_views_come_together(tmp_path, manifest):
@@ -170,3 +170,27 @@ def test_a_decoder_that_learns_alone_leaves_the_latents(tmp_path, manifest):
     changed = {n for n, t in after.state_dict().items() if not t.equal(before.state_dict()[n])}
     assert changed
     assert all(name.startswith("decoder") for name in changed)
+
+
+def test_every_byte_is_asked_for_the_words_that_tell_captions_apart():
+    captions = ["a street at noon", "a street at night"]
+    places = {word: word_places(word)[0] for word in ["a", "street", "at", "noon", "night"]}
+    assert len(set(places.values())) == 5
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    scores = torch.zeros(2, 3, WORDS)
+    torch.testing.assert_close(
+        word_loss(scores, mask, captions), torch.full((2,), WORD_WEIGHT * math.log(2))
+    )
+    told = scores.clone()
+    for row, word in enumerate(("noon", "night")):
+        told[row, :, [places["noon"], places["night"]]] = -20.0
+        told[row, :, places[word]] = 20.0
+    assert word_loss(told, mask, captions).max() < 1e-6
+    unseen = told.clone()
+    unseen[0, 2] = -unseen[0, 2]  # does not count
+    unseen[..., places["street"]] = -20.0  # both captions have it
+    assert word_loss(unseen, mask, captions).max() < 1e-6
+    wrong = told.clone()
+    wrong[1, 0, places["night"]] = -20.0
+    assert word_loss(wrong, mask, captions)[1] == pytest.approx(WORD_WEIGHT * 20 / 3 / 2, rel=1e-3)
+    assert word_loss(scores, mask, captions[:1] * 2).tolist() == [0.0, 0.0]

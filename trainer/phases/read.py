@@ -2,10 +2,10 @@
 
 Captions and clips of a batch are embedded, and each caption must find its clip among the others
 and the reverse: the symmetric contrastive loss of CLIP (Radford et al., 2021, arXiv:2103.00020).
-A caption is known by a mixture of its mean and one of its bytes, both drawn at random: so every
-byte's embedding comes to hold what the whole prompt asks for, and a DiT finds it wherever it looks.
+Beside that, every single byte's embedding must tell which words the whole caption has: so a DiT
+finds what the prompt asks for wherever it looks, not only in the mean of a hundred bytes.
 Phrases of a caption are left out at random, so that a prompt need not be worded like the captions.
-The clip's side, a few convolutions, and both projections are thrown away.
+The clip's side, a few convolutions, and all projections are thrown away.
 
 Shapes: B clips, F frames, S bytes, D width of the embedding.
 """
@@ -13,6 +13,8 @@ Shapes: B clips, F frames, S bytes, D width of the embedding.
 from __future__ import annotations
 
 import random
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import cast
@@ -31,6 +33,8 @@ from trainer.settings import TrainConfig
 
 TEXT_FOLDER = "text"
 SHARED = 128
+WORDS = 1024
+WORD_WEIGHT = 4.0
 PHRASE_KEPT = 0.7
 
 
@@ -48,6 +52,7 @@ class Reader(nn.Module):
         super().__init__()
         self.text = text.model.requires_grad_(True)
         self.project = nn.Linear(text.dim, SHARED)
+        self.words = nn.Linear(text.dim, WORDS)
         widths = (3, 32, 64, 128, 128)
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
@@ -62,17 +67,29 @@ class Reader(nn.Module):
         seen = self.look(small).unflatten(0, frames.shape[:2]).mean(1)
         return F.normalize(self.match(seen).float(), dim=-1)
 
-    def captions(self, ids: Tensor, mask: Tensor, drawn: Tensor) -> Tensor:
-        """Bytes `[B, S]` and which of them count -> unit vectors `[B, SHARED]`.
+    def captions(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Embeddings `[B, S, D]` and which of them count -> unit vectors `[B, SHARED]`."""
+        share = mask[..., None].float()
+        return F.normalize(self.project((hidden * share).sum(1) / share.sum(1)).float(), dim=-1)
 
-        `drawn` `[B, 2]` in [0, 1): the byte's place in its caption, its share of the mixture.
-        """
-        hidden = self.text(ids, attention_mask=mask).last_hidden_state.float()
-        counts = mask.sum(1)
-        mean = (hidden * mask[..., None]).sum(1) / counts[:, None]
-        place, share = (drawn[:, :1] * counts[:, None]).long(), drawn[:, 1:]
-        byte = hidden.take_along_dim(place[..., None], 1).squeeze(1)
-        return F.normalize(self.project(mean.lerp(byte, share)).float(), dim=-1)
+
+def word_places(caption: str) -> list[int]:
+    """Where in a list of `WORDS` the caption's words are: a hash of each, the same everywhere."""
+    return [zlib.crc32(word.encode()) % WORDS for word in re.findall(r"\w+", caption.lower())]
+
+
+def word_loss(scores: Tensor, mask: Tensor, captions: Sequence[str]) -> Tensor:
+    """How badly scores `[B, S, WORDS]` of the bytes that count tell their captions' words: `[B]`.
+
+    Words that all captions have, or none, teach nothing and are left out.
+    """
+    wanted = torch.zeros(len(captions), WORDS, device=scores.device)
+    for row, caption in enumerate(captions):
+        wanted[row, word_places(caption)] = 1.0
+    telling = (wanted.amin(0) < wanted.amax(0)).nonzero().squeeze(1)
+    scores, wanted = scores.float()[..., telling], wanted[:, None, telling].expand(*mask.shape, -1)
+    errors = F.binary_cross_entropy_with_logits(scores, wanted, reduction="none").sum(-1)
+    return (errors * mask).sum(1) / mask.sum(1) / max(1, len(telling)) * WORD_WEIGHT
 
 
 class Read(FoundationPhase):
@@ -104,14 +121,14 @@ class Read(FoundationPhase):
             for caption, draw in zip(batch.captions, batch.draws, strict=True)
         ]
         ids, mask = self._bytes(captions)
-        drawn = [plain_random(self.config.seed, draw, "byte") for draw in batch.draws]
-        shares = torch.tensor([[one.random(), one.random()] for one in drawn])
-        known = reader.captions(ids, mask, shares.to(self.world.device))
+        hidden = reader.text(ids, attention_mask=mask).last_hidden_state.float()
+        known = reader.captions(hidden, mask)
         scores = known @ reader.clips(pixels(batch, self.world.device)).T
         scores = scores * reader.scale.exp().clamp(max=100.0)
         own = torch.arange(len(scores), device=scores.device)
         samples = F.cross_entropy(scores, own, reduction="none")
         samples = (samples + F.cross_entropy(scores.T, own, reduction="none")) / 2
+        samples = samples + word_loss(reader.words(hidden), mask, captions)
         levels = torch.zeros(len(samples))
         return Losses(samples.mean(), samples.detach(), levels, batch.sources)
 
