@@ -76,7 +76,7 @@ def test_missing_kernel_says_what_to_install(name, monkeypatch):
 
 
 def test_unknown_kernel_names_the_known():
-    with pytest.raises(ValueError, match="sdpa, cudnn, flash, efficient, flash-attn"):
+    with pytest.raises(ValueError, match="sdpa, products, cudnn, flash, efficient, flash-attn"):
         get_attention("fast")
 
 
