@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from c2r.models.presets import get_preset
+from c2r.models.text import build_text
 from tests.trainer.small_run import ROOT, changes, losses, make_clip, make_clips
 from trainer.command import train
 from trainer.data.manifest import write_manifest
 from trainer.phases.autoencode import gradient_loss, halved, moment_loss
-from trainer.phases.read import WORD_WEIGHT, WORDS, shortened, word_loss, word_places
+from trainer.phases.read import WORD_WEIGHT, WORDS, look_nearby, shortened, word_loss, word_places
 from trainer.phases.see import spread_loss
 from trainer.settings import settings_from
 from trainer.start import Start, encoder_hash
@@ -194,3 +196,13 @@ def test_every_byte_is_asked_for_the_words_that_tell_captions_apart():
     wrong[1, 0, places["night"]] = -20.0
     assert word_loss(wrong, mask, captions)[1] == pytest.approx(WORD_WEIGHT * 20 / 3 / 2, rel=1e-3)
     assert word_loss(scores, mask, captions[:1] * 2).tolist() == [0.0, 0.0]
+
+
+def test_heads_begin_at_the_bytes_just_before():
+    text = build_text(get_preset("tiny").text, seed=0)
+    look_nearby(text)
+    attention = text.model.encoder.block[0].layer[0].SelfAttention
+    seen = attention.compute_bias(12, 12)[0].softmax(-1)
+    for head, one in enumerate(seen):
+        assert one[8].argmax() == 8 - (head + 1)
+        assert one[8].max() > 0.9
