@@ -50,6 +50,15 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="of play (20)")
     parser.add_argument("--prompt", default=PROMPT, help="what the world looks like")
+    parser.add_argument(
+        "--then",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("SECOND", "PROMPT"),
+        help="another prompt from that second on; may be given again",
+    )
+    parser.add_argument("--apart", action="store_true", help="coarse.mp4 and pictures.mp4, too")
     parser.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
     parser.add_argument("--seed", type=int, default=0, help="of city, noise, absent weights (0)")
     parser.add_argument("--level", choices=LEVELS, default="mid", help="of the coarse frames (mid)")
@@ -58,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen, for_server = parser.parse_known_args(arguments)
     if not 0 < chosen.seconds < float("inf"):
         raise ValueError(f"--seconds {chosen.seconds:g}: give a positive number of seconds")
+    chosen.then = [_change(second, prompt, chosen.seconds) for second, prompt in chosen.then]
     console = Console()
     with started_server([*for_server, "--seed", str(chosen.seed)], chosen.start_timeout) as address:
         endpoint = Endpoint(address)
@@ -74,6 +84,19 @@ def main(arguments: Sequence[str]) -> int:
     )
     console.print(escape(f"wrote demo.mp4, demo.png and demo.json in {chosen.output}"))
     return 0
+
+
+def _change(second: str, prompt: str, seconds: float) -> tuple[float, str]:
+    """One `--then`; ValueError unless its second is one of the run's."""
+    try:
+        at = float(second)
+    except ValueError:
+        at = -1.0
+    if not 0 < at < seconds:
+        raise ValueError(
+            f"--then {second}: give a second of the run, above 0 and below {seconds:g}"
+        )
+    return at, prompt
 
 
 @contextmanager
@@ -138,22 +161,35 @@ def play(
         source = stack.enter_context(
             open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, level=chosen.level)
         )
-        video = stack.enter_context(VideoSink(chosen.output / "demo.mp4", info.fps))
+        names = ("demo", "coarse", "pictures") if chosen.apart else ("demo",)
+        videos = [
+            stack.enter_context(VideoSink(chosen.output / f"{name}.mp4", info.fps))
+            for name in names
+        ]
 
         def keep(pair: Pair) -> None:
-            video.write(side_by_side(pair.coarse, pair.picture), pair.frame_id)
+            shown = side_by_side(pair.coarse, pair.picture), pair.coarse, pair.picture
+            for video, picture in zip(videos, shown, strict=False):
+                video.write(picture, pair.frame_id)
             sheet.add(pair)
 
         client = stack.enter_context(RenderClient(endpoint, options))
         progress = stack.enter_context(Progress(console=console, transient=True))
         bar = progress.add_task("playing", total=frames)
+        changes = {max(1, round(second * info.fps)): prompt for second, prompt in chosen.then}
+
+        def sent(done: int) -> None:
+            progress.update(bar, completed=done)
+            if done in changes:
+                client.set_control(prompt=changes[done])
+
         report = stream_source(
             source,
             client,
             fps=info.fps,
             frames=frames,
             on_pair=keep,
-            on_progress=lambda done: progress.update(bar, completed=done),
+            on_progress=sent,
         )
     sheet.save(chosen.output / "demo.png")
     return report

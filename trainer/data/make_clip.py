@@ -37,13 +37,16 @@ SHARES = {"take": 0.02, "coarse": 0.08, "fine": 0.9}
 
 
 def finished(root: Path, spec: SceneSpec) -> Clip | None:
-    """The manifest's row of a scene that is complete and whose files are those it was made with."""
+    """The manifest's row of a scene that is complete, with a twin where one is asked for, and whose
+    files are those it was made with.
+    """
     folder = root / CLIPS / spec.id
     try:
         clip: Clip = TypeAdapter(Clip).validate_json((folder / "row.json").read_bytes())
     except (OSError, ValidationError):
         return None
-    return None if _changed(root, clip) else clip
+    lacks_twin = spec.paired and clip.control is None
+    return None if lacks_twin or _changed(root, clip) else clip
 
 
 def make_clip(

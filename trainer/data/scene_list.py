@@ -76,7 +76,7 @@ def check_config(config: SetConfig) -> None:
 
 def scene_list(config: SetConfig) -> tuple[SceneSpec, ...]:
     """Every scene of a set: the held-out ones first, so that a run that stops early has them."""
-    pairs = config.scenes if config.pairs is None else config.pairs
+    pairs = paired_scenes(config)
     counts: dict[Split, int] = {"held_out": config.held_out, "train": config.scenes}
     specs = [
         SceneSpec(f"{split}-{index:05}", split, index, seed, split == "held_out" or index < pairs)
@@ -85,6 +85,11 @@ def scene_list(config: SetConfig) -> tuple[SceneSpec, ...]:
     ]
     assert len({spec.seed for spec in specs}) == len(specs), "no two scenes share a seed"
     return tuple(specs)
+
+
+def paired_scenes(config: SetConfig) -> int:
+    """How many train scenes get a coarse twin."""
+    return config.scenes if config.pairs is None else config.pairs
 
 
 def scene_seeds(root: int, split: Split, count: int) -> tuple[int, ...]:
@@ -100,7 +105,9 @@ def scene_seeds(root: int, split: Split, count: int) -> tuple[int, ...]:
 
 
 def keep_config(config: SetConfig, path: Path) -> None:
-    """Write the set's configuration, or ValueError when another one is written there already."""
+    """Write the set's configuration, or ValueError when another one is written there already.
+    Twins may be added later: `pairs` may grow.
+    """
     if not path.exists():
         save_config(config, path)
         return
@@ -109,9 +116,11 @@ def keep_config(config: SetConfig, path: Path) -> None:
         f"{field.name} was {getattr(before, field.name)} and is now {getattr(config, field.name)}"
         for field in fields(SetConfig)
         if getattr(before, field.name) != getattr(config, field.name)
+        and not (field.name == "pairs" and paired_scenes(before) < paired_scenes(config))
     ]
     if differences:
         raise ValueError(
             f"{path.parent} holds another set: {'; '.join(differences)}. Give the same options to "
             "go on with it, or another --out"
         )
+    save_config(config, path)

@@ -109,6 +109,20 @@ def test_a_whole_set_is_not_made_again(whole: tuple[Path, list[str]], studio: St
     assert files(out) == before
 
 
+def test_twins_can_be_added_to_a_set_and_not_be_taken_away(
+    whole: tuple[Path, list[str]], studio: Studio, tmp_path: Path
+):
+    shutil.copytree(whole[0], tmp_path / "set")
+    more = replace(SET, pairs=3)
+    assert synthesize(tmp_path / "set", more, studio.programs()) == {}
+    assert studio.log() == ["film"] * 2
+    fresh = Studio(tmp_path / "other")
+    assert synthesize(tmp_path / "fresh", more, fresh.programs()) == {}
+    assert files(tmp_path / "set") == files(tmp_path / "fresh")
+    with pytest.raises(ValueError, match="pairs was 3 and is now 1"):
+        synthesize(tmp_path / "set", SET, studio.programs())
+
+
 def test_two_jobs_make_the_files_of_one(
     whole: tuple[Path, list[str]], studio: Studio, tmp_path: Path
 ):
