@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
@@ -33,6 +34,7 @@ from trainer.settings import CheckpointConfig
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"step-(\d{8})")
+_DAMAGED = "damaged-"
 _OPTIONS = StateDictOptions(ignore_frozen_params=True)
 
 
@@ -79,6 +81,8 @@ class Checkpoints:
     def __init__(self, folder: Path, config: CheckpointConfig, world: World) -> None:
         self.folder, self.config, self.world = folder / "checkpoints", config, world
         self._pending: tuple[Future[Any], Path] | None = None
+        # Its own group: it is written in a thread, while training's messages go on.
+        self._group = dist.new_group(backend="gloo") if world.layout.size > 1 else None
         if world.first:
             self.folder.mkdir(parents=True, exist_ok=True)
             for partial in self.folder.glob(".step-*"):  # left by a run that was killed
@@ -105,7 +109,7 @@ class Checkpoints:
             "drawn": progress.sampler.drawn,
             "fingerprint": progress.sampler.fingerprint,
         }
-        begun = dcp.async_save(state, checkpoint_id=partial)
+        begun = dcp.async_save(state, checkpoint_id=partial, process_group=self._group)
         assert isinstance(begun, Future)
         self._pending = begun, final
 
@@ -115,14 +119,21 @@ class Checkpoints:
             self.settle()
 
     def settle(self) -> None:
-        """Wait for the checkpoint under way; raises what went wrong in writing it.
+        """Wait for the checkpoint under way; `OSError` when it could not be written.
 
         The first process writes the metadata when all have written their shards, and renames.
         """
         if self._pending is None:
             return
         (future, final), self._pending = self._pending, None
-        future.result()
+        try:
+            future.result()
+        except dcp.CheckpointException as error:  # no Exception: it would pass every handler
+            reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
+            raise OSError(
+                f"{final} could not be written: {reasons}. The checkpoint before it is kept; mend "
+                "that, and run the same command again"
+            ) from error
         if self.world.first:
             final.with_name(f".{final.name}").replace(final)
             for step in self.steps()[: -self.config.keep]:
@@ -132,18 +143,30 @@ class Checkpoints:
     def load(self, optimisers: dict[str, Optimiser]) -> Progress | None:
         """Fill the newest checkpoint that can be read into the optimisers' parts; None: none.
 
-        One that cannot be read is reported, and the one before it is taken.
+        One that cannot be read is reported and set aside, and the one before it is taken.
+        `ValueError` when none can be read.
         """
         for step in reversed(self.steps()):
+            path = self._path(step)
             try:
-                return self._load(self._path(step), optimisers)
+                return self._load(path, optimisers)
             except (dcp.CheckpointException, OSError, EOFError) as error:
-                log.error("checkpoint %s cannot be read: %s", self._path(step), error)
-        if self.steps():
+                log.error("checkpoint %s cannot be read: %s", path, error)
+            self._set_aside(path)
+        if any(self.folder.glob(f"{_DAMAGED}*")):
             raise ValueError(
                 f"none of the checkpoints in {self.folder} can be read; remove them to begin anew"
             )
         return None
+
+    def _set_aside(self, path: Path) -> None:
+        """Out of the way of the one that will be written for the same step."""
+        self.world.wait()
+        if self.world.first:
+            aside = path.with_name(_DAMAGED + path.name)
+            shutil.rmtree(aside, ignore_errors=True)
+            path.replace(aside)
+        self.world.wait()
 
     def _load(self, path: Path, optimisers: dict[str, Optimiser]) -> Progress:
         known = dcp.FileSystemReader(path).read_metadata().state_dict_metadata

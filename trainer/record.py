@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +24,10 @@ from PIL import Image as Pillow
 from c2r.clips import VideoWriter
 from trainer.settings import TrainConfig
 
+log = logging.getLogger(__name__)
+
 METRICS = "metrics.jsonl"
+RUN_ID = "wandb-id.txt"
 Video = NDArray[np.uint8]
 """`[F, H, W, 3]`."""
 
@@ -67,10 +73,23 @@ class Recorder:
             module = import_module("torch.utils.tensorboard")
             self._board = module.SummaryWriter(str(self.folder / "tensorboard"), purge_step=start)
         self._wandb: Any = None
-        if config.log.wandb is not None and find_spec("wandb") is not None:
+        if config.log.wandb is not None and find_spec("wandb") is None:
+            log.warning("log.wandb is set, but wandb is not installed: no charts are sent there")
+        elif config.log.wandb is not None:
             self._wandb = import_module("wandb").init(
-                project=config.log.wandb, dir=str(self.folder), resume="allow"
+                project=config.log.wandb,
+                dir=str(self.folder),
+                id=self._run_id(),
+                resume="allow",
+                config=asdict(config),
             )
+
+    def _run_id(self) -> str:
+        """The same for a resumed run, which goes on in the same charts."""
+        path = self.folder / RUN_ID
+        if not path.is_file():
+            path.write_text(uuid4().hex[:8], encoding="utf-8")
+        return path.read_text(encoding="utf-8").strip()
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         """One line a step, flushed: it survives what may come."""
@@ -83,8 +102,9 @@ class Recorder:
             self._wandb.log(dict(values), step=step)
 
     def video(self, step: int, name: str, video: Video) -> None:
-        """A sample, as a file and in TensorBoard."""
-        with VideoWriter(self.folder / "samples" / f"{step:08}-{name}.mp4", self.fps) as writer:
+        """A sample after `step` steps, as a file and where the numbers go."""
+        path = self.folder / "samples" / f"{step:08}-{name}.mp4"
+        with VideoWriter(path, self.fps) as writer:
             for picture in video:
                 writer.write(picture)
         if self._board is not None:
@@ -97,6 +117,10 @@ class Recorder:
             )
             value = summary.Value(tag=f"samples/{name}", image=image)
             self._board._get_file_writer().add_summary(summary(value=[value]), step)
+        if self._wandb is not None:
+            shown = import_module("wandb").Video(str(path), format="mp4")
+            # With the numbers of the last step: its charts take no step twice or backwards.
+            self._wandb.log({f"samples/{name}": shown}, step=step - 1)
 
     def close(self) -> None:
         """Flush and close everything."""

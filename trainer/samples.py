@@ -55,7 +55,7 @@ class Gallery:
         self.monitor = self._monitor()
 
     def _monitor(self) -> Monitor | None:
-        """From real training clips as they are stored, the VAE's own losses included."""
+        """From real training clips as the VAE shows them, each guided by its own control."""
         opened = open_clips(self.config, "train")
         real = [clip for clip in opened.clips if clip.role == "real"]
         real = real[: self.config.log.monitor_clips]
@@ -64,15 +64,10 @@ class Gallery:
             return None
         looks = []
         for place, clip in enumerate(real):
-            sample = opened.reader.read(clip, SAMPLE_DRAW + place, control=False)
-            looks.append(look(self._real_pictures(collate([sample]))))
+            sample = opened.reader.read(clip, SAMPLE_DRAW + place, control=self.phase.needs_control)
+            batch = collate([sample])
+            looks += _looks(self.phase.decoded(batch), batch)
         return Monitor(looks)
-
-    def _real_pictures(self, batch: Batch) -> Tensor:
-        """`[F, 3, H, W]` in [0, 1]."""
-        if batch.frames is not None:
-            return batch.frames[0].float() / 255
-        return self.phase.decoded(batch)[0].float() / 255
 
     def look_after(self, step: int, recorder: Recorder | None) -> None:
         """Make samples if it is time to; warn in words when they look like graphics."""
@@ -99,13 +94,18 @@ class Gallery:
     def _watch(self, step: int, pictures: Tensor, recorder: Recorder) -> None:
         assert self.batch is not None
         assert self.monitor is not None
-        guides = self.batch.control
-        looks = [
-            look(video.float() / 255, None if guides is None else guides[place].float() / 255)
-            for place, video in enumerate(pictures)
-        ]
+        looks = _looks(pictures, self.batch)
         names = Look.__dataclass_fields__
         mean = Look(**{n: sum(getattr(one, n) for one in looks) / len(looks) for n in names})
         recorder.numbers(step - 1, {f"look/{n}": getattr(mean, n) for n in names})
         for sentence in self.monitor.advice(mean):
             log.warning("step %d: samples look like graphics: %s", step, sentence)
+
+
+def _looks(pictures: Tensor, batch: Batch) -> list[Look]:
+    """A look at each clip of `[B, F, 3, H, W]` uint8, the guide its control where there is one."""
+    guides = batch.control
+    return [
+        look(video.float() / 255, None if guides is None else guides[place].float() / 255)
+        for place, video in enumerate(pictures)
+    ]

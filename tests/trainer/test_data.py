@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
+from c2r.clips import VideoWriter
 from tests.trainer.small_run import (
+    FPS,
     FRAMES,
     changes,
     make_cache,
@@ -134,6 +137,32 @@ def test_real_clips_are_steered_by_themselves_and_pairs_by_their_coarse_twin(tmp
     assert coarse is not None
     assert pair.control is not None
     assert pair.control.equal(coarse)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_readers_draw_a_real_clips_colours_once(tmp_path, cached: bool):
+    """A still clip stays still in its control; another sample of it has other colours."""
+    clip = make_clip(tmp_path / "clips", "still", "real")
+    random = np.random.default_rng(3)
+    with VideoWriter(tmp_path / "clips" / clip.video, FPS) as writer:
+        shown = np.kron(random.integers(60, 200, (4, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        for _ in range(FRAMES):
+            writer.write(shown)
+    manifest = tmp_path / "clips" / "manifest.jsonl"
+    write_manifest(manifest, [clip])
+    settings = changes(tmp_path, manifest, "ground", data={"cg_ratio": 0.0})
+    if cached:
+        make_cache(tmp_path / "cache", make_renderer(tmp_path / "renderer"), manifest)
+        settings["start"] = {"folder": str(tmp_path / "renderer")}
+        settings["data"] = {"cache": str(tmp_path / "cache"), "cg_ratio": 0.0}
+    opened = open_clips(settings_from(settings))
+    drawn = [opened.reader.read(opened.clips[0], draw, control=True).control for draw in range(4)]
+    for control in drawn:
+        assert control is not None
+        apart = (control.float() - control[:1].float()).abs()
+        assert apart.mean() < 2, "but for the codec's noise, every frame has the same colours"
+    means = [control.float().mean((0, 2, 3)) for control in drawn if control is not None]
+    assert min((a - b).abs().max() for a, b in combinations(means, 2)) > 0.5
 
 
 def test_dropout_shares_and_levels():

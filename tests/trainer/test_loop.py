@@ -7,9 +7,11 @@ import math
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.distributed.checkpoint import filesystem
 
 from tests.trainer.small_run import (
     changes,
@@ -20,6 +22,7 @@ from tests.trainer.small_run import (
     start_process,
     write_config,
 )
+from trainer import monitor
 from trainer.checkpoint import Checkpoints
 from trainer.command import train
 from trainer.loop import NotFiniteError
@@ -75,14 +78,50 @@ def test_a_run_with_other_data_is_not_resumed(root):
         train(settings_from(again))
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(root, caplog):
-    train(settings_from(settings(root, "damaged", steps=4, checkpoint={"every": 2})))
-    newest = root / "damaged" / "checkpoints" / "step-00000004"
-    for shard in newest.glob("*.distcp"):
+def damage(checkpoint):
+    for shard in checkpoint.glob("*.distcp"):
         shard.write_bytes(b"")
-    train(settings_from(settings(root, "damaged", steps=5)))
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(root, caplog):
+    more = {"checkpoint": {"every": 2}}
+    train(settings_from(settings(root, "damaged", steps=4, **more)))
+    folder = root / "damaged" / "checkpoints"
+    damage(folder / "step-00000004")
+    train(settings_from(settings(root, "damaged", steps=5, **more)))
     assert "step-00000004 cannot be read" in caplog.text
     assert len(losses(root / "damaged")) == 5
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == ["damaged-step-00000004", "step-00000004", "step-00000005"]
+
+
+def test_a_run_none_of_whose_checkpoints_can_be_read_says_so_every_time(root):
+    train(settings_from(settings(root, "lost", steps=1)))
+    damage(root / "lost" / "checkpoints" / "step-00000001")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="none of the checkpoints"):
+            train(settings_from(settings(root, "lost", steps=2)))
+
+
+def test_a_checkpoint_that_fails_in_writing_leaves_the_one_before(root, monkeypatch):
+    more = {"checkpoint": {"every": 2}, "precision": "bf16"}
+    write, written = filesystem.FileSystemWriter.write_data, []
+
+    def failing(self, plan, planner):
+        written.append(plan)
+        if len(written) == 2:
+            raise OSError("the disk is full")
+        return write(self, plan, planner)
+
+    monkeypatch.setattr(filesystem.FileSystemWriter, "write_data", failing)
+    with pytest.raises(OSError, match="step-00000004 could not be written: the disk is full"):
+        train(settings_from(settings(root, "full", steps=6, **more)))
+    monkeypatch.undo()
+    folder = root / "full" / "checkpoints"
+    assert [path.name for path in folder.glob("step-*")] == ["step-00000002"]
+    train(settings_from(settings(root, "full", steps=6, **more)))
+    train(settings_from(settings(root, "roomy", steps=6, **more)))
+    assert losses(root / "full") == losses(root / "roomy")
 
 
 def test_checkpoints_are_whole_or_not_there(root, tmp_path):
@@ -137,6 +176,23 @@ def test_caches_give_what_videos_give_and_samples_are_written(root):
     assert {"loss/real", "loss/cg", "tokens_per_second", "memory_gb"} <= set(rows[0])
     bands = [name for row in rows for name in row if name.startswith("loss/t")]
     assert bands
+
+
+def test_samples_that_look_like_graphics_are_reported(root, caplog, monkeypatch):
+    guides = []
+    plain = monitor.look
+
+    def watched(frames, guide=None):
+        guides.append(guide)
+        # Two clips of real video, then samples flatter than they.
+        return replace(plain(frames, guide), flatness=0.0 if len(guides) <= 2 else 0.9)
+
+    monkeypatch.setattr("trainer.samples.look", watched)
+    log = {"sample_every": 2, "monitor_clips": 2, "sample_clips": 1, "sampler": {"steps": 1}}
+    train(settings_from(settings(root, "graphics", steps=2, log=log)))
+    assert "step 2: samples look like graphics: flatness 0.900 (real 0.000)" in caplog.text
+    assert "lower data.cg_ratio" in caplog.text
+    assert all(guide is not None for guide in guides), "real clips have guides as samples have"
 
 
 def test_a_cache_of_another_renderer_is_refused_by_field(root, tmp_path):

@@ -32,6 +32,29 @@ def test_schedules():
     assert {learning_rate(constant, n, 100) for n in range(100)} == {1.0}
 
 
+def test_gradients_are_clipped_to_the_norm_allowed():
+    network = nn.Linear(8, 8)
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, 2.0)
+    norm = Optimiser(network, OptimConfig(clip=0.5)).clip()
+    assert norm == pytest.approx(2.0 * 72**0.5)
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    assert sum(g.square().sum() for g in grads) ** 0.5 == pytest.approx(0.5, rel=1e-4)
+    assert Optimiser(network, OptimConfig(clip=1.0)).clip() == pytest.approx(0.5, rel=1e-4)
+    assert sum(g.square().sum() for g in grads) ** 0.5 == pytest.approx(0.5, rel=1e-4)
+
+
+def test_ema_follows_the_weights_at_its_own_pace():
+    network = nn.Linear(4, 4, bias=False)
+    optimiser = Optimiser(network, OptimConfig(lr=0.1, warmup=0, ema=0.75))
+    expected = network.weight.detach().clone()
+    for number in range(100, 103):  # sooner it follows faster
+        network.weight.grad = torch.ones_like(network.weight)
+        optimiser.update(number, 200)
+        expected = 0.75 * expected + 0.25 * network.weight.detach()
+    assert torch.allclose(optimiser.ema["weight"], expected, atol=1e-6)
+
+
 def test_muon_has_the_matrices_between_hidden_activations_and_its_updates_are_orthogonal():
     torch.manual_seed(0)
     network = Network()

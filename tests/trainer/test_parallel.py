@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import multiprocessing
+from torch.distributed.fsdp import FSDPModule
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.attention import block_causal
@@ -18,11 +19,12 @@ from c2r.models.build import build_control
 from c2r.models.controlnet import ControlNet
 from c2r.weights.networks import load_control, load_dit
 from tests.small_networks import DINO_DIM, GRID, make_adapter, make_controlnet, make_dit
-from tests.trainer.small_run import changes, free_port, losses, make_clips, make_renderer
+from tests.trainer.small_run import MODEL, changes, free_port, losses, make_clips, make_renderer
 from trainer.command import train
 from trainer.context import TokenShare
 from trainer.denoiser import Denoiser
-from trainer.parallel import layout_of
+from trainer.parallel import close_world, layout_of, local, open_world
+from trainer.phases import load_phase
 from trainer.settings import ParallelConfig, settings_from
 
 RUNS = {
@@ -43,6 +45,8 @@ def settings(root: Path, name: str, phase: str, parallel: dict[str, Any]) -> dic
         parallel=parallel,
         start=start,
         steps=4,
+        checkpoint={"every": 1},  # written while training's own messages go on
+        log={"sample_every": 2, "sampler": {"steps": 1}},
     )
 
 
@@ -54,6 +58,7 @@ def _train_all(rank: int, root: Path, ports: dict[str, int]) -> None:
         os.environ["MASTER_ADDR"] = "127.0.0.1"
         train(settings_from(settings(root, name, phase, parallel)))
     _context_gradients(rank, root, ports["gradients"])
+    _shares(rank, root, ports["shares"])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,7 @@ def trained(tmp_path_factory):
     make_clips(root / "clips")
     for phase in ("align", "ground"):
         train(settings_from(settings(root, phase, phase, {})))
-    ports = {name: free_port() for name in (*RUNS, "gradients")}
+    ports = {name: free_port() for name in (*RUNS, "gradients", "shares")}
     multiprocessing.spawn(_train_all, (root, ports), nprocs=2)
     return root
 
@@ -96,6 +101,34 @@ def test_their_renderers_are_the_same(trained, name):
         for key, value in both[0].items():
             # Adam makes steps of full size from gradients that are only rounding.
             assert (both[1][key] - value).abs().mean() < 2e-3, key
+
+
+def _shares(rank: int, root: Path, port: int) -> None:
+    """What each process holds of every block, by layout; the first process writes it."""
+    os.environ["MASTER_PORT"] = str(port)
+    found: dict[str, list[tuple[bool, float]]] = {}
+    for name, parallel in {"shard": {}, "replicate": {"replicate": 2}}.items():
+        config = settings_from(settings(root, "shares", "align", parallel))
+        world = open_world(config.parallel, "cpu")
+        phase = load_phase(config.phase)(config, world)
+        (denoiser,) = phase.parts.values()
+        assert isinstance(denoiser, Denoiser)
+        for block in denoiser.blocks:
+            whole = sum(p.numel() for p in block.parameters())
+            held = sum(local(p).numel() for p in block.parameters()) / whole
+            found.setdefault(name, []).append((isinstance(block, FSDPModule), held))
+        close_world()
+    if rank == 0:
+        (root / "shares.json").write_text(json.dumps(found))
+
+
+def test_every_block_is_sharded_by_itself(trained):
+    shares = json.loads((trained / "shares.json").read_text())
+    assert len(shares["shard"]) == MODEL["dit"]["layers"]
+    for wrapped, held in shares["shard"]:
+        assert wrapped
+        assert held == pytest.approx(0.5, abs=0.05)
+    assert all(wrapped and held == 1.0 for wrapped, held in shares["replicate"])
 
 
 def _context_gradients(rank: int, root: Path, port: int) -> None:
