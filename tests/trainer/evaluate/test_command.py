@@ -11,7 +11,9 @@ import torch
 
 from c2r.clips import read_clip
 from c2r.weights.renderer import load_networks, read_renderer
+from tests.trainer.curate.tiny_vlm import save_llava
 from tests.trainer.evaluate import scenes
+from tests.trainer.evaluate.judges import Distance, Video, save_clip, save_script
 from trainer.data.manifest import read_manifest
 from trainer.evaluate import command, rendering
 from trainer.evaluate.command import main
@@ -84,6 +86,30 @@ def test_every_value_has_its_count_and_every_network_its_hash(evaluated):
     assert derived["perfect"]["kept_kid"] == pytest.approx(1)
     assert derived["coarse"]["kid_to_coarse"] == pytest.approx(1)
     assert derived["fine"]["warp_to_fine"] == pytest.approx(1)
+
+
+def test_judges_with_local_weights_have_columns_and_hashes(data, renderer, outputs, tmp_path):
+    judges = {
+        "lpips": save_script(Distance(), tmp_path / "lpips.pt"),
+        "fvd": save_script(Video(), tmp_path / "video.pt"),
+        "clip": save_clip(tmp_path / "clip"),
+        "vlm": save_llava(tmp_path / "vlm"),
+    }
+    given = [word for name, path in judges.items() for word in (f"--{name}", path)]
+    folders = ["--outputs", *(f"{name}={outputs / name}" for name in ("perfect", "dark"))]
+    assert main(arguments(data, renderer, tmp_path / "out", "--no-prompt", *folders, *given)) == 0
+    found = report(tmp_path / "out")
+    rows = found["rows"]
+    assert rows["perfect"]["lpips"]["value"] == 0
+    assert rows["dark"]["lpips"]["value"] > 0.1
+    assert rows["perfect"]["fvd"]["value"] == pytest.approx(0, abs=1e-4)
+    assert rows["dark"]["fvd"]["value"] > 1e-4
+    for name in judges:
+        assert rows["dark"][name]["clips"] == 2
+        assert len(found["extractors"][name].split()[-1]) == 16
+        assert not any(reason.startswith(name) for reason in found["left_out"])
+    assert 0 <= rows["dark"]["clip"]["value"] <= 100
+    assert 1 <= rows["dark"]["vlm"]["value"] <= 5
 
 
 def test_the_page_stands_alone(evaluated):

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import CLIPConfig, CLIPModel
 
-from c2r.models.text import byte_tokenizer
+from tests.trainer.evaluate.judges import Distance, Video, save_clip, save_script
 from trainer.evaluate.learned import (
     ClipScore,
     Lpips,
@@ -20,49 +19,25 @@ from trainer.evaluate.learned import (
 )
 
 
-class Distance(torch.nn.Module):
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return (a - b).abs().mean(dim=(1, 2, 3), keepdim=True)
-
-
-class Video(torch.nn.Module):
-    """With the flags of the published I3D file."""
-
-    def forward(self, x: torch.Tensor, rescale: bool = False, return_features: bool = False):
-        assert x.shape[1] == 3
-        scale = 1 / 255 if rescale else 1.0
-        return x.mean(dim=(3, 4)).flatten(1) * scale if return_features else x
-
-
 def pictures(level: int, frames: int = 3) -> np.ndarray:
     return np.full((frames, 20, 30, 3), level, np.uint8)
 
 
 def test_lpips_gets_signed_frames_and_is_averaged(tmp_path):
-    torch.jit.script(Distance()).save(str(tmp_path / "lpips.pt"))
-    judge = Lpips(tmp_path / "lpips.pt")
+    judge = Lpips(save_script(Distance(), tmp_path / "lpips.pt"))
     assert judge(pictures(255), pictures(0)) == pytest.approx(2)
     assert judge(pictures(7, 9), pictures(7, 9)) == 0
 
 
 def test_fvd_features_get_the_flags_that_the_file_knows(tmp_path):
-    torch.jit.script(Video()).save(str(tmp_path / "video.pt"))
-    judge = VideoFeatures(tmp_path / "video.pt")
+    judge = VideoFeatures(save_script(Video(), tmp_path / "video.pt"))
     assert judge.flags == {"rescale": True, "return_features": True}
     assert torch.allclose(judge(pictures(51)), torch.full((1, 9), 0.2))
 
 
 @pytest.fixture
 def clip_folder(tmp_path):
-    text = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    text |= {"num_attention_heads": 2, "max_position_embeddings": 24, "eos_token_id": 1}
-    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    vision |= {"num_attention_heads": 2, "image_size": 16, "patch_size": 8}
-    torch.manual_seed(2)
-    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
-    CLIPModel(config).save_pretrained(tmp_path / "clip")
-    byte_tokenizer().save_pretrained(tmp_path / "clip")
-    return tmp_path / "clip"
+    return save_clip(tmp_path / "clip")
 
 
 def test_clip_score_is_the_cosine(clip_folder):
