@@ -177,8 +177,8 @@ def free_port() -> int:
 
 
 def start_process(config: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Training as a user starts it."""
-    command = [sys.executable, "-m", "trainer.train", "--config", str(config), *arguments]
+    """Training as a user starts it; torchrun takes it as a module instead."""
+    command = [sys.executable, "trainer/train.py", "--config", str(config), *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from c2r.clips import VideoWriter
 from tests.trainer.small_run import (
@@ -21,6 +22,7 @@ from tests.trainer.small_run import (
     make_renderer,
     write_video,
 )
+from trainer.data.batch import Batch
 from trainer.data.dataset import Ahead, Dataset, Opened, open_clips
 from trainer.data.jitter import Jitter, draw_jitter, jittered
 from trainer.data.manifest import Clip, write_manifest
@@ -28,6 +30,10 @@ from trainer.data.sampler import ClipSampler
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import draw_window
 from trainer.flow import draw_kept, draw_levels
+from trainer.loop import Loop, open_dataset
+from trainer.parallel import close_world, open_world
+from trainer.phases.ground import Ground
+from trainer.phases.phase import Losses
 from trainer.settings import DataConfig, FlowConfig, JitterConfig, TrainConfig, settings_from
 
 
@@ -223,6 +229,64 @@ def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault
     strict = opened_dataset(opened, settings_from(settings), control=False)
     with pytest.raises(ValueError, match="clip real0 cannot be read"):
         strict.batch(range(4))
+
+
+@pytest.mark.parametrize("source", ["real", "cg"])
+def test_a_caches_video_that_vanishes_is_skipped_and_its_source_keeps_its_share(
+    tmp_path, caplog, source: str
+):
+    make_renderer(tmp_path / "renderer")
+    manifest = make_clips(tmp_path / "clips", real=2, cg=2)
+    cache = make_cache(tmp_path / "cache", tmp_path / "renderer", manifest)
+    settings = changes(tmp_path, None, "ground", batch=5)
+    settings["start"] = {"folder": str(tmp_path / "renderer")}
+    settings["data"] = {"cache": str(cache), "cg_ratio": 0.2, "most_skips": 50}
+    config = settings_from(settings | {"micro_batch": 5})
+    opened = open_clips(config)
+    (cache / ("real0.mp4" if source == "real" else "cg0-coarse.mp4")).unlink()
+    dataset = opened_dataset(opened, config, control=True)
+    batches = [dataset.batch(range(start, start + 5)) for start in range(0, 40, 5)]
+    assert all(batch.sources.count("cg") == 1 for batch in batches), "one of five is a pair"
+    assert all(f"{source}0" not in batch.clips for batch in batches)
+    assert f"clip {source}0 skipped (1 so far)" in caplog.text
+
+
+def test_a_cache_with_too_few_latents_is_left_out_with_a_report(tmp_path, caplog):
+    make_renderer(tmp_path / "renderer")
+    cache = make_cache(tmp_path / "cache", tmp_path / "renderer", make_clips(tmp_path / "clips"))
+    shard = load_file(cache / "shard-0000.safetensors")
+    shard["real1/latents"] = shard["real1/latents"][:1].clone()
+    save_file(shard, cache / "shard-0000.safetensors")
+    settings = changes(tmp_path, None, "align")
+    settings["start"] = {"folder": str(tmp_path / "renderer")}
+    settings["data"] = {"cache": str(cache), "cg_ratio": 0.5}
+    assert "real1" not in [clip.id for clip in open_clips(settings_from(settings)).clips]
+    assert "clip real1: it has 1 latents, a sample takes 3" in caplog.text
+
+
+@pytest.mark.parametrize(("ratio", "pairs"), [(0.0, 0), (0.2, 1), (1.0, 5)])
+def test_phase_2_draws_the_shares_asked_for(tmp_path, ratio: float, pairs: int):
+    """What the phase is handed in a whole run, and not what the sampler promises."""
+    make_renderer(tmp_path / "renderer")
+    manifest = make_clips(tmp_path / "clips")
+    start = {"folder": str(tmp_path / "renderer")}
+    more = {"data": {"cg_ratio": ratio}, "batch": 5, "micro_batch": 5, "steps": 2}
+    seen: list[tuple[str, ...]] = []
+
+    class Watching(Ground):
+        def losses(self, batch: Batch, step: int) -> Losses:
+            seen.append(batch.sources)
+            return super().losses(batch, step)
+
+    config = settings_from(changes(tmp_path / "run", manifest, "ground", start=start, **more))
+    world = open_world(config.parallel, config.device)
+    try:
+        phase = Watching(config, world)
+        Loop(config, phase, world, open_dataset(config, phase)).run()
+    finally:
+        close_world()
+    assert [sources.count("cg") for sources in seen] == [pairs, pairs]
+    assert all(len(sources) == 5 for sources in seen)
 
 
 def test_batches_ahead_are_those_of_now_and_errors_arrive(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,16 @@ from c2r.models.build import build_control
 from c2r.models.controlnet import ControlNet
 from c2r.weights.networks import load_control, load_dit
 from tests.small_networks import DINO_DIM, GRID, make_adapter, make_controlnet, make_dit
-from tests.trainer.small_run import MODEL, changes, free_port, losses, make_clips, make_renderer
+from tests.trainer.small_run import (
+    MODEL,
+    ROOT,
+    changes,
+    free_port,
+    losses,
+    make_clips,
+    make_renderer,
+    write_config,
+)
 from trainer.command import train
 from trainer.context import TokenShare
 from trainer.denoiser import Denoiser
@@ -192,6 +203,32 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(trained):
     for name in ("align", "align-context"):
         train(settings_from(settings(trained, name, "align", {}) | {"steps": 6}))
     assert losses(trained / "align-context") == pytest.approx(losses(trained / "align"), abs=1e-4)
+
+
+def test_torchrun_starts_as_many(trained):
+    """The launcher's own environment, and the same losses."""
+    config = write_config(trained / "run.yaml", settings(trained, "run", "ground", {}))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    found = subprocess.run(
+        [sys.executable, *launcher, "-m", "trainer.train", "--config", str(config), "--steps", "2"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stderr
+    alone = losses(trained / "ground")[:2]
+    assert losses(trained / "run") == pytest.approx(alone, abs=1e-4)
+
+
+def test_compiled_blocks_give_the_losses_of_plain_ones(trained):
+    compiled = {"compile": True, "compile_backend": "aot_eager"}
+    for phase in ("align", "ground"):
+        more = settings(trained, f"{phase}-compiled", phase, compiled) | {"steps": 2}
+        train(settings_from(more))
+        alone = losses(trained / phase)[:2]
+        assert losses(trained / f"{phase}-compiled") == pytest.approx(alone, abs=1e-4)
 
 
 def test_layouts():
