@@ -122,6 +122,8 @@ class TinyVAEConfig:
     `patch`: pixel-unshuffle before the first and after the last convolution (1 for `taew2_1`).
     `encoder_time`, `decoder_time`: time factor of each stage; each product is 4.
     `decoder_widths`: channels of each decoder stage, then of the last convolution's input.
+    `linear`: a matrix past each half, from a latent's 4 x 8 x 8 pixels to its channels and back, to
+    which the half adds (as in DC-AE, Chen et al., 2025, arXiv:2410.10733; there it is fixed).
     """
 
     kind: Literal["tiny"] = "tiny"
@@ -132,6 +134,7 @@ class TinyVAEConfig:
     decoder_widths: tuple[int, ...] = (256, 128, 64, 64)
     decoder_time: tuple[int, ...] = (1, 2, 2)
     blocks: int = 3
+    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -298,6 +301,7 @@ PRESETS: dict[str, Preset] = {
                 decoder_widths=(160, 64, 32),
                 decoder_time=(2, 2),
                 blocks=1,
+                linear=True,
             ),
             text=TextConfig(
                 dim=128,

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from c2r.models.presets import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.vae import VAEState, check_frames, check_latents
 
+FOLDED = 3 * FRAMES_PER_LATENT * PIXELS_PER_LATENT**2
 LATENTS_AT_ONCE = 8  # of a whole clip; bounds the memory of its full-size activations
 
 
@@ -78,6 +79,18 @@ class SoftClamp(nn.Module):
         return 3 * torch.tanh(x / 3)
 
 
+def folded(frames: Tensor) -> Tensor:
+    """The pixels of each latent as channels: [B, 4T, 3, H, W] -> [B*T, 768, H/8, W/8]."""
+    flat = F.pixel_unshuffle(frames.flatten(0, 1), PIXELS_PER_LATENT)
+    return rearrange(flat, "(n f) c h w -> n (f c) h w", f=FRAMES_PER_LATENT)
+
+
+def unfolded(channels: Tensor) -> Tensor:
+    """`folded` undone, with time in the batch: [B*T, 768, h, w] -> [B*4T, 3, 8h, 8w]."""
+    flat = rearrange(channels, "n (f c) h w -> (n f) c h w", f=FRAMES_PER_LATENT)
+    return F.pixel_shuffle(flat, PIXELS_PER_LATENT)
+
+
 class TinyVAE(nn.Module):
     """TAEHV as `VideoVAE`; state-dict names are those of the published checkpoints.
 
@@ -92,6 +105,10 @@ class TinyVAE(nn.Module):
         self.config = config
         self.encoder = build_encoder(config)
         self.decoder = build_decoder(config)
+        self.encoder_linear = self.decoder_linear = None
+        if config.linear:
+            self.encoder_linear = nn.Conv2d(FOLDED, config.channels, 1)
+            self.decoder_linear = nn.Conv2d(config.channels, FOLDED, 1)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -125,17 +142,23 @@ class TinyVAE(nn.Module):
             frames = torch.cat(
                 [frames[:, :1].expand(-1, FRAMES_PER_LATENT - 1, -1, -1, -1), frames], 1
             )
-        x = F.pixel_unshuffle(frames.to(self.dtype).flatten(0, 1), self.config.patch)
+        frames = frames.to(self.dtype)
+        x = F.pixel_unshuffle(frames.flatten(0, 1), self.config.patch)
         x, state = _run(self.encoder, x, len(frames), state)
+        if self.encoder_linear is not None:
+            x = x + self.encoder_linear(folded(frames))
         return rearrange(x, "(b t) c h w -> b t c h w", b=len(frames)), state
 
     def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
         """See `VideoVAE.decode_chunk`."""
         check_latents(latents, self.config.channels)
         drop = FRAMES_PER_LATENT - 1 if state is None else 0
-        x, state = _run(self.decoder, latents.to(self.dtype).flatten(0, 1), len(latents), state)
-        x = F.pixel_shuffle(x, self.config.patch).clamp(0, 1)
-        return rearrange(x, "(b f) c h w -> b f c h w", b=len(latents))[:, drop:], state
+        flat = latents.to(self.dtype).flatten(0, 1)
+        x, state = _run(self.decoder, flat, len(latents), state)
+        x = F.pixel_shuffle(x, self.config.patch)
+        if self.decoder_linear is not None:
+            x = x + unfolded(self.decoder_linear(flat))
+        return rearrange(x.clamp(0, 1), "(b f) c h w -> b f c h w", b=len(latents))[:, drop:], state
 
 
 def check_config(config: TinyVAEConfig) -> None:

@@ -140,7 +140,7 @@ LAYOUTS = (
     ),
     _layout("wan-vae", "wan-vae", r"(encoder\.down|decoder\.up)samples\.", _from_wan_vae),
     _layout("diffusers-vae", "wan-vae", r"(encoder\.down|decoder\.up)_blocks\.", _as_they_are),
-    _layout("taehv", "tiny-vae", r"(encoder|decoder)\.\d+\.", _as_they_are),
+    _layout("taehv", "tiny-vae", r"(encoder|decoder)(\.\d+|_linear)\.", _as_they_are),
     _layout("umt5", "text-encoder", r"shared\.weight|encoder\.block\.\d+\.", _as_they_are),
     _layout("dinov2", "dino", r"embeddings\.position_embeddings", _as_they_are),
     _layout("dinov3", "dino", r"embeddings\.register_tokens|layer\.\d+\.att", _as_they_are),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ PATCHED = TinyVAEConfig(
     decoder_time=(1, 4),
     blocks=2,
 )
+
+LINEAR = replace(PATCHED, linear=True)
 
 
 def assert_close(actual: Tensor, expected: Tensor) -> None:
@@ -83,7 +86,46 @@ def reference_encode(vae: TinyVAE, frames: Tensor) -> Tensor:
         for i in range(config.blocks):
             steps = net.mem_block(steps, str(position + 2 + i))
         position += 2 + config.blocks
-    return torch.stack(net.conv(steps, str(position)), dim=1)
+    latents = torch.stack(net.conv(steps, str(position)), dim=1)
+    if config.linear:
+        latents = latents + linear_latents(vae, frames)
+    return latents
+
+
+def pixels_of(latent: int, row: int, column: int) -> tuple[slice, slice, slice]:
+    """Where a latent's pixels are, in a clip whose first frame stands four times."""
+    return (
+        slice(4 * latent, 4 * latent + 4),
+        slice(8 * row, 8 * row + 8),
+        slice(8 * column, 8 * column + 8),
+    )
+
+
+def linear_latents(vae: TinyVAE, frames: Tensor) -> Tensor:
+    """Latent by latent, pixel by pixel: channel (frame, colour, row, column) of the matrix."""
+    weights = vae.state_dict()
+    whole = torch.cat([frames[:, :1].expand(-1, 3, -1, -1, -1), frames], dim=1)
+    count, rows, columns = whole.shape[1] // 4, whole.shape[3] // 8, whole.shape[4] // 8
+    made = torch.zeros(len(frames), count, vae.config.channels, rows, columns)
+    for place in np.ndindex(count, rows, columns):
+        time, up, right = pixels_of(*place)
+        block = whole[:, time, :, up, right].flatten(1)
+        found = block @ weights["encoder_linear.weight"].flatten(1).T
+        made[:, place[0], :, place[1], place[2]] = found + weights["encoder_linear.bias"]
+    return made
+
+
+def linear_pixels(vae: TinyVAE, latents: Tensor) -> Tensor:
+    """As `linear_latents`, back; the first frame stands four times."""
+    weights, (size, count, _, rows, columns) = vae.state_dict(), latents.shape
+    made = torch.zeros(size, 4 * count, 3, 8 * rows, 8 * columns)
+    for place in np.ndindex(count, rows, columns):
+        time, up, right = pixels_of(*place)
+        given = latents[:, place[0], :, place[1], place[2]]
+        found = given @ weights["decoder_linear.weight"].flatten(1).T
+        found = found + weights["decoder_linear.bias"]
+        made[:, time, :, up, right] = found.unflatten(1, (4, 3, 8, 8))
+    return made
 
 
 def reference_decode(vae: TinyVAE, latents: Tensor) -> Tensor:
@@ -100,10 +142,13 @@ def reference_decode(vae: TinyVAE, latents: Tensor) -> Tensor:
         steps = net.conv(steps, str(position + 2))
         position += 3
     steps = net.conv([x.relu() for x in steps], str(position + 1))
-    return torch.stack([F.pixel_shuffle(x, config.patch).clamp(0, 1) for x in steps[3:]], dim=1)
+    frames = torch.stack([F.pixel_shuffle(x, config.patch) for x in steps], dim=1)
+    if config.linear:
+        frames = frames + linear_pixels(vae, latents)
+    return frames[:, 3:].clamp(0, 1)
 
 
-@pytest.mark.parametrize("config", [TAEHV, PATCHED])
+@pytest.mark.parametrize("config", [TAEHV, PATCHED, LINEAR])
 def test_equals_frame_by_frame_reference(config: TinyVAEConfig) -> None:
     vae = small(config)
     frames = torch.rand(2, 37, 3, 16, 24)  # 10 latents: more than the VAE takes at once

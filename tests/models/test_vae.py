@@ -44,20 +44,21 @@ def wan() -> WanVAE:
     return vae
 
 
-@pytest.fixture(scope="module", params=["wan", "taehv", "tiny"])
+@pytest.fixture(scope="module", params=["wan", "taehv", "tiny", "linear"])
 def vae(request: pytest.FixtureRequest) -> VideoVAE:
     if request.param == "wan":
         wan: WanVAE = request.getfixturevalue("wan")
         return wan
     torch.manual_seed(0)
     config = TinyVAEConfig(encoder_width=8, decoder_widths=(16, 12, 8, 8), blocks=2)
-    if request.param == "tiny":
+    if request.param in ("tiny", "linear"):
         config = replace(
             config,
             patch=2,
             decoder_widths=(16, 12, 8),
             encoder_time=(2, 2),
             decoder_time=(2, 2),
+            linear=request.param == "linear",
         )
     tiny = TinyVAE(config)
     randomised(tiny)

@@ -9,14 +9,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from c2r.models.presets import get_preset
+from c2r.models.presets import TinyVAEConfig, get_preset
 from c2r.models.text import build_text
-from tests.trainer.small_run import ROOT, changes, losses, make_clip, make_clips
+from c2r.models.tiny_vae import TinyVAE
+from tests.trainer.small_run import MODEL, ROOT, changes, losses, make_clip, make_clips
 from trainer.command import train
 from trainer.data.manifest import write_manifest
 from trainer.phases.autoencode import gradient_loss, halved, moment_loss
 from trainer.phases.read import WORD_WEIGHT, WORDS, look_nearby, shortened, word_loss, word_places
 from trainer.phases.see import spread_loss
+from trainer.principal import begin_linear
 from trainer.settings import settings_from
 from trainer.start import Start, encoder_hash
 
@@ -153,8 +155,34 @@ def test_what_a_phase_cannot_do_is_said(tmp_path, manifest, phase, more, said):
         train(settings(tmp_path / "run", manifest, phase, **more))
 
 
-def test_a_decoder_that_learns_alone_leaves_the_latents(tmp_path, manifest):
-    train(settings(tmp_path / "first", manifest, "autoencode", steps=2))
+def test_a_vae_with_linear_paths_begins_at_the_best_linear_one():
+    """Clips of as many components as it has channels come back whole, before it has learnt."""
+    torch.manual_seed(3)
+    config = get_preset("tiny").vae
+    assert isinstance(config, TinyVAEConfig)
+    config = replace(config, encoder_width=8, decoder_widths=(12, 8, 8))
+    assert config.linear
+    # Still within a latent, as the first one always is.
+    parts = 0.05 * torch.randn(config.channels, 1, 3, 8, 8).expand(-1, 4, -1, -1, -1)
+    blocks = torch.randn(8, 3, 8, 12, config.channels) @ parts.flatten(1) / 4  # [B, T, h, w, D]
+    pixels = blocks.unflatten(4, (4, 3, 8, 8)).permute(0, 1, 4, 5, 2, 6, 3, 7)
+    clips = 0.5 + pixels.reshape(8, 12, 3, 64, 96)[:, 3:]
+    shown = (255 * clips).round().to(torch.uint8)
+    vae = TinyVAE(config).eval()
+    begin_linear(vae, list(shown[:7]))
+    with torch.no_grad():
+        latents = vae.encode(shown[7:].float() / 255)
+        made = vae.decode(latents)
+    assert (made - clips[7:]).abs().max() < 0.02
+    deviations = latents.std((0, 1, 3, 4))
+    assert deviations[0] == pytest.approx(1.0, abs=0.3)
+    assert deviations.argmax() < 3, "the largest component is the first"
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_decoder_that_learns_alone_leaves_the_latents(tmp_path, manifest, linear: bool):
+    model = MODEL | {"vae": MODEL["vae"] | {"linear": linear}}
+    train(settings(tmp_path / "first", manifest, "autoencode", steps=2, model=model))
     first = str(tmp_path / "first" / "vae.safetensors")
     config = settings(
         tmp_path / "run",
@@ -163,6 +191,7 @@ def test_a_decoder_that_learns_alone_leaves_the_latents(tmp_path, manifest):
         steps=3,
         start={"vae": first},
         autoencode={"crop": 32, "learns": "decoder"},
+        model=model,
     )
     train(config)
     before = Start(config).vae()

@@ -30,6 +30,7 @@ from trainer.data.batch import Batch
 from trainer.draws import plain_random
 from trainer.phases.foundation import FoundationPhase, pixels
 from trainer.phases.phase import Losses
+from trainer.principal import begin_linear, some_clips
 from trainer.settings import TrainConfig
 
 VAE_FILE = "vae.safetensors"
@@ -70,9 +71,13 @@ class Autoencode(FoundationPhase):
     def build(self) -> nn.Module:
         """The VAE."""
         network = self.start.vae().requires_grad_(True)
+        assert isinstance(network, TinyVAE)
         if self._decoder_only:
-            assert isinstance(network, TinyVAE)
             network.encoder.requires_grad_(False)
+            if network.encoder_linear is not None:
+                network.encoder_linear.requires_grad_(False)
+        elif self.start.fresh("vae") and network.config.linear:
+            begin_linear(network, some_clips(self.config))
         return network
 
     def losses(self, batch: Batch, step: int) -> Losses:
