@@ -314,7 +314,7 @@ PRESETS: dict[str, Preset] = {
                 tokenizer="bytes",
             ),
             control=ControlConfig(hidden=768),
-            stream=StreamConfig(shift=2.0),
+            stream=StreamConfig(shift=1.0),
             frames=49,
         ),
         Preset(

@@ -13,6 +13,7 @@ from trainer.phases import load_phase
 from trainer.settings import settings_from
 
 STREAM: dict[str, Any] = {
+    "shift": 2.0,
     "chunk": 2,
     "window": 4,
     "sink": 1,
