@@ -222,8 +222,8 @@ def test_another_set_in_the_same_folder_is_refused(whole: tuple[Path, list[str]]
     out, _ = whole
     before = files(out)
     with pytest.raises(ValueError, match="frames was 5 and is now 9") as text:
-        synthesize(out, replace(SET, frames=9, pairs=None), studio.programs())
-    assert "pairs was 1 and is now None" in str(text.value)
+        synthesize(out, replace(SET, frames=9, pairs=0), studio.programs())
+    assert "pairs was 1 and is now 0" in str(text.value)
     assert files(out) == before
 
 
@@ -292,7 +292,7 @@ def test_the_small_set_is_what_was_promised(capsys: pytest.CaptureFixture[str]):
     specs = scene_list(config)
     train = [spec for spec in specs if spec.split == "train"]
     assert (len(train), len(specs) - len(train)) == (150, 12)
-    assert sum(spec.paired for spec in train) == 40
+    assert sum(spec.paired for spec in train) == 120
     assert (config.frames, config.width, config.height, config.fps) == (49, 256, 144, 16.0)
     assert run(["data", "synthesize", "--dry-run", "--scenes", "2", "--held-out", "1"]) == 0
     shown = capsys.readouterr().out
