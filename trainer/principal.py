@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.presets import FRAMES_PER_LATENT
-from c2r.models.tiny_vae import FOLDED, TinyVAE, folded
+from c2r.models.tiny_vae import FOLDED, TinyVAE, folded, led_in
 from trainer.data.dataset import open_clips
 from trainer.settings import TrainConfig
 
@@ -39,9 +39,8 @@ def principal_components(clips: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     total, mean, count = torch.zeros(FOLDED, FOLDED), torch.zeros(FOLDED), 0
     for frames in clips:
         whole = 1 + (len(frames) - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT
-        first = frames[:1].expand(FRAMES_PER_LATENT - 1, -1, -1, -1)
-        pixels = torch.cat([first, frames[:whole]]).float() / 255
-        rows = folded(pixels[None]).permute(0, 2, 3, 1).flatten(0, 2)  # [N, D]
+        pixels = led_in(frames[None, :whole]).float() / 255
+        rows = folded(pixels).permute(0, 2, 3, 1).flatten(0, 2)  # [N, D]
         total, mean, count = total + rows.T @ rows, mean + rows.sum(0), count + len(rows)
     mean = mean / count
     values, vectors = torch.linalg.eigh(total / count - torch.outer(mean, mean))

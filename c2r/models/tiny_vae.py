@@ -79,6 +79,11 @@ class SoftClamp(nn.Module):
         return 3 * torch.tanh(x / 3)
 
 
+def led_in(frames: Tensor) -> Tensor:
+    """A clip's frames [B, 1 + 4(T-1), 3, H, W] with the first one three times more in front."""
+    return torch.cat([frames[:, :1].expand(-1, FRAMES_PER_LATENT - 1, -1, -1, -1), frames], dim=1)
+
+
 def folded(frames: Tensor) -> Tensor:
     """The pixels of each latent as channels: [B, 4T, 3, H, W] -> [B*T, 768, H/8, W/8]."""
     flat = F.pixel_unshuffle(frames.flatten(0, 1), PIXELS_PER_LATENT)
@@ -139,9 +144,7 @@ class TinyVAE(nn.Module):
         """See `VideoVAE.encode_chunk`."""
         check_frames(frames, first=state is None)
         if state is None:
-            frames = torch.cat(
-                [frames[:, :1].expand(-1, FRAMES_PER_LATENT - 1, -1, -1, -1), frames], 1
-            )
+            frames = led_in(frames)
         frames = frames.to(self.dtype)
         x = F.pixel_unshuffle(frames.flatten(0, 1), self.config.patch)
         x, state = _run(self.encoder, x, len(frames), state)
