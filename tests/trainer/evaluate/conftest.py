@@ -16,7 +16,7 @@ from c2r.models.presets import (
     TinyVAEConfig,
     get_preset,
 )
-from c2r.weights.renderer import save_renderer, seeded_networks
+from c2r.weights.renderer import load_networks, read_renderer, save_renderer, seeded_networks
 from tests.trainer.evaluate.scenes import FRAMES, HEIGHT, WIDTH, write_set
 
 torch.set_num_threads(1)
@@ -56,3 +56,9 @@ def renderer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights") / "renderer"
     save_renderer(seeded_networks(PRESET, seed=4), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def networks(renderer):
+    preset, paths = read_renderer(renderer)
+    return load_networks(preset, paths)

@@ -10,14 +10,12 @@ import pytest
 import torch
 
 from c2r.clips import read_clip
-from c2r.weights.renderer import load_networks, read_renderer
 from tests.trainer.curate.tiny_vlm import save_llava
 from tests.trainer.evaluate import scenes
 from tests.trainer.evaluate.judges import Distance, Video, save_clip, save_script
 from trainer.data.manifest import read_manifest
 from trainer.evaluate import command, rendering
 from trainer.evaluate.command import main
-from trainer.evaluate.long_videos import Switch, answer, measure_long, parse_switch
 from trainer.evaluate.rendering import Rendering, render
 
 
@@ -269,12 +267,6 @@ def test_a_renderer_of_another_size_is_refused(data, renderer, tmp_path):
         main(arguments(data, renderer, tmp_path, "--weights", other, *FAST))
 
 
-@pytest.fixture(scope="module")
-def networks(renderer):
-    preset, paths = read_renderer(renderer)
-    return load_networks(preset, paths)
-
-
 def test_rendering_is_that_of_the_command_render(networks):
     """The same pictures as the runtime's own offline and streaming code, frame for frame."""
     from c2r.streaming.guidance import GuidanceConfig
@@ -297,68 +289,6 @@ def test_rendering_is_that_of_the_command_render(networks):
     bare = render(networks, coarse, "a wall", Rendering(mode="stream", control=False, seed=3))
     assert bare.shape == coarse.shape
     assert not np.array_equal(bare, found)
-
-
-def long_pictures(fade: bool) -> np.ndarray:
-    wall = scenes.fine_pictures(scenes.make_wall(4), "noon", "clear")
-    shown = np.concatenate([wall, wall[::-1]] * 4)  # 72 frames
-    shown[40:] = shown[40:] // (4 if fade else 1)
-    return shown
-
-
-def test_drift_of_long_videos(renderer, tmp_path):
-    steady, fading = tmp_path / "steady.mp4", tmp_path / "fading.mp4"
-    scenes.write_video(steady, long_pictures(False))
-    scenes.write_video(fading, long_pictures(True))
-    words = ["--drift", steady, fading, "--drift-coarse", steady]
-    words += ["--features", renderer / "dino", "--out", tmp_path / "out"]
-    assert main([str(word) for word in words]) == 0
-    found = report(tmp_path / "out")["long"]
-    assert found["steady"]["drift"]["largest"] < 0.05
-    assert found["fading"]["drift"]["change"]["brightness"] == pytest.approx(0.75, abs=0.05)
-    assert len(found["fading"]["drift"]["segments"]["contrast"]) == 30
-    assert found["steady"]["structure_by_minute"] == pytest.approx([1], abs=1e-6)
-    assert found["steady"]["structure_change"] == pytest.approx(0, abs=1e-6)
-    page = (tmp_path / "out" / "page.html").read_text()
-    assert "72 frames at 16 fps" in page
-    assert page.count("data:image/jpeg") == 2
-
-
-def test_a_change_of_prompt_is_answered_after_a_while(data, renderer, tmp_path):
-    path = tmp_path / "long.mp4"
-    scenes.write_video(path, long_pictures(True))
-    words = ["--drift", path, "--data", data, "--clips", 1, "--features", renderer / "dino"]
-    words += ["--switch", "2:hour=night", "--out", tmp_path / "out"]
-    main([str(word) for word in words])
-    found = report(tmp_path / "out")["long"]["long"]["switches"]["2:hour=night"]
-    assert found["delay_s"] == pytest.approx(0.5, abs=0.13)  # dark from frame 40 on, at 16 fps
-    assert found["share"] == pytest.approx(1, abs=0.3)
-
-
-def test_switches_that_cannot_be_judged(tmp_path):
-    assert parse_switch("20:hour=night") == Switch(20, "hour", "night")
-    for wrong in ("20", "x:hour=night", "20:size=big", "20:hour=", "-1:hour=night"):
-        with pytest.raises(ValueError, match="no change of prompt"):
-            parse_switch(wrong)
-    path = tmp_path / "long.mp4"
-    scenes.write_video(path, long_pictures(False))
-    with pytest.raises(ValueError, match="classifier"):
-        answer(measure_long(path), Switch(1, "hour", "night"))
-
-
-def test_long_videos_that_do_not_belong_together(networks, tmp_path):
-    long, short, small = (tmp_path / f"{name}.mp4" for name in ("long", "short", "small"))
-    scenes.write_video(long, long_pictures(False))
-    scenes.write_video(short, long_pictures(False)[:30])
-    scenes.write_video(small, long_pictures(False)[:, :32])
-    for video, coarse, message in (
-        (long, short, "not as many frames"),
-        (short, long, "not as many frames|longer"),
-        (long, small, "compared at one size"),
-        (tmp_path / "none.mp4", None, "none.mp4"),
-    ):
-        with pytest.raises((ValueError, OSError), match=message):
-            measure_long(video, coarse, dino=networks.dino)
 
 
 def test_the_random_state_of_the_process_is_left_alone(data, renderer, tmp_path):
