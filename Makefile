@@ -72,18 +72,28 @@ unreal: $(STAMP)
 	test -e $(NANOPB)/pb.h || git clone --quiet --depth 1 --branch 0.4.9.1 https://github.com/nanopb/nanopb $(NANOPB)
 	$(BIN)/python unreal_plugin/package.py --nanopb $(NANOPB)
 
-# The small renderer from nothing: its clips, its VAE, DINO and text encoder, caches of latents, and
-# all phases. Every step goes on where it was stopped. Hours on two cores.
+# The small renderer from nothing: its clips, its VAE, DINO and text encoder, caches of latents, both
+# phases of the teacher and its scores, then the student. Every step goes on where it was stopped.
+# Hours on two cores.
 SMALL := data/small
-SPACES := --preset tiny --vae out/tiny/vae/vae.safetensors --text out/tiny/text/text
-STEPS := align_short align ground autoregress consistency dmd
+OUT := out/tiny
+SPACES := --preset tiny --vae $(OUT)/vae/vae.safetensors --text $(OUT)/text/text
+# The scores' twin that never saw phase 1, as long in phase 2 as that one's first half.
+ALONE := --folder $(OUT)/ground-alone --start.folder null --start.vae $(OUT)/vae/vae.safetensors --start.dino $(OUT)/dino/dino --start.text $(OUT)/text/text
+HELD_OUT := --data $(SMALL) --split held_out --frames 21
+SAMPLED := --steps 20 --guidance cfg --text-scale 3 --control-scale 2
+TRAIN := $(BIN)/c2r train --config trainer/configs
 
 tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
-	for phase in autoencode see read; do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
+	for phase in autoencode see read; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
 	$(BIN)/c2r data encode $(SMALL) --out data/windows-tiny $(SPACES) --windows 6 --frames 33
 	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny $(SPACES)
-	for phase in $(STEPS); do $(BIN)/c2r train --config trainer/configs/$${phase}_tiny.yaml || exit 1; done
+	for phase in align_short align ground_short ground; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
+	$(TRAIN)/ground_short_tiny.yaml $(ALONE)
+	$(BIN)/c2r eval $(HELD_OUT) $(SAMPLED) --weights "two phases=$(OUT)/ground/renderer" "first half=$(OUT)/ground-short/renderer" "without phase 1=$(OUT)/ground-alone/renderer" --out $(OUT)/eval
+	$(BIN)/c2r eval $(HELD_OUT) $(SAMPLED) --weights "two phases=$(OUT)/ground/renderer" --no-control --out $(OUT)/eval-bare --outputs "two phases=$(OUT)/eval/renders/two-phases" "first half=$(OUT)/eval/renders/first-half" "without phase 1=$(OUT)/eval/renders/without-phase-1"
+	for phase in autoregress consistency dmd; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Two processes (gloo): FSDP2 and context parallelism give the single process's losses."""
+"""Two processes and four (gloo): FSDP2 and context parallelism give the single process's losses."""
 
 from __future__ import annotations
 
@@ -205,10 +205,16 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(trained):
     assert losses(trained / "align-context") == pytest.approx(losses(trained / "align"), abs=1e-4)
 
 
-def test_torchrun_starts_as_many(trained):
+@pytest.mark.parametrize(
+    ("count", "parallel"),
+    [(2, {}), (4, {"replicate": 2, "shard": 2}), (4, {"shard": 2, "context": 2})],
+    ids=["2", "2 x 2 replicas and shards", "2 x 2 shards and tokens"],
+)
+def test_torchrun_starts_as_many(trained, tmp_path, count, parallel):
     """The launcher's own environment, and the same losses."""
-    config = write_config(trained / "run.yaml", settings(trained, "run", "ground", {}))
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run = settings(trained, "run", "ground", parallel) | {"folder": str(tmp_path / "run")}
+    config = write_config(tmp_path / "run.yaml", run)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     found = subprocess.run(
         [sys.executable, *launcher, "-m", "trainer.train", "--config", str(config), "--steps", "2"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -219,7 +225,7 @@ def test_torchrun_starts_as_many(trained):
     )
     assert found.returncode == 0, found.stderr
     alone = losses(trained / "ground")[:2]
-    assert losses(trained / "run") == pytest.approx(alone, abs=1e-4)
+    assert losses(tmp_path / "run") == pytest.approx(alone, abs=1e-4)
 
 
 def test_compiled_blocks_give_the_losses_of_plain_ones(trained):
