@@ -212,7 +212,8 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(trained):
 )
 def test_torchrun_starts_as_many(trained, tmp_path, count, parallel):
     """The launcher's own environment, and the same losses."""
-    run = settings(trained, "run", "ground", parallel) | {"folder": str(tmp_path / "run")}
+    own = {"folder": str(tmp_path / "run"), "micro_batch": 1}
+    run = settings(trained, "run", "ground", parallel) | own
     config = write_config(tmp_path / "run.yaml", run)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     found = subprocess.run(
