@@ -45,6 +45,7 @@ RUNS = {
     "ground-shard": ("ground", {}),
     "ground-context": ("ground", {"context": 2}),
 }
+SHARES = ("shares-shard", "shares-replicate")
 
 
 def settings(root: Path, name: str, phase: str, parallel: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def _train_all(rank: int, root: Path, ports: dict[str, int]) -> None:
         os.environ["MASTER_ADDR"] = "127.0.0.1"
         train(settings_from(settings(root, name, phase, parallel)))
     _context_gradients(rank, root, ports["gradients"])
-    _shares(rank, root, ports["shares"])
+    _shares(rank, root, ports)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def trained(tmp_path_factory):
     make_clips(root / "clips")
     for phase in ("align", "ground"):
         train(settings_from(settings(root, phase, phase, {})))
-    ports = {name: free_port() for name in (*RUNS, "gradients", "shares")}
+    ports = {name: free_port() for name in (*RUNS, "gradients", *SHARES)}
     multiprocessing.spawn(_train_all, (root, ports), nprocs=2)
     return root
 
@@ -114,11 +115,12 @@ def test_their_renderers_are_the_same(trained, name):
             assert (both[1][key] - value).abs().mean() < 2e-3, key
 
 
-def _shares(rank: int, root: Path, port: int) -> None:
+def _shares(rank: int, root: Path, ports: dict[str, int]) -> None:
     """What each process holds of every block, by layout; the first process writes it."""
-    os.environ["MASTER_PORT"] = str(port)
     found: dict[str, list[tuple[bool, float]]] = {}
     for name, parallel in {"shard": {}, "replicate": {"replicate": 2}}.items():
+        # A port for each: the one left behind may still answer the faster process.
+        os.environ["MASTER_PORT"] = str(ports[f"shares-{name}"])
         config = settings_from(settings(root, "shares", "align", parallel))
         world = open_world(config.parallel, "cpu")
         phase = load_phase(config.phase)(config, world)
