@@ -80,8 +80,7 @@ OUT := out/tiny
 SPACES := --preset tiny --vae $(OUT)/vae/vae.safetensors --text $(OUT)/text/text
 # The scores' twin that never saw phase 1, as long in phase 2 as that one's first half.
 ALONE := --folder $(OUT)/ground-alone --start.folder null --start.vae $(OUT)/vae/vae.safetensors --start.dino $(OUT)/dino/dino --start.text $(OUT)/text/text
-HELD_OUT := --data $(SMALL) --split held_out --frames 21
-SAMPLED := --steps 20 --guidance cfg --text-scale 3 --control-scale 2
+SCORED := --data $(SMALL) --split held_out --frames 21 --steps 20 --guidance cfg --text-scale 3 --control-scale 2
 TRAIN := $(BIN)/c2r train --config trainer/configs
 
 tiny: $(STAMP) $(STUDIO)
@@ -91,8 +90,8 @@ tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny $(SPACES)
 	for phase in align_short align ground_short ground; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
 	$(TRAIN)/ground_short_tiny.yaml $(ALONE)
-	$(BIN)/c2r eval $(HELD_OUT) $(SAMPLED) --weights "two phases=$(OUT)/ground/renderer" "first half=$(OUT)/ground-short/renderer" "without phase 1=$(OUT)/ground-alone/renderer" --out $(OUT)/eval
-	$(BIN)/c2r eval $(HELD_OUT) $(SAMPLED) --weights "two phases=$(OUT)/ground/renderer" --no-control --out $(OUT)/eval-bare --outputs "two phases=$(OUT)/eval/renders/two-phases" "first half=$(OUT)/eval/renders/first-half" "without phase 1=$(OUT)/eval/renders/without-phase-1"
+	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" --no-control --out $(OUT)/eval-bare
+	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" "first half=$(OUT)/ground-short/renderer" "without phase 1=$(OUT)/ground-alone/renderer" --outputs "without control=$(OUT)/eval-bare/renders/two-phases-without-control" --out $(OUT)/eval
 	for phase in autoregress consistency dmd; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
 
 check: $(STAMP)

@@ -45,7 +45,8 @@ RUNS = {
     "ground-shard": ("ground", {}),
     "ground-context": ("ground", {"context": 2}),
 }
-SHARES = ("shares-shard", "shares-replicate")
+SHARES: dict[str, dict[str, Any]] = {"shard": {}, "replicate": {"replicate": 2}}
+"""Layouts whose blocks are looked at."""
 
 
 def settings(root: Path, name: str, phase: str, parallel: dict[str, Any]) -> dict[str, Any]:
@@ -118,9 +119,9 @@ def test_their_renderers_are_the_same(trained, name):
 def _shares(rank: int, root: Path, ports: dict[str, int]) -> None:
     """What each process holds of every block, by layout; the first process writes it."""
     found: dict[str, list[tuple[bool, float]]] = {}
-    for name, parallel in {"shard": {}, "replicate": {"replicate": 2}}.items():
+    for name, parallel in SHARES.items():
         # A port for each: the one left behind may still answer the faster process.
-        os.environ["MASTER_PORT"] = str(ports[f"shares-{name}"])
+        os.environ["MASTER_PORT"] = str(ports[name])
         config = settings_from(settings(root, "shares", "align", parallel))
         world = open_world(config.parallel, "cpu")
         phase = load_phase(config.phase)(config, world)
