@@ -8,8 +8,7 @@ Shapes: B batch, T latents, F pixel frames, N tokens of one latent, S text token
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, overload
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,38 +17,9 @@ from c2r.models.adapter import ControlAdapter
 from c2r.models.attention import LatentMask
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.controlnet import ControlNet
-from c2r.models.dit import Block, DiT
+from c2r.models.dit import DiT
 from c2r.streaming.sampler import Sampler, SamplerConfig
 from trainer.context import TokenShare
-
-KV = tuple[Tensor, Tensor]
-
-
-class TextOnDemand(Sequence[KV]):
-    """The prompt's keys and values, each layer's made when its block asks for them.
-
-    Training uses a prompt once, so there is nothing to keep, and inside its block a layer's
-    weights are whole, recomputed activations included.
-    """
-
-    def __init__(self, context: Tensor, blocks: Sequence[nn.Module]) -> None:
-        self.context, self.blocks = context, blocks
-
-    def __len__(self) -> int:
-        return len(self.blocks)
-
-    @overload
-    def __getitem__(self, layer: int) -> KV: ...
-
-    @overload
-    def __getitem__(self, layer: slice) -> Sequence[KV]: ...
-
-    def __getitem__(self, layer: int | slice) -> KV | Sequence[KV]:
-        if isinstance(layer, slice):
-            return [self[place] for place in range(*layer.indices(len(self)))]
-        block = self.blocks[layer]
-        assert isinstance(block, Block)
-        return block.cross_attn.text_kv(self.context)
 
 
 class Denoiser(nn.Module):
@@ -96,7 +66,7 @@ class Denoiser(nn.Module):
         """
         control = None if features is None else self._control(x, features, strength)
         own = self.own(x)
-        return self.dit(own, timestep, self._text(text), control=control, mask=mask)
+        return self.dit(own, timestep, self.dit.embedded(text), control=control, mask=mask)
 
     @torch.no_grad()
     def sample(
@@ -110,12 +80,9 @@ class Denoiser(nn.Module):
     ) -> Tensor:
         """Clean latents `[B, T, C, h, w]` by the offline sampler, whole on every process."""
         control = None if features is None else self._control(noise, features, None)
-        sampler = Sampler(self.dit, self._text(text), self._text(negative), control)
+        sampler = Sampler(self.dit, self.dit.embedded(text), self.dit.embedded(negative), control)
         clean = sampler.run(self.own(noise), config)
         return clean if self.share is None else self.share.join(clean)
-
-    def _text(self, embeddings: Tensor) -> TextOnDemand:
-        return TextOnDemand(self.dit.text_embedding(embeddings.to(self.dit.dtype)), self.blocks)
 
     def _control(self, x: Tensor, features: Tensor, strength: Tensor | None) -> ControlInput:
         assert self.control is not None, "features are for a renderer with control"

@@ -21,7 +21,7 @@ from c2r.engines.names import numbered
 from c2r.engines.session import Session, empty_output, sizes_of
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
-from c2r.models.forward_pass import TextKV
+from c2r.models.forward_pass import EmbeddedText, Text
 from c2r.models.vae import VAEState
 from c2r.streaming.kv_cache import KVCache
 from c2r.streaming.rollout import Velocity
@@ -143,13 +143,14 @@ class EngineVelocity:
         self,
         x: Tensor,
         timestep: Tensor,
-        text: TextKV,
+        text: Text,
         *,
         control: ControlInput | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
         """See `DiT.forward`."""
         assert cache is not None, "an engine denoises against a cache"
+        assert not isinstance(text, EmbeddedText), "engines take keys and values"
         seen = cache.length + x.shape[1]
         inputs = {"x": x.contiguous(), "timestep": timestep, "positions": self.positions[:seen]}
         if control is not None:

@@ -23,7 +23,7 @@ from c2r.kernels.linear import Product, join, linear_gelu
 from c2r.kernels.pieces import PLAIN, Pieces
 from c2r.models.attention import LatentMask, attend_masked
 from c2r.models.control import ControlInput, ControlModule
-from c2r.models.forward_pass import LayerCache, Pass, TextKV, TokenShare
+from c2r.models.forward_pass import EmbeddedText, LayerCache, Pass, Text, TextKV, TokenShare
 from c2r.models.precision import full_precision
 from c2r.models.presets import DiTConfig
 from c2r.models.rope import rope_table
@@ -82,7 +82,9 @@ class CrossAttention(SelfAttention):
 
     def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
         """`[B, L, D]` -> `[B, L, D]`."""
-        k, v = (part.expand(x.shape[0], -1, -1, -1) for part in call.text[layer])
+        given = call.text
+        pair = self.text_kv(given.context) if isinstance(given, EmbeddedText) else given[layer]
+        k, v = (part.expand(x.shape[0], -1, -1, -1) for part in pair)
         q = self.split(self.norm_q(self.q(x))).to(v.dtype)
         return self.o(call.attend(q, k, v).flatten(-2))
 
@@ -205,19 +207,23 @@ class DiT(nn.Module):
         """Dtype of the matrix products."""
         return self.patch_embedding.weight.dtype
 
+    def embedded(self, embeddings: Tensor) -> EmbeddedText:
+        """Text embeddings `[B, S, text_dim]`, for layers that make keys and values as they run."""
+        return EmbeddedText(self.text_embedding(embeddings.to(self.dtype)))
+
     def text_kv(self, embeddings: Tensor, control: ControlModule | None = None) -> TextKV:
         """Text embeddings `[B, S, text_dim]` -> keys and values of every layer, once a prompt.
 
         The layers of a control network with blocks of its own follow the DiT's.
         """
-        context = self.text_embedding(embeddings.to(self.dtype))
+        context = self.embedded(embeddings).context
         blocks = [*self.blocks, *(control.blocks if control is not None else ())]
         return tuple(block.cross_attn.text_kv(context) for block in blocks)
 
     def prepare_control(
         self,
         control: ControlInput | None,
-        text: TextKV,
+        text: Text,
         *,
         cache: LayerCache | None = None,
         mask: LatentMask | None = None,
@@ -239,7 +245,7 @@ class DiT(nn.Module):
         self,
         x: Tensor,
         timestep: Tensor,
-        text: TextKV,
+        text: Text,
         *,
         control: ControlInput | None = None,
         cache: LayerCache | None = None,
@@ -249,9 +255,9 @@ class DiT(nn.Module):
         """Velocity `e - x_0` of noisy latents.
 
         `x`: `[B, T, C, rows, columns]`. `timestep`: 1000 sigma, `[B]` (one a sample) or `[B, T]`
-        (one a latent). `text`: from `text_kv`. `positions`: `[T]` places in time of the latents,
-        by default those of the mask, or counted from what the cache holds. Gives the shape and
-        dtype of `x`. `ValueError` for a mask of another number of latents.
+        (one a latent). `text`: from `text_kv` or `embedded`. `positions`: `[T]` places in time of
+        the latents, by default those of the mask, or counted from what the cache holds. Gives the
+        shape and dtype of `x`. `ValueError` for a mask of another number of latents.
         """
         assert mask is None or cache is None, "a mask is for passes without a cache"
         patch, latents = self.config.patch, x.shape[1]
@@ -284,7 +290,7 @@ class DiT(nn.Module):
     def _begin(
         self,
         timestep: Tensor,
-        text: TextKV,
+        text: Text,
         latents: int,
         grid: tuple[int, int],
         positions: Tensor | None,

@@ -21,6 +21,20 @@ TextKV = Sequence[tuple[Tensor, Tensor]]
 """Keys and values `[B, S, h, d]` of the prompt, a pair a layer: made once a prompt."""
 
 
+@dataclass(frozen=True)
+class EmbeddedText:
+    """The prompt before keys and values: each layer makes its own when its block runs.
+
+    For training, which uses a prompt once: inside its block a layer's weights are whole, and
+    recomputed with it, and compiled blocks are all one graph.
+    """
+
+    context: Tensor  # [B, S, D]
+
+
+Text = TextKV | EmbeddedText
+
+
 def stacked(text: TextKV) -> Tensor:
     """All layers as one tensor `[layers, 2, B, S, h, d]`, which can be indexed like the pairs."""
     return torch.stack([torch.stack(pair) for pair in text])
@@ -62,7 +76,7 @@ class Pass:
 
     modulation: Tensor  # [B, M, 6, D] float32
     rope: tuple[Tensor, Tensor]
-    text: TextKV
+    text: Text
     attend: Attention
     latents: int
     mask: LatentMask | None = None

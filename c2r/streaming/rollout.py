@@ -21,7 +21,7 @@ from torch import Tensor
 
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
-from c2r.models.forward_pass import TextKV
+from c2r.models.forward_pass import Text
 from c2r.models.presets import StreamConfig
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 from c2r.streaming.noise import latent_noise
@@ -49,7 +49,7 @@ class Chunk:
 
     clean: Tensor
     first: int
-    text: TextKV
+    text: Text
     control: ControlInput | None
 
 
@@ -60,7 +60,7 @@ class Velocity(Protocol):
         self,
         x: Tensor,
         timestep: Tensor,
-        text: TextKV,
+        text: Text,
         *,
         control: ControlInput | None = None,
         cache: KVCache | None = None,
@@ -78,7 +78,7 @@ def denoise(
     dit: Velocity,
     noise: Tensor,
     levels: Sequence[float],
-    text: TextKV,
+    text: Text,
     *,
     control: ControlInput | None,
     cache: KVCache,
@@ -175,7 +175,7 @@ class Rollout:
     def generate(
         self,
         state: StreamState,
-        text: TextKV,
+        text: Text,
         control: ControlInput | None = None,
         *,
         latents: int | None = None,
@@ -190,7 +190,7 @@ class Rollout:
     def trace(
         self,
         state: StreamState,
-        text: TextKV,
+        text: Text,
         control: ControlInput | None = None,
         *,
         latents: int | None = None,
@@ -237,7 +237,7 @@ class Rollout:
         self,
         cache: KVCache,
         clean: Tensor,
-        text: TextKV,
+        text: Text,
         control: ControlInput | None,
         noise: Tensor | None,
     ) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from c2r.models.attention import LatentMask
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
-from c2r.models.forward_pass import TextKV
+from c2r.models.forward_pass import Text
 from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg
 from c2r.streaming.schedule import TRAIN_STEPS, many_step_levels
 
@@ -42,8 +42,8 @@ class Sampler:
     """A DiT, the prompt, the negative prompt (often empty) and the control of one clip."""
 
     dit: DiT
-    text: TextKV
-    negative: TextKV
+    text: Text
+    negative: Text
     control: ControlInput | None = None
     mask: LatentMask | None = None
 
@@ -52,9 +52,7 @@ class Sampler:
         prepare = partial(self.dit.prepare_control, self.control, mask=self.mask)
         return Prepared(prepare(self.text), prepare(self.negative))
 
-    def predict(
-        self, x: Tensor, level: float, text: TextKV, control: ControlInput | None
-    ) -> Tensor:
+    def predict(self, x: Tensor, level: float, text: Text, control: ControlInput | None) -> Tensor:
         """One pass: velocity at noise level `level`."""
         timestep = torch.full((1,), TRAIN_STEPS * level, device=x.device)
         return self.dit(x, timestep, text, control=control, mask=self.mask)

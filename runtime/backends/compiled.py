@@ -20,7 +20,7 @@ from c2r.engines.stages import Stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
-from c2r.models.forward_pass import TextKV, stacked
+from c2r.models.forward_pass import EmbeddedText, Text, TextKV, stacked
 from c2r.streaming.kv_cache import KVCache
 
 
@@ -52,12 +52,13 @@ class CompiledBlocks:
         self,
         x: Tensor,
         timestep: Tensor,
-        text: TextKV,
+        text: Text,
         *,
         control: ControlInput | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
         """See `DiT.forward`."""
+        assert not isinstance(text, EmbeddedText), "a served prompt's keys and values are made once"
         return self.dit(x, timestep, self._one(text), control=control, cache=cache)
 
     def _one(self, text: TextKV) -> TextKV:

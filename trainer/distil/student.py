@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 
 from c2r.models.attention import LatentMask
 from c2r.models.control import ControlInput, ControlState
-from c2r.models.forward_pass import TextKV
+from c2r.models.forward_pass import Text
 from c2r.models.presets import Preset
 from c2r.streaming.kv_cache import KVCache
 from c2r.streaming.rollout import Rollout, StreamState
@@ -54,7 +54,7 @@ class CausalDenoiser(Denoiser):
         levels = torch.cat([torch.full_like(levels, context), levels], dim=1)
         both = torch.cat([clean, noisy], dim=1)
         velocity = self.dit(
-            both, TRAIN_STEPS * levels, self._text(text), control=control, mask=mask
+            both, TRAIN_STEPS * levels, self.dit.embedded(text), control=control, mask=mask
         )
         return velocity[:, latents:]
 
@@ -98,11 +98,11 @@ class CausalDenoiser(Denoiser):
             spec = replace(spec, dtype=torch.get_autocast_dtype(device.type))
         return StreamState(KVCache(spec, device), tuple(seeds))
 
-    def _prompt(self, text: Tensor) -> TextKV:
+    def _prompt(self, text: Tensor) -> Text:
         """Keys and values once a rollout; where blocks are sharded, each inside its block."""
         weight = next(self.dit.blocks[0].parameters())
         if isinstance(weight, DTensor):
-            return self._text(text)
+            return self.dit.embedded(text)
         assert self.control is not None
         return self.dit.text_kv(text, self.control)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from c2r.models.attention import block_causal, teacher_forcing
 from c2r.models.dit import DiT
@@ -94,3 +95,17 @@ def test_courses():
     growing = DmdConfig(longest=13, grow_from=10, grow_until=20)
     assert [longest_at(growing, 3, step) for step in (0, 9, 10, 15, 20, 99)] == [3, 3, 3, 8, 13, 13]
     assert longest_at(DmdConfig(), 3, 50) == 3
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_compiled_blocks_share_a_graph(loop_of, recompute, monkeypatch):
+    """Else dynamo would give up on the ninth block and leave the others uncompiled."""
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    torch._dynamo.register_backend(counter, name=f"counting-{recompute}")
+    parallel = {"recompute": recompute, "compile": True, "compile_backend": f"counting-{recompute}"}
+    loop = loop_of("autoregress", model={"frames": 9}, parallel=parallel)
+    batch = loop.dataset.batch([0, 1])
+    loop.phase.losses(batch, 0).total.backward()
+    assert loop.phase.student.dit.config.layers == 3
+    assert counter.frame_count == 1
