@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from c2r.clips import write_image
+from c2r.config import override
 from c2r.models.dino import DinoEncoder
 from c2r.weights.renderer import load_networks, read_renderer
 from trainer.data.manifest import Clip, read_manifest
@@ -43,8 +44,8 @@ from trainer.evaluate.options import (
     MANIFEST,
     chosen_clips,
     named_folders,
-    parser,
     read_asked,
+    read_options,
     renderings,
 )
 from trainer.evaluate.page import write_page
@@ -58,7 +59,7 @@ from trainer.evaluate.strips import Strip, sheet
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    chosen = parser().parse_args(arguments)
+    chosen = read_options(arguments)
     _check(chosen)
     console = Console(stderr=True)
     with Progress(console=console) as bars:
@@ -180,6 +181,7 @@ def _render(
     strengths: dict[str, dict[float, str]] = {}
     for name, folder in run.weights.items():
         preset, paths = read_renderer(folder)
+        preset = override(preset, {"stream": chosen.stream})
         dtype = getattr(torch, chosen.dtype)
         networks = load_networks(preset, paths, device=run.device, dtype=dtype)
         parts = (networks.dit, networks.control, networks.vae, networks.dino)

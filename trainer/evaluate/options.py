@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from c2r.config import parse_overrides
 from c2r.streaming.guidance import GuidanceConfig
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS
@@ -17,11 +18,30 @@ from trainer.evaluate.score import Asked
 MANIFEST = "manifest.jsonl"
 
 
+def read_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; `stream`: changes of the renderers' stream, as `--stream.timesteps` gives them.
+
+    `ValueError` for changes of anything else of a renderer.
+    """
+    chosen, rest = parser().parse_known_args(arguments)
+    changes = parse_overrides(rest)
+    if unknown := sorted(changes.keys() - {"stream"}):
+        raise ValueError(
+            f"c2r eval has no option --{unknown[0]}; of a renderer only --stream.* can be changed"
+        )
+    chosen.stream = changes.get("stream", {})
+    if chosen.stream and (not chosen.weights or chosen.mode != "stream"):
+        raise ValueError("--stream.* changes how --weights stream; give these and --mode stream")
+    return chosen
+
+
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     made = argparse.ArgumentParser(
         "c2r eval",
         description="Measure rendered clips against their coarse and fine twins.",
+        epilog="With --mode stream the stream itself can be changed, as for c2r serve: "
+        '--stream.timesteps "[1000, 500]".',
         allow_abbrev=False,
     )
     made.add_argument("--data", type=Path, help=f"data folder with {MANIFEST}")

@@ -193,6 +193,8 @@ def test_kid_against_a_folder_of_videos(data, renderer, tmp_path):
         (["--data", "none", "--frames", "0"], "--frames 0"),
         (["--data", "none", "--switch", "3:hour=night"], "give one"),
         (["--data", "none", "--device", "warp"], "is no device"),
+        (["--data", "none", "--frame", "3"], "no option --frame"),
+        (["--data", "none", "--stream.window", "9"], "--mode stream"),
     ],
 )
 def test_choices_that_do_not_work(words, message):
@@ -251,6 +253,21 @@ def test_renders_made_in_another_way_are_not_mixed(data, renderer, tmp_path):
     (folder / "how.json").unlink()
     with pytest.raises(ValueError, match=r"holds videos but no how\.json"):
         main(arguments(data, renderer, tmp_path, *start))
+
+
+def test_a_student_can_be_asked_for_other_steps(data, renderer, tmp_path):
+    """Each with its own pictures; steps that the stream cannot have are refused."""
+    start = ("--weights", f"net={renderer}", "--clips", 1, "--mode", "stream", "--no-prompt")
+    made = {}
+    for steps in ("[1000]", "[1000, 500]"):
+        main(arguments(data, renderer, tmp_path / steps, *start, "--stream.timesteps", steps))
+        folder = tmp_path / steps / "renders" / "net"
+        made[steps] = (folder / "held_out-200.mp4").read_bytes()
+        how = json.loads((folder / "how.json").read_text())
+        assert how["stream"]["timesteps"] == json.loads(steps)
+    assert made["[1000]"] != made["[1000, 500]"]
+    with pytest.raises(ValueError, match="timesteps is empty"):
+        main(arguments(data, renderer, tmp_path, *start, "--stream.timesteps", "[]"))
 
 
 def test_a_renderer_of_another_size_is_refused(data, renderer, tmp_path):
