@@ -4,7 +4,8 @@
     c2r eval --data DIR --weights RENDERER ...
     c2r eval --drift VIDEO ... [--features DINO --drift-coarse VIDEO]
 
-Writes `report.json`, `tables.md`, `page.html` and `strips.png` into `--out`.
+Writes `report.json`, `tables.md`, `page.html` and `strips.png` into `--out`, and `long-N.png` of
+each long video.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from trainer.evaluate.derive import derive
 from trainer.evaluate.features import weights_hash
 from trainer.evaluate.findings import (
     long_results,
+    long_strips,
     make_strips,
     note_gaps,
     settings_of,
@@ -215,4 +217,6 @@ def _publish(
     write_page(out / "page.html", evaluation, strips, long)
     if strips:
         write_image(out / "strips.png", sheet(strips))
+    for number, video in enumerate(long.values()):
+        write_image(out / f"long-{number}.png", sheet(long_strips(video)))
     console.print(f"report.json, tables.md, page.html{', strips.png' if strips else ''} -> {out}")

@@ -94,3 +94,17 @@ def make_strips(
         caption = asked[clip.id].caption if clip.id in asked else clip.caption
         made.append(Strip(clip.id, caption, moments, pictures))
     return made
+
+
+def long_strips(video: LongVideo) -> list[Strip]:
+    """A long video's moments, a column each, below those of the coarse video where there is one."""
+    rows = {} if video.coarse_strip is None else {COARSE: video.coarse_strip}
+    return [
+        Strip(
+            name,
+            "",
+            [0],
+            {f"{s:.0f} s": row[None] for s, row in zip(video.strip_seconds, pictures, strict=True)},
+        )
+        for name, pictures in {**rows, "pictures": video.strip}.items()
+    ]

@@ -31,7 +31,7 @@ class LongVideo:
     `agreement_by_minute`: structure agreement with the coarse video, a value a minute begun;
     `agreement_ends`: of the first and the last seconds; both None without a coarse video. `shown`:
     for hour and weather what is recognised in each frame, empty without a classifier. `strip`:
-    pictures `[5, H, W, 3]` at `strip_seconds`.
+    pictures `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video.
     """
 
     frames: int
@@ -42,6 +42,7 @@ class LongVideo:
     shown: Mapping[str, tuple[str, ...]]
     strip: Pictures
     strip_seconds: tuple[float, ...]
+    coarse_strip: Pictures | None = None
 
     @property
     def agreement_change(self) -> float | None:
@@ -92,6 +93,7 @@ def measure_long(
         shown={name: tuple(names) for name, names in shown.items()},
         strip=_pictures_at(video, size, rate, moments),
         strip_seconds=tuple(place / rate for place in moments),
+        coarse_strip=None if coarse is None else _pictures_at(coarse, size, rate, moments),
     )
 
 

@@ -6,10 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.trainer.evaluate import scenes
 from trainer.evaluate.command import main
 from trainer.evaluate.long_videos import Switch, answer, measure_long, parse_switch
+from trainer.evaluate.strips import BAND, GAP
 
 
 def long_report(out) -> dict:
@@ -39,6 +41,13 @@ def test_drift_of_long_videos(renderer, tmp_path):
     page = (tmp_path / "out" / "page.html").read_text()
     assert "72 frames at 16 fps" in page
     assert page.count("data:image/jpeg") == 2
+    strip = np.array(Image.open(tmp_path / "out" / "long-1.png")).astype(int)
+    height, width = long_pictures(True).shape[1:3]
+    above, below = (strip[BAND + row * (height + GAP) :][:height] for row in (0, 1))
+    last = 4 * (width + GAP) + GAP
+    assert strip.shape[0] == BAND + 2 * (height + GAP) + GAP, "coarse above, pictures below"
+    assert below[:, last : last + width].mean() < 0.4 * above[:, last : last + width].mean()
+    assert abs(below[:, GAP : GAP + width] - above[:, GAP : GAP + width]).mean() < 3
 
 
 def test_a_change_of_prompt_is_answered_after_a_while(data, renderer, tmp_path):
