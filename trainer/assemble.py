@@ -104,15 +104,19 @@ def build_denoiser(
     return _placed(denoiser, config, world)
 
 
-def frozen_denoiser(config: TrainConfig, world: World, start: Start, kind: type[Kind]) -> Kind:
-    """A denoiser with control that only answers, on this process's device."""
+def frozen_denoiser(
+    config: TrainConfig, world: World, start: Start, kind: type[Kind], *, moved: bool = True
+) -> Kind:
+    """A denoiser with control that only answers, on this process's device; unless `moved`, in main
+    memory.
+    """
     denoiser = _made(config, start, True, meta=not world.first, kind=kind)
     _set_trained(denoiser, lambda name: False, config.precision)
-    return _placed(denoiser, config, world)
+    return _placed(denoiser, config, world, moved=moved)
 
 
-def _placed(denoiser: Kind, config: TrainConfig, world: World) -> Kind:
-    """On its device, sharded and compiled as the run's settings say."""
+def _placed(denoiser: Kind, config: TrainConfig, world: World, *, moved: bool = True) -> Kind:
+    """On its device if `moved`, sharded and compiled as the run's settings say."""
     parallel, layout = config.parallel, world.layout
     denoiser.dit.checkpoint_blocks = parallel.recompute
     if layout.context > 1:
@@ -129,7 +133,7 @@ def _placed(denoiser: Kind, config: TrainConfig, world: World) -> Kind:
         for block in denoiser.blocks:
             block.compile(backend=parallel.compile_backend)
     if world.mesh is None:
-        return denoiser.to(world.device)
+        return denoiser.to(world.device) if moved else denoiser
     _shard_from_first(denoiser, world)
     return denoiser
 

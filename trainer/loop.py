@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from c2r.config import save_config
+from c2r.config import read_yaml, save_config
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data.batch import Batch
 from trainer.data.dataset import Ahead, Dataset, open_clips
@@ -50,6 +50,7 @@ class Loop:
         self, config: TrainConfig, phase: Phase, world: World, dataset: Dataset[Any]
     ) -> None:
         self.config, self.phase, self.world, self.dataset = config, phase, world, dataset
+        _check_folder(config)
         self.micro_batches = config.accumulate(world.layout.data_ranks)
         self.optimisers = {
             part: Optimiser(module, phase.optim(part)) for part, module in phase.parts.items()
@@ -192,6 +193,17 @@ class Loop:
         self.world.wait()
         if self.world.first:
             log.info("finished: %s", Path(self.config.folder).resolve())
+
+
+def _check_folder(config: TrainConfig) -> None:
+    """`ValueError` when the folder is that of another phase's run, whose steps it would go on."""
+    file = config.folder / CONFIG_FILE
+    before = read_yaml(file).get("phase", config.phase) if file.is_file() else config.phase
+    if before != config.phase:
+        raise ValueError(
+            f"{config.folder} holds a run of phase {before}; give phase {config.phase} another "
+            "--folder"
+        )
 
 
 def open_dataset(config: TrainConfig, phase: Phase) -> Dataset[Any]:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,13 @@ def make_clips(folder: Path, real: int = 3, cg: int = 3) -> Path:
     return folder / "manifest.jsonl"
 
 
-def make_renderer(folder: Path, control: bool = True) -> Path:
-    """A renderer with random weights everywhere, zero-initialised layers included."""
-    config = settings_from({"model": MODEL, "phase": "ground"})
+def make_renderer(
+    folder: Path, control: bool = True, kind: Mapping[str, Any] = MODEL["control"]
+) -> Path:
+    """A renderer with random weights everywhere, zero-initialised layers included; its control of
+    another `kind`.
+    """
+    config = settings_from({"model": MODEL | {"control": kind}, "phase": "ground"})
     start = Start(config)
     dit = start.dit()
     steering = start.control(dit) if control else None

@@ -76,7 +76,8 @@ def draw_course(config: TrainConfig, step: int) -> Course:
     random = plain_random(config.seed, step, "course")
     place, early = random.random(), random.random() < config.dmd.from_start
     longest = longest_at(config.dmd, latents, step)
-    later = range(stream.chunk, longest - latents + 2, stream.chunk) if latents > 1 else range(0)
+    grown = latents > 1 and longest > latents
+    later = range(stream.chunk, longest - latents + 2, stream.chunk) if grown else range(0)
     begin = 0 if early or not len(later) else random.choice(later)
     scored = range(begin, begin - 1 + latents) if begin else range(latents)
     return Course(_whole(scored.stop, stream), scored, place)

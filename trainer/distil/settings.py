@@ -25,7 +25,8 @@ class DistilConfig:
     noise to clean (N of consistency distillation, Euler steps of ODE regression).
     `teacher_on`: "cpu" keeps the teacher's blocks in main memory, each on the device for its turn
     only; on several processes the teacher is sharded like everything else. `least_agreement`: with
-    another VAE than the teacher's, the correlation that both VAEs' latents of one clip must have.
+    another VAE than the teacher's, what both VAEs' latents of one clip must have in common, 1 being
+    equality (`trainer.distil.spaces.agreement`).
     """
 
     teacher: Path | None = None

@@ -53,7 +53,7 @@ def _check_latents(student: Start, other: Start, who: str, least: float) -> None
     found = agreement(own, theirs)
     if found < least:
         raise ValueError(
-            f"{who} and student have different VAEs, and their latents of one clip correlate by "
+            f"{who} and student have different VAEs, and their latents of one clip agree to "
             f"{found:.2f}, less than distil.least_agreement {least:g}; start the student with "
             f"{who}'s VAE (start.vae {other.paths['vae']})"
         )
@@ -94,10 +94,12 @@ def _same_files(one: str | None, other: str | None) -> bool:
 
 @torch.no_grad()
 def agreement(one: TinyVAE | WanVAE, other: TinyVAE | WanVAE) -> float:
-    """Correlation of two VAEs' latents of a clip of soft, drifting colours, all channels pooled."""
-    clip = _probe()
-    pair = torch.stack([vae.eval().encode(clip).float().flatten() for vae in (one, other)])
-    return float(torch.corrcoef(pair)[0, 1])
+    """How far two VAEs' latents of a clip of soft, drifting colours agree, scale and offset too.
+
+    1 is equal, 0 what latents of their mean would give: `1 - mean (a - b)^2 / var a`.
+    """
+    own, theirs = (vae.eval().encode(_probe()).float() for vae in (one, other))
+    return float(1 - (own - theirs).square().mean() / own.var(unbiased=False))
 
 
 def _probe() -> Tensor:

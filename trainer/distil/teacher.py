@@ -119,7 +119,7 @@ class Teacher:
 
 
 def keep_on_cpu(denoiser: CausalDenoiser, device: torch.device) -> None:
-    """Leave the blocks in main memory; each is on the device while it runs."""
+    """Move all but the blocks to the device; each block is there while it runs."""
 
     def fetch(block: nn.Module, arguments: object) -> None:
         block.to(device)
@@ -127,7 +127,14 @@ def keep_on_cpu(denoiser: CausalDenoiser, device: torch.device) -> None:
     def send_back(block: nn.Module, arguments: object, result: object) -> None:
         block.to("cpu")
 
+    stay = {module for block in denoiser.blocks for module in block.modules()}
+    for module in denoiser.modules():
+        if module in stay:
+            continue
+        for name, weight in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(weight.data.to(device), weight.requires_grad))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, buffer.to(device))
     for block in denoiser.blocks:
-        block.to("cpu")
         block.register_forward_pre_hook(fetch)
         block.register_forward_hook(send_back)

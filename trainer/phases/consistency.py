@@ -19,6 +19,7 @@ from torch import Tensor
 from c2r.streaming.schedule import add_noise, clean_from_velocity, many_step_levels
 from trainer.data.batch import Batch
 from trainer.distil.course import Course
+from trainer.distil.path import places_on_path
 from trainer.distil.teacher import Conditions
 from trainer.draws import noise, plain_random
 from trainer.flow import sample_losses
@@ -55,7 +56,14 @@ class Consistency(StudentPhase):
         start = self.teacher_start(config.distil.teacher)
         self.teacher_sight = self.sight.add(start)
         self.path_teacher = self.teacher(start)
-        self.levels = torch.tensor(many_step_levels(config.distil.steps, config.flow.shift))
+        shift = config.model.stream.shift
+        self.levels = torch.tensor(many_step_levels(config.distil.steps, shift))
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """The path must have the student's levels."""
+        super().check(config)
+        places_on_path(config.model.stream, config.distil.steps)
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """The disagreement of both ends on a micro-batch."""

@@ -65,6 +65,7 @@ class Dmd(StudentPhase):
 
     name = "dmd"
     only_control = True
+    forces = False
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         super().__init__(config, world)
@@ -96,6 +97,11 @@ class Dmd(StudentPhase):
             raise ValueError(
                 "dmd.gan compares with fine video, which data.scenes have none of; leave out one "
                 "of them"
+            )
+        if config.dmd.gan.weight and config.distil.teacher_on == "cpu":
+            raise ValueError(
+                "dmd.gan goes back through the teacher's blocks, which distil.teacher_on cpu has "
+                "sent away by then; leave out one of them"
             )
         if config.dmd.clip > config.latents:
             raise ValueError(

@@ -13,10 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from c2r.models.presets import StreamConfig
-from c2r.streaming.schedule import clean_from_velocity, few_step_levels, many_step_levels
+from c2r.streaming.schedule import clean_from_velocity, many_step_levels
 from trainer.data.batch import Batch
 from trainer.distil.course import Course
+from trainer.distil.path import places_on_path
 from trainer.distil.teacher import Conditions
 from trainer.draws import noise
 from trainer.flow import sample_losses
@@ -25,28 +25,6 @@ from trainer.phases.autoregress import context_of
 from trainer.phases.phase import Losses
 from trainer.phases.student_phase import StudentPhase
 from trainer.settings import TrainConfig
-
-
-def served_levels(stream: StreamConfig) -> tuple[float, ...]:
-    """Every noise level that a student is served at, highest first."""
-    both = few_step_levels(stream.timesteps, stream.shift)
-    first = few_step_levels(stream.first_timesteps or stream.timesteps, stream.shift)
-    return tuple(sorted({*both, *first}, reverse=True))
-
-
-def places_on_path(stream: StreamConfig, steps: int) -> tuple[int, ...]:
-    """Where the path of so many steps has those levels; `ValueError` if it has not."""
-    path = many_step_levels(steps, stream.shift)
-    places = []
-    for level in served_levels(stream):
-        place = min(range(steps), key=lambda number: abs(path[number] - level))
-        if abs(path[place] - level) > 1e-6:
-            raise ValueError(
-                f"a path of distil.steps {steps} has no level {level:.4f}, which the student is "
-                "served at; choose a multiple of 4 for timesteps such as 1000, 750, 500, 250"
-            )
-        places.append(place)
-    return tuple(places)
 
 
 class Regress(StudentPhase):

@@ -21,7 +21,7 @@ from trainer.distil.course import Course
 from trainer.distil.inherit import StudentStart
 from trainer.distil.sight import Sight
 from trainer.distil.spaces import check_spaces
-from trainer.distil.story import STORY_FILE, story
+from trainer.distil.story import STORY_FILE, read_story, story
 from trainer.distil.student import CausalDenoiser
 from trainer.distil.teacher import Conditions, Teacher, keep_on_cpu
 from trainer.draws import plain_random
@@ -41,6 +41,8 @@ class StudentPhase:
     name = ""
     needs_control = True
     only_control = False
+    forces = True
+    """Whether the student's past is the clip's (teacher forcing), not its own."""
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         self.check(config)
@@ -66,6 +68,18 @@ class StudentPhase:
             )
         if config.lora is not None:
             raise ValueError(f"lora is for phase align; phase {cls.name} trains the whole student")
+        stream, latents = config.model.stream, config.latents
+        if stream.first_chunk not in (None, stream.chunk):
+            raise ValueError(
+                "model.stream.first_chunk is for serving; students train on equal chunks, so leave "
+                "it out and give it to the server"
+            )
+        if cls.forces and stream.sink and latents > stream.window:
+            raise ValueError(
+                f"a sample of {latents} latents is longer than model.stream.window "
+                f"{stream.window}, and its end would see the sink from farther away than a stream "
+                f"ever does; set data.frames to {4 * stream.window - 3} or sink to 0"
+            )
         if config.parallel.context > 1:
             raise ValueError(
                 f"phase {cls.name} has no context parallelism: a K/V cache holds all tokens; set "
@@ -107,6 +121,11 @@ class StudentPhase:
             raise ValueError(
                 f"the teacher in {chosen} has no control; ground it first (phase ground)"
             )
+        if not self.forces and (past := read_story(chosen)) is not None:
+            raise ValueError(
+                f"the teacher in {chosen} looks back only (phase {past['phase']}), and whole clips "
+                "are to be scored; name distil.teacher, a renderer of phase ground"
+            )
         check_spaces(self.start, found, "teacher", self.config.distil.least_agreement)
         return found
 
@@ -117,8 +136,9 @@ class StudentPhase:
             raise ValueError(
                 "distil.teacher_on cpu is for one process; on several the teacher is sharded"
             )
-        denoiser = frozen_denoiser(config, self.world, start, CausalDenoiser)
-        if config.distil.teacher_on == "cpu":
+        away = config.distil.teacher_on == "cpu"
+        denoiser = frozen_denoiser(config, self.world, start, CausalDenoiser, moved=not away)
+        if away:
             keep_on_cpu(denoiser, self.world.device)
         return Teacher(denoiser, config.distil.guidance)
 

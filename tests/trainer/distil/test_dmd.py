@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import Any, cast
 
 import pytest
@@ -14,8 +16,9 @@ from trainer.distil.adversary import judge_losses, student_losses, tokens_after
 from trainer.distil.course import Course, draw_course
 from trainer.distil.matching import matching_gradient, matching_losses, score_levels
 from trainer.distil.settings import DmdConfig
+from trainer.distil.story import STORY_FILE
 from trainer.distil.student import CausalDenoiser
-from trainer.distil.teacher import Conditions, Teacher
+from trainer.distil.teacher import Conditions, Teacher, keep_on_cpu
 from trainer.phases.dmd import Scored
 
 
@@ -277,3 +280,27 @@ def test_a_teacher_in_main_memory_says_the_same(loop_of):
     assert torch.equal(*answers)
     hooks = [len(block._forward_pre_hooks) for block in teacher.denoiser.blocks]
     assert hooks == [1, 1, 1]
+
+
+def test_blocks_in_main_memory_never_visit_the_device_to_be_placed(loop_of):
+    """Else a card too small for the teacher would be full before training begins."""
+    denoiser = loop_of("dmd").phase.critic
+    keep_on_cpu(denoiser, torch.device("meta"))
+    blocks = {p for block in denoiser.blocks for p in block.parameters()}
+    assert {p.device.type for p in blocks} == {"cpu"}
+    assert {p.device.type for p in denoiser.parameters() if p not in blocks} == {"meta"}
+
+
+def test_a_teacher_away_cannot_be_gone_back_through(loop_of):
+    with pytest.raises(ValueError, match=r"leave out one of them"):
+        loop_of("dmd", dmd={"gan": {"weight": 1.0}}, distil={"teacher_on": "cpu"})
+
+
+def test_a_causal_teacher_cannot_score_whole_clips(root, tmp_path, loop_of):
+    student = tmp_path / "student"
+    shutil.copytree(root / "renderer", student)
+    (student / STORY_FILE).write_text(json.dumps({"phase": "consistency"}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"looks back only \(phase consistency\)"):
+        loop_of("dmd", start={"folder": str(student)})
+    teacher = {"teacher": str(root / "renderer")}
+    assert loop_of("dmd", start={"folder": str(student)}, distil=teacher).phase.real

@@ -10,7 +10,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from c2r.models.attention import block_causal, teacher_forcing
 from c2r.models.dit import DiT
-from trainer.distil.course import Course, frames_of, longest_at, there_and_back
+from tests.trainer.distil.conftest import STREAM
+from trainer.distil.course import Course, draw_course, frames_of, longest_at, there_and_back
 from trainer.distil.settings import DmdConfig
 from trainer.phases.autoregress import block_levels, context_of
 from trainer.settings import settings_from
@@ -109,3 +110,24 @@ def test_compiled_blocks_share_a_graph(loop_of, recompute, monkeypatch):
     loop.phase.losses(batch, 0).total.backward()
     assert loop.phase.student.dit.config.layers == 3
     assert counter.frame_count == 1
+
+
+def test_samples_longer_than_the_window_need_no_sink(loop_of):
+    """Forced, the sink is as far away as it is in the clip; streamed, it is beside the window."""
+    with pytest.raises(ValueError, match=r"data\.frames to 9 or sink to 0"):
+        loop_of("autoregress", model={"frames": 13, "stream": STREAM | {"window": 3}})
+
+
+def test_a_first_chunk_of_its_own_is_the_servers(loop_of):
+    with pytest.raises(ValueError, match=r"first_chunk is for serving"):
+        loop_of("autoregress", model={"stream": STREAM | {"first_chunk": 1}})
+
+
+def test_consistency_needs_the_served_levels_on_its_path(loop_of):
+    with pytest.raises(ValueError, match=r"distil\.steps 6 has no level"):
+        loop_of("consistency", distil={"steps": 6})
+
+
+def test_framewise_students_score_their_beginning_before_rollouts_grow():
+    config = settings_from({"data": {"frames": 9}, "model": {"stream": {"chunk": 1, "window": 4}}})
+    assert {draw_course(config, step).scored for step in range(40)} == {range(3)}

@@ -12,6 +12,7 @@ from c2r.models.dit import DiT
 from c2r.weights.renderer import load_networks, read_renderer
 from runtime.pipeline import Pipeline
 from tests.trainer.distil.conftest import STREAM
+from tests.trainer.small_run import MODEL, make_renderer
 from trainer.distil.course import Course, draw_course, frames_of
 from trainer.distil.student import CausalDenoiser
 
@@ -19,11 +20,27 @@ ONE_STEP = STREAM | {"timesteps": [1000.0], "first_timesteps": None}
 FRAMEWISE = STREAM | {"chunk": 1, "timesteps": [1000.0, 750.0, 500.0, 250.0]}
 
 
-@pytest.mark.parametrize("stream", [STREAM, ONE_STEP, FRAMEWISE], ids=["chunks", "one", "frames"])
-def test_the_rollout_gives_the_servers_frames_bit_for_bit(root, loop_of, stream):
+ADAPTER = MODEL["control"]
+ONCE = {"kind": "controlnet", "inject": "first:2", "every_pass": False}
+
+
+@pytest.mark.parametrize(
+    ("stream", "control"),
+    [
+        (STREAM, ADAPTER),
+        (ONE_STEP, ADAPTER),
+        (FRAMEWISE, ADAPTER),
+        (STREAM, ONCE),
+        (STREAM, ONCE | {"every_pass": True}),
+    ],
+    ids=["chunks", "one", "frames", "controlnet-once", "controlnet"],
+)
+def test_the_rollout_gives_the_servers_frames_bit_for_bit(loop_of, tmp_path, stream, control):
     """Six latents: past the window of four, so the sink and the shifted keys are in it too."""
-    phase = loop_of("dmd", model={"stream": stream}).phase
-    preset, paths = read_renderer(root / "renderer")
+    make_renderer(tmp_path / "renderer", kind=control)
+    model = {"stream": stream, "control": control}
+    phase = loop_of("dmd", model=model, start={"folder": str(tmp_path / "renderer")}).phase
+    preset, paths = read_renderer(tmp_path / "renderer")
     networks = load_networks(replace(preset, stream=phase.config.model.stream), paths)
     pipeline, latents = Pipeline(networks), 6
     frames = torch.randint(0, 255, (21, 32, 48, 3), dtype=torch.uint8).numpy()

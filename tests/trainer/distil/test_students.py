@@ -18,9 +18,9 @@ from tests.trainer.small_run import MODEL, losses, make_cache, make_renderer
 from trainer.command import train
 from trainer.data.dataset import Ahead
 from trainer.distil.inherit import StudentStart, evenly
+from trainer.distil.path import places_on_path
 from trainer.distil.spaces import agreement
 from trainer.phases.dmd import Dmd
-from trainer.phases.regress import places_on_path
 from trainer.settings import settings_from
 
 SMALL = {"dim": 32, "ffn_dim": 48, "heads": 2, "layers": 2}
@@ -208,7 +208,22 @@ def test_a_teacher_without_control_is_refused(tmp_path, loop_of):
 def test_latents_of_one_clip_are_compared(root, loop_of):
     phase = loop_of("autoregress").phase
     vae = phase.start.vae()
-    assert agreement(vae, phase.start.vae()) == pytest.approx(1)
+    other = phase.start.vae()
+    assert agreement(vae, other) == pytest.approx(1)
+    plain = other.encode
+    for moved in (lambda x: 2 * plain(x), lambda x: plain(x) + plain(x).std()):
+        other.encode = moved
+        assert agreement(vae, other) < 0.5, "of another scale or mean is no agreement"
+
+
+def test_a_folder_belongs_to_one_phase(root, tmp_path):
+    """Else the next phase would take up the last one's checkpoint, and train no step."""
+    train(settings_from(settings(root, tmp_path / "run", "autoregress", steps=1)))
+    weights = tmp_path / "run" / "renderer" / "dit.safetensors"
+    before = weights.read_bytes()
+    with pytest.raises(ValueError, match=r"a run of phase autoregress; give phase regress another"):
+        train(settings_from(settings(root, tmp_path / "run", "regress", distil={"steps": 8})))
+    assert weights.read_bytes() == before
 
 
 def test_paths_meet_the_students_levels():
