@@ -85,6 +85,8 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ValueError("--outputs and --weights are measured on clips; give --data DIR")
     if chosen.frames is not None and chosen.frames < 1:
         raise ValueError(f"--frames {chosen.frames}: compare at least one")
+    if chosen.drift_fresh and not chosen.drift:
+        raise ValueError("--drift-fresh stands beside a --drift video; give one")
     if chosen.switch and not chosen.drift:
         raise ValueError("--switch says when the prompt changes in a --drift video; give one")
 

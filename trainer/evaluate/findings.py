@@ -60,6 +60,7 @@ def strength_response(rows: Rows, strengths: Mapping[str, Mapping[float, str]]) 
 def long_results(run: Run, long: Mapping[str, LongVideo]) -> dict[str, dict[str, Any]]:
     """Long videos for the report: drift, structure, and the answers to changes of prompt."""
     switches = {text: parse_switch(text) for text in run.chosen.switch}
+    fresh = run.chosen.drift_fresh
     return {
         name: {
             "frames": video.frames,
@@ -68,6 +69,7 @@ def long_results(run: Run, long: Mapping[str, LongVideo]) -> dict[str, dict[str,
             "structure_by_minute": video.agreement_by_minute,
             "structure_ends": video.agreement_ends,
             "structure_change": video.agreement_change,
+            "change_from_fresh": None if fresh is None else video.against(fresh),
             "switches": {text: answer(video, switch) for text, switch in switches.items()},
             "shown_by_second": video.shown_by_second,
         }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from c2r.clips import Image, read_clip
 from c2r.models.dino import DinoEncoder
-from trainer.evaluate.drift import Drift, change, drift, end_length, imaging_statistics
+from trainer.evaluate.drift import STATISTICS, Drift, change, drift, end_length, imaging_statistics
 from trainer.evaluate.prompt import ATTRIBUTES, PromptClassifier, frame_names
 from trainer.evaluate.structure import gram_agreement, tokens
 from trainer.evaluate.videos import Pictures, video_rate, video_size
@@ -31,7 +31,8 @@ class LongVideo:
     `agreement_by_minute`: structure agreement with the coarse video, a value a minute begun;
     `agreement_ends`: of the first and the last seconds; both None without a coarse video. `shown`:
     for hour and weather what is recognised in each frame, empty without a classifier. `strip`:
-    pictures `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video.
+    pictures `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video. `end`:
+    the means of the imaging statistics over the last seconds.
     """
 
     frames: int
@@ -43,6 +44,27 @@ class LongVideo:
     strip: Pictures
     strip_seconds: tuple[float, ...]
     coarse_strip: Pictures | None = None
+    end: tuple[float, ...] = ()
+
+    def against(self, fresh: Path) -> dict[str, float]:
+        """Change of each imaging statistic from `fresh`, a video whose last seconds are of the same
+        frames, rendered by a stream that had just begun: what age alone has changed.
+
+        `ValueError` for a video of another size, or one too short to hold the last seconds.
+        """
+        height, width = self.strip.shape[1:3]
+        if video_size(fresh) != (width, height):
+            raise ValueError(f"{fresh} is not {width}x{height}, as the video it stands beside is")
+        frames = read_clip(fresh, width=width, height=height, fps=self.fps)
+        rows = [imaging_statistics(picture) for picture in frames]
+        count = self.drift.end_frames
+        if len(rows) < count:
+            raise ValueError(f"{fresh} has {len(rows)} frames; the end compared is {count}")
+        begun = np.mean(rows[-count:], axis=0)
+        return {
+            name: change(float(new), old)
+            for name, new, old in zip(STATISTICS, begun, self.end, strict=True)
+        }
 
     @property
     def agreement_change(self) -> float | None:
@@ -82,18 +104,20 @@ def measure_long(
                 shown.setdefault(name, []).extend(names)
     if beside is not None and next(beside, None) is not None:
         raise ValueError(f"{coarse} is longer than {video}; give the film that it was rendered of")
-    count = len(statistics)
+    count, found = len(statistics), drift(statistics, rate)
+    end = np.mean(statistics[-found.end_frames :], axis=0)
     moments = sorted({round(place) for place in np.linspace(0, count - 1, MOMENTS)})
     return LongVideo(
         frames=count,
         fps=rate,
-        drift=drift(statistics, rate),
+        drift=found,
         agreement_by_minute=_by_minute(agreement, rate) if agreement else None,
         agreement_ends=_ends(agreement, rate) if agreement else None,
         shown={name: tuple(names) for name, names in shown.items()},
         strip=_pictures_at(video, size, rate, moments),
         strip_seconds=tuple(place / rate for place in moments),
         coarse_strip=None if coarse is None else _pictures_at(coarse, size, rate, moments),
+        end=tuple(float(value) for value in end),
     )
 
 

@@ -103,6 +103,12 @@ def _long(group: Any) -> None:
     group.add_argument("--drift", type=Path, nargs="+", default=[], metavar="VIDEO")
     group.add_argument("--drift-coarse", type=Path, help="the coarse video they were rendered of")
     group.add_argument(
+        "--drift-fresh",
+        type=Path,
+        metavar="VIDEO",
+        help="the film's end, rendered by a stream that began shortly before it: what age changes",
+    )
+    group.add_argument(
         "--switch",
         nargs="+",
         default=[],

@@ -29,10 +29,14 @@ def test_drift_of_long_videos(renderer, tmp_path):
     steady, fading = tmp_path / "steady.mp4", tmp_path / "fading.mp4"
     scenes.write_video(steady, long_pictures(False))
     scenes.write_video(fading, long_pictures(True))
+    fresh = tmp_path / "fresh.mp4"
+    scenes.write_video(fresh, long_pictures(False)[40:])
     words = ["--drift", steady, fading, "--drift-coarse", steady]
-    words += ["--features", renderer / "dino", "--out", tmp_path / "out"]
+    words += ["--features", renderer / "dino", "--out", tmp_path / "out", "--drift-fresh", fresh]
     assert main([str(word) for word in words]) == 0
     found = long_report(tmp_path / "out")
+    assert max(found["steady"]["change_from_fresh"].values()) < 0.05
+    assert found["fading"]["change_from_fresh"]["brightness"] == pytest.approx(0.75, abs=0.05)
     assert found["steady"]["drift"]["largest"] < 0.05
     assert found["fading"]["drift"]["change"]["brightness"] == pytest.approx(0.75, abs=0.05)
     assert len(found["fading"]["drift"]["segments"]["contrast"]) == 30
@@ -59,6 +63,16 @@ def test_a_change_of_prompt_is_answered_after_a_while(data, renderer, tmp_path):
     found = long_report(tmp_path / "out")["long"]["switches"]["2:hour=night"]
     assert found["delay_s"] == pytest.approx(0.5, abs=0.13)  # dark from frame 40 on, at 16 fps
     assert found["share"] == pytest.approx(1, abs=0.3)
+
+
+def test_a_fresh_end_must_be_one(tmp_path):
+    video, short = tmp_path / "video.mp4", tmp_path / "short.mp4"
+    scenes.write_video(video, long_pictures(False))
+    scenes.write_video(short, long_pictures(False)[:5])
+    with pytest.raises(ValueError, match="has 5 frames; the end compared is 12"):
+        measure_long(video).against(short)
+    with pytest.raises(ValueError, match="--drift-fresh stands beside"):
+        main(["--data", "none", "--drift-fresh", str(short)])
 
 
 def test_switches_that_cannot_be_judged(tmp_path):
