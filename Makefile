@@ -27,7 +27,7 @@ $(STUDIO):
 	touch $(STUDIO)
 
 demo: $(STAMP)
-	$(BIN)/c2r demo --output out
+	$(BIN)/c2r demo --weights assets/tiny --output out
 
 test: $(STAMP)
 	$(BIN)/pytest -n auto --dist worksteal

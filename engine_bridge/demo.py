@@ -36,7 +36,10 @@ from engine_bridge.sinks.side_by_side import side_by_side
 from engine_bridge.sinks.video import VideoSink
 from engine_bridge.streaming import StreamReport, stream_source
 
-PROMPT = "a city street at noon, people walking, photorealistic"
+PROMPT = (
+    "A city street at noon under a clear sky, tall brick buildings, cars, people walking, "
+    "photorealistic"
+)
 LISTENING = "listening on "
 
 
