@@ -81,6 +81,7 @@ SPACES := --preset tiny --vae $(OUT)/vae/vae.safetensors --text $(OUT)/text/text
 # The scores' twin that never saw phase 1, as long in phase 2 as that one's first half.
 ALONE := --folder $(OUT)/ground-alone --start.folder null --start.vae $(OUT)/vae/vae.safetensors --start.dino $(OUT)/dino/dino --start.text $(OUT)/text/text
 SCORED := --data $(SMALL) --split held_out --frames 21 --steps 20 --guidance cfg --text-scale 3 --control-scale 2
+STREAMED := --data $(SMALL) --frames 21 --mode stream --stream.first_timesteps "[1000, 750, 500, 250]"
 TRAIN := $(BIN)/c2r train --config trainer/configs
 
 tiny: $(STAMP) $(STUDIO)
@@ -93,6 +94,12 @@ tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" --no-control --out $(OUT)/eval-bare
 	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" "first half=$(OUT)/ground-short/renderer" "without phase 1=$(OUT)/ground-alone/renderer" --outputs "without control=$(OUT)/eval-bare/renders/two-phases-without-control" --out $(OUT)/eval
 	for phase in autoregress consistency dmd; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
+	$(BIN)/c2r eval $(SCORED) --steps 50 --weights "teacher=$(OUT)/ground/renderer" --out $(OUT)/eval-teacher
+	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000, 750, 500, 250]" --weights "autoregress 4=$(OUT)/autoregress/renderer" "consistency 4=$(OUT)/consistency/renderer" "dmd 4=$(OUT)/dmd/renderer" --out $(OUT)/eval-4
+	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000, 500]" --weights "consistency 2=$(OUT)/consistency/renderer" "dmd 2=$(OUT)/dmd/renderer" --out $(OUT)/eval-2
+	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000]" --weights "dmd 1=$(OUT)/dmd/renderer" --out $(OUT)/eval-1
+	$(BIN)/c2r eval --data $(SMALL) --frames 21 --features $(OUT)/dino/dino --teacher teacher --out $(OUT)/eval-student --outputs "teacher=$(OUT)/eval-teacher/renders/teacher" "autoregress 4=$(OUT)/eval-4/renders/autoregress-4" "consistency 4=$(OUT)/eval-4/renders/consistency-4" "dmd 4=$(OUT)/eval-4/renders/dmd-4" "consistency 2=$(OUT)/eval-2/renders/consistency-2" "dmd 2=$(OUT)/eval-2/renders/dmd-2" "dmd 1=$(OUT)/eval-1/renders/dmd-1"
+	test -e $(OUT)/shipped || $(BIN)/c2r weights pack $(OUT)/dmd/renderer $(OUT)/shipped
 
 check: $(STAMP)
 	$(BIN)/ruff check .
