@@ -12,9 +12,7 @@ from c2r.clips import Image, read_clip
 from engine_bridge.demo import PROMPT, main
 
 WEIGHTS = Path(__file__).parents[2] / "assets" / "tiny"
-FOG = (
-    "A city street at noon in thick fog, tall brick buildings, cars, people walking"
-)
+FOG = "A city street at noon in thick fog, tall brick buildings, cars, people walking"
 SECONDS = 4.0
 
 
