@@ -27,7 +27,7 @@ MAX_FAULTS = 3
 class Chunks:
     """A customer of the desk. `end` is told when the last chunk is done, or no more can be.
 
-    `blend_chunks`: of a prompt change that does not say.
+    `blend_chunks`: of a prompt change that does not say; 0: the stream begins anew.
     """
 
     def __init__(
@@ -76,9 +76,13 @@ class Chunks:
         self._ask()
 
     def change(self, change: ControlChange) -> None:
-        """A change from the next chunk on."""
+        """A change from the next chunk on; a new prompt that is not blended in begins it anew."""
+        before = self._session.look.prompt
         self._session.look = look_changed(self._session.look, change, self._blend_chunks)
         self._changes.append(change)
+        if self._session.look.prompt != before and not self._blend_of(change):
+            self.inbox.begin_anew(reset=True)
+            self._ask()
 
     def finish(self, ending: Ending, *, discard: bool) -> None:
         """End when all that waits is rendered; `discard`: when the chunk that is out is."""

@@ -160,9 +160,11 @@ class Inbox:
         """The chunk that was out came to nothing."""
         self._out = None
 
-    def begin_anew(self) -> None:
-        """The renderer lost its past: the next chunk is a first one. Nothing is dropped."""
-        self.first = True
+    def begin_anew(self, *, reset: bool = False) -> None:
+        """The next chunk is a first one: the renderer lost its past, or `reset` takes it from it.
+        Nothing is dropped.
+        """
+        self.first, self._reset = True, self._reset or reset
 
     def clear(self) -> list[Waiting]:
         """All frames that wait, taken out."""

@@ -41,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
     whole = {
         "--max-sessions": ("at once", DEFAULTS.max_sessions),
         "--max-waiting": ("more that may queue", DEFAULTS.max_waiting),
-        "--blend-chunks": ("chunks over which a new prompt takes over", DEFAULTS.blend_chunks),
+        "--blend-chunks": (
+            "chunks over which a new prompt takes over; 0: the stream begins anew with it",
+            DEFAULTS.blend_chunks,
+        ),
     }
     for name, (what, value) in whole.items():
         group.add_argument(name, type=int, default=value, help=f"{what} ({value})")

@@ -26,7 +26,8 @@ class ServeSettings:
     `max_sessions` hold memory at once, `max_waiting` more queue for a place. A session may have
     `max_in_flight_chunks` chunks of frames unanswered. `max_message_bytes` None: as much as a frame
     of the preset with all side channels needs, uncompressed. `blend_chunks`: chunks over which a
-    new prompt takes over unless the client says otherwise. `first_message_s`: how long a stream may
+    new prompt takes over unless the client says otherwise; 0: the stream begins anew with it, since
+    what a window remembers was painted for the old one. `first_message_s`: how long a stream may
     stay silent before its `open`; `idle_timeout_s`: after it; `keepalive_s`: how often the server
     says that it lives; `resume_grace_s`: how long a session waits for its client to return, 0
     never; `drain_s`: how long sessions may take to finish when the server stops; `flush_s`: how
@@ -46,7 +47,7 @@ class ServeSettings:
     max_fps: float = 240.0
     max_prompt_bytes: int = 4096
     max_message_bytes: int | None = None
-    blend_chunks: int = 3
+    blend_chunks: int = 0
     first_message_s: float = 10.0
     idle_timeout_s: float = 60.0
     keepalive_s: float = 5.0
@@ -58,13 +59,13 @@ class ServeSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port} must be 0 (any free one) to 65535")
-        for name in ("max_sessions", "max_in_flight_chunks", "blend_chunks"):
+        for name in ("max_sessions", "max_in_flight_chunks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
         for name in ("first_message_s", "idle_timeout_s", "keepalive_s", "drain_s", "flush_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0 seconds")
-        for name in ("max_waiting", "resume_grace_s", "warm_chunks"):
+        for name in ("max_waiting", "blend_chunks", "resume_grace_s", "warm_chunks"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} {getattr(self, name)} must be at least 0")
 

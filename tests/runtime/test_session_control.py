@@ -89,6 +89,38 @@ def test_a_prompt_is_blended_over_the_chunks_that_were_said():
     assert same(client, by_hand(coarse, looks))
 
 
+def test_a_prompt_that_nobody_blends_begins_the_stream_anew():
+    """What the window remembers was painted for the old prompt, and would outweigh the new one."""
+    coarse, clients = images(2 * FIRST), []
+
+    async def test() -> None:
+        slow = SlowPipeline(0.2)
+        async with serving(slow) as server, session(server) as client:
+            clients.append(client)
+            sent = frames(len(coarse))
+            await client.send(*sent[:FIRST])
+            while not slow.started:
+                await asyncio.sleep(0.01)
+            await client.send(ControlChange(1, prompt="night"), *sent[FIRST:])
+            await client.answers(len(coarse))
+
+    run(test())
+    assert clients[0].heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=0)]
+    renderer = pipeline()
+    state = renderer.open(5)
+    noon, night = (renderer.text(renderer.prompt(one)) for one in ("noon", "night"))
+    renderer.finalize(state, renderer.render(state, coarse[:FIRST], noon))
+    state.reset()
+    alone = renderer.render(state, coarse[FIRST:], night).pictures
+    shown = clients[0].pictures()
+    assert np.array_equal(np.stack([shown[FIRST + place] for place in range(FIRST)]), alone)
+
+
+def test_the_same_prompt_again_leaves_the_stream_alone():
+    client, coarse = changed([ControlChange(1, prompt="noon", strength=1.0)])
+    assert same(client, by_hand(coarse, [{}, {}, {}]))
+
+
 def test_changes_before_one_chunk_add_up_and_are_each_acknowledged():
     changes = [
         ControlChange(1, prompt="night", blend_chunks=1),

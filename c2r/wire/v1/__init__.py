@@ -3,4 +3,4 @@
 The protobuf messages and the gRPC service. `c2r.wire` turns them into dataclasses.
 """
 
-PROTO_SHA256 = "a811b2d60bea34acaaadbc408aacf4fdfc58ea7289f0585b01e477c02726c85e"
+PROTO_SHA256 = "810e45250ba79fabaf360d8296b44da1f2410a920892bea29280edaf285662b8"

@@ -1305,7 +1305,9 @@ class ControlAck(google.protobuf.message.Message):
     frame_id: builtins.int
     """First frame that it took effect on; unset when it was refused."""
     blend_chunks: builtins.int
-    """Chunks over which the prompt turns into the new one, from that frame on."""
+    """Chunks over which the prompt turns into the new one, from that frame on; 0: the stream begins
+    anew with it.
+    """
     @property
     def refused(self) -> global___Fault:
         """Set when it was refused: nothing changed."""
