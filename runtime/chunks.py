@@ -78,9 +78,10 @@ class Chunks:
     def change(self, change: ControlChange) -> None:
         """A change from the next chunk on; a new prompt that is not blended in begins it anew."""
         before = self._session.look.prompt
-        self._session.look = look_changed(self._session.look, change, self._blend_chunks)
+        look = look_changed(self._session.look, change, self._blend_chunks)
+        self._session.look = look
         self._changes.append(change)
-        if self._session.look.prompt != before and not self._blend_of(change):
+        if look.prompt != before and not look.blend_chunks:
             self.inbox.begin_anew(reset=True)
             self._ask()
 

@@ -111,5 +111,5 @@ def look_changed(look: Look, change: ControlChange, blend_chunks: int) -> Look:
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
     if change.prompt is not None:
-        changes["blend_chunks"] = change.blend_chunks or max(1, blend_chunks)
+        changes["blend_chunks"] = change.blend_chunks or blend_chunks
     return replace(look, **changes)  # type: ignore[arg-type]

@@ -19,7 +19,9 @@ from runtime.stages import HostLap, Lap
 
 @dataclass(frozen=True)
 class Look:
-    """What is asked of the pictures; a new prompt takes over during `blend_chunks` chunks."""
+    """What is asked of the pictures; a new prompt takes over during `blend_chunks` chunks, 0 and 1
+    both at once.
+    """
 
     prompt: str = ""
     negative_prompt: str = ""

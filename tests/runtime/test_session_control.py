@@ -33,9 +33,13 @@ from tests.runtime.serving import (
 )
 
 
-def changed(changes: list[ControlChange], later: int = 2) -> tuple[Client, np.ndarray]:
-    """A session that sends the changes while its first chunk is rendered, then `later` chunks."""
-    coarse = images(FIRST + later * LATER)
+def changed(
+    changes: list[ControlChange], later: int = 2, size: int = LATER
+) -> tuple[Client, np.ndarray]:
+    """A session that sends the changes while its first chunk is rendered, then `later` chunks of
+    `size` frames.
+    """
+    coarse = images(FIRST + later * size)
     clients = []
 
     async def test() -> None:
@@ -46,9 +50,9 @@ def changed(changes: list[ControlChange], later: int = 2) -> tuple[Client, np.nd
             await client.send(*sent[:FIRST])
             while not slow.started:
                 await asyncio.sleep(0.01)
-            await client.send(*changes, *sent[FIRST : FIRST + LATER])
-            await client.answers(FIRST + LATER)
-            await client.render(sent[FIRST + LATER :])
+            await client.send(*changes, *sent[FIRST : FIRST + size])
+            await client.answers(FIRST + size)
+            await client.render(sent[FIRST + size :])
 
     run(test())
     return clients[0], coarse
@@ -91,28 +95,15 @@ def test_a_prompt_is_blended_over_the_chunks_that_were_said():
 
 def test_a_prompt_that_nobody_blends_begins_the_stream_anew():
     """What the window remembers was painted for the old prompt, and would outweigh the new one."""
-    coarse, clients = images(2 * FIRST), []
-
-    async def test() -> None:
-        slow = SlowPipeline(0.2)
-        async with serving(slow) as server, session(server) as client:
-            clients.append(client)
-            sent = frames(len(coarse))
-            await client.send(*sent[:FIRST])
-            while not slow.started:
-                await asyncio.sleep(0.01)
-            await client.send(ControlChange(1, prompt="night"), *sent[FIRST:])
-            await client.answers(len(coarse))
-
-    run(test())
-    assert clients[0].heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=0)]
+    client, coarse = changed([ControlChange(1, prompt="night")], later=1, size=FIRST)
+    assert client.heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=0)]
     renderer = pipeline()
     state = renderer.open(5)
     noon, night = (renderer.text(renderer.prompt(one)) for one in ("noon", "night"))
     renderer.finalize(state, renderer.render(state, coarse[:FIRST], noon))
     state.reset()
     alone = renderer.render(state, coarse[FIRST:], night).pictures
-    shown = clients[0].pictures()
+    shown = client.pictures()
     assert np.array_equal(np.stack([shown[FIRST + place] for place in range(FIRST)]), alone)
 
 

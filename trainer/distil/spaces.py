@@ -98,7 +98,8 @@ def agreement(one: TinyVAE | WanVAE, other: TinyVAE | WanVAE) -> float:
 
     1 is equal, 0 what latents of their mean would give: `1 - mean (a - b)^2 / var a`.
     """
-    own, theirs = (vae.eval().encode(_probe()).float() for vae in (one, other))
+    clip = _probe()
+    own, theirs = (vae.eval().encode(clip).float() for vae in (one, other))
     return float(1 - (own - theirs).square().mean() / own.var(unbiased=False))
 
 

@@ -26,13 +26,14 @@ class Drift:
     """How a video's end differs from its beginning.
 
     `segments`: each statistic's mean in each of S equal stretches. `change`: relative
-    change of each. `largest`: the largest of these, the drift. `end_frames`: frames that begin and
-    end have.
+    change of each. `largest`: the largest of these, the drift. `end`: each statistic's mean over
+    the last frames; `end_frames`: how many these are, and the first ones.
     """
 
     segments: Mapping[str, tuple[float, ...]]
     change: Mapping[str, float]
     largest: float
+    end: Mapping[str, float]
     end_frames: int
 
 
@@ -79,7 +80,8 @@ def drift(statistics: Sequence[Sequence[float]], fps: float) -> Drift:
         name: change(float(begin[place]), float(end[place]))
         for place, name in enumerate(STATISTICS)
     }
-    return Drift(segments, changes, max(changes.values()), count)
+    ending = {name: float(end[place]) for place, name in enumerate(STATISTICS)}
+    return Drift(segments, changes, max(changes.values()), ending, count)
 
 
 def drift_of(pictures: Pictures, fps: float) -> float | None:

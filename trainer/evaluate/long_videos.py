@@ -31,8 +31,7 @@ class LongVideo:
     `agreement_by_minute`: structure agreement with the coarse video, a value a minute begun;
     `agreement_ends`: of the first and the last seconds; both None without a coarse video. `shown`:
     for hour and weather what is recognised in each frame, empty without a classifier. `strip`:
-    pictures `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video. `end`:
-    the means of the imaging statistics over the last seconds.
+    pictures `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video.
     """
 
     frames: int
@@ -44,7 +43,6 @@ class LongVideo:
     strip: Pictures
     strip_seconds: tuple[float, ...]
     coarse_strip: Pictures | None = None
-    end: tuple[float, ...] = ()
 
     def against(self, fresh: Path) -> dict[str, float]:
         """Change of each imaging statistic from `fresh`, a video whose last seconds are of the same
@@ -62,8 +60,8 @@ class LongVideo:
             raise ValueError(f"{fresh} has {len(rows)} frames; the end compared is {count}")
         begun = np.mean(rows[-count:], axis=0)
         return {
-            name: change(float(new), old)
-            for name, new, old in zip(STATISTICS, begun, self.end, strict=True)
+            name: change(float(new), self.drift.end[name])
+            for name, new in zip(STATISTICS, begun, strict=True)
         }
 
     @property
@@ -104,20 +102,18 @@ def measure_long(
                 shown.setdefault(name, []).extend(names)
     if beside is not None and next(beside, None) is not None:
         raise ValueError(f"{coarse} is longer than {video}; give the film that it was rendered of")
-    count, found = len(statistics), drift(statistics, rate)
-    end = np.mean(statistics[-found.end_frames :], axis=0)
+    count = len(statistics)
     moments = sorted({round(place) for place in np.linspace(0, count - 1, MOMENTS)})
     return LongVideo(
         frames=count,
         fps=rate,
-        drift=found,
+        drift=drift(statistics, rate),
         agreement_by_minute=_by_minute(agreement, rate) if agreement else None,
         agreement_ends=_ends(agreement, rate) if agreement else None,
         shown={name: tuple(names) for name, names in shown.items()},
         strip=_pictures_at(video, size, rate, moments),
         strip_seconds=tuple(place / rate for place in moments),
         coarse_strip=None if coarse is None else _pictures_at(coarse, size, rate, moments),
-        end=tuple(float(value) for value in end),
     )
 
 

@@ -17,7 +17,7 @@ from c2r.models.attention import LatentMask, teacher_forcing
 from c2r.models.presets import Preset
 from trainer.assemble import build_denoiser, frozen_denoiser
 from trainer.data.batch import Batch
-from trainer.distil.course import Course
+from trainer.distil.course import Course, frames_of
 from trainer.distil.inherit import StudentStart
 from trainer.distil.sight import Sight
 from trainer.distil.spaces import check_spaces
@@ -78,7 +78,7 @@ class StudentPhase:
             raise ValueError(
                 f"a sample of {latents} latents is longer than model.stream.window "
                 f"{stream.window}, and its end would see the sink from farther away than a stream "
-                f"ever does; set data.frames to {4 * stream.window - 3} or sink to 0"
+                f"ever does; set data.frames to {frames_of(range(stream.window)).stop} or sink to 0"
             )
         if config.parallel.context > 1:
             raise ValueError(
