@@ -40,16 +40,22 @@ def dry_run(config: TrainConfig) -> None:
 
 def train(config: TrainConfig) -> None:
     """Run the phase on this process, and on those that torchrun started beside it."""
+    from trainer.distil.remote import answer_students, end_questions
     from trainer.loop import Loop, open_dataset
     from trainer.parallel import close_world, open_world
     from trainer.phases import load_phase
 
     phase_class = load_phase(config.phase)
     phase_class.check(config)
-    world = open_world(config.parallel, config.device)
+    world = open_world(config.parallel, config.device, config.distil.teacher_ranks)
     try:
+        if world.teaches:
+            answer_students(config, world)
+            return
         phase = phase_class(config, world)
         Loop(config, phase, world, open_dataset(config, phase)).run()
+        if world.link is not None:
+            end_questions(world.link, world.rank)
     finally:
         close_world()
 

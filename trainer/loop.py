@@ -127,7 +127,7 @@ class Loop:
         for _ in range(self.micro_batches):
             batch = ahead.take()
             batches.append(batch)
-            with self._autocast():
+            with self.world.autocast(self.config.precision):
                 losses = self.phase.losses(batch, self.step)
             (losses.total / self.micro_batches).backward()
             tally.add(losses)
@@ -140,13 +140,6 @@ class Loop:
         rate = optimiser.update(self.updates[part], self.totals[part])
         self.updates[part] += 1
         return values | {"gradient_norm": norm, "learning_rate": rate}
-
-    def _autocast(self) -> torch.autocast:
-        on = self.config.precision == "bf16"
-        # No cache of cast weights: each is used once, and sharded ones must not stay whole.
-        return torch.autocast(
-            self.world.device.type, torch.bfloat16, enabled=on, cache_enabled=False
-        )
 
     def _stopped(self, batches: list[Batch], loss: float, norm: float) -> NotFiniteError:
         """Save what this process saw; the weights are still those of the step before."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -19,6 +21,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from trainer.settings import ParallelConfig
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,53 @@ def layout_of(config: ParallelConfig, size: int) -> Layout:
     return Layout(config.replicate, shard, config.context)
 
 
+LINK_PATIENCE = timedelta(hours=6)
+"""How long a teacher waits for students: they load, compile and write checkpoints meanwhile. A
+process that ends is noticed at once.
+"""
+
+
+class Messages(Protocol):
+    """What a link needs of a process group."""
+
+    def send(self, tensors: list[Tensor], rank: int, tag: int) -> dist.Work:
+        """Begin to send one tensor, given in a list."""
+
+    def recv(self, tensors: list[Tensor], rank: int, tag: int) -> dist.Work:
+        """Begin to receive into one tensor, given in a list."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Messages between `students` and `teachers`, which count on behind them in `group`."""
+
+    group: Messages
+    students: int
+    teachers: int
+
+    def teacher_of(self, student: int) -> int:
+        """The place in `group` of the process that answers a student."""
+        return self.students + student % self.teachers
+
+    def students_of(self, teacher: int) -> range:
+        """The students whom the teacher of that rank answers, in turn."""
+        return range(teacher, self.students, self.teachers)
+
+
 @dataclass(frozen=True)
 class World:
-    """This process among all. `mesh` (replicate, shard x context) is None for a single process."""
+    """This process among all. `mesh` (replicate, shard x context) is None for a single process.
+
+    With a `link`, these are the students or the teachers alone; `teaches` says which.
+    """
 
     rank: int
     device: torch.device
     layout: Layout
     mesh: DeviceMesh | None = None
     context_group: dist.ProcessGroup | None = None
+    link: Link | None = None
+    teaches: bool = False
 
     @property
     def first(self) -> bool:
@@ -89,6 +131,28 @@ class World:
         if self.layout.size > 1:
             dist.barrier()
 
+    def replicated(self, module: Module) -> Module:
+        """A small module that every process has whole: its gradients become means over all.
+
+        Each backward pass adds this process's share to what is the mean already, so averaging the
+        sum again is right for micro-batches too.
+        """
+
+        def average(parameter: Tensor) -> None:
+            assert parameter.grad is not None
+            self.total(parameter.grad).div_(self.layout.size)
+
+        for parameter in module.parameters():
+            parameter.register_post_accumulate_grad_hook(average)
+        return module
+
+    def autocast(self, precision: str) -> torch.autocast:
+        """Products in bfloat16 where `precision` is bf16."""
+        # No cache of cast weights: each is used once, and sharded ones must not stay whole.
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
+        )
+
 
 def choose_device(name: str) -> torch.device:
     """`auto` is this process's own GPU when there is one, else the CPU."""
@@ -103,20 +167,36 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def open_world(config: ParallelConfig, device_name: str) -> World:
+def open_world(config: ParallelConfig, device_name: str, teachers: int = 0) -> World:
     """Join the processes that torchrun started, or be the only one.
 
-    A process group is opened either way, on this machine alone if need be: checkpoints want one.
+    The last `teachers` of them are a world of their own, over which a teacher is sharded. A process
+    group is opened either way, on this machine alone if need be: checkpoints want one.
     """
     device = choose_device(device_name)
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    layout = layout_of(config, size)
+    students = size - teachers
+    if teachers and (students < 1 or students % teachers):
+        raise ValueError(
+            f"distil.teacher_ranks {teachers} of {size} processes leaves {max(0, students)} for "
+            "the student; each of the teacher's answers equally many of the student's, so start a "
+            "multiple of teacher_ranks with torchrun, two times as many at least"
+        )
+    layout, teaches = layout_of(config, students), rank >= students
+    link = None
+    if teachers:
+        store, rank, _ = next(dist.rendezvous("env://", rank, size))
+        link = _link(store, rank, students, teachers)
+        rank -= students if teaches else 0
+        layout = Layout(1, teachers, 1) if teaches else layout
+        own: dist.Store | None = dist.PrefixStore("teacher" if teaches else "student", store)
+    else:
+        own = dist.HashStore() if size == 1 else None
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        store = dist.HashStore() if size == 1 else None
-        dist.init_process_group(backend, rank=rank, world_size=size, store=store)
-    if size == 1:
-        return World(rank, device, layout)
+        dist.init_process_group(backend, rank=rank, world_size=layout.size, store=own)
+    if layout.size == 1:
+        return World(rank, device, layout, link=link, teaches=teaches)
     shared = layout.shard * layout.context
     names = ("replicate", "shard")
     mesh = init_device_mesh(device.type, (layout.replicate, shared), mesh_dim_names=names)
@@ -126,7 +206,13 @@ def open_world(config: ParallelConfig, device_name: str) -> World:
             device.type, (layout.data_ranks, layout.context), mesh_dim_names=("data", "context")
         )
         group = clips.get_group("context")
-    return World(rank, device, layout, mesh, group)
+    return World(rank, device, layout, mesh, group, link, teaches)
+
+
+def _link(store: dist.Store, rank: int, students: int, teachers: int) -> Link:
+    prefixed, size = dist.PrefixStore("link", store), students + teachers
+    group = dist.ProcessGroupGloo(prefixed, rank, size, LINK_PATIENCE)
+    return Link(cast("Messages", group), students, teachers)
 
 
 def shard(root: nn.Module, blocks: Iterable[nn.Module], world: World) -> None:

@@ -73,9 +73,7 @@ class Gallery:
         """Make samples if it is time to; warn in words when they look like graphics."""
         if self.batch is None or step % self.every:
             return
-        with torch.autocast(
-            self.world.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
-        ):
+        with self.world.autocast(self.config.precision):
             pictures = self.phase.pictures(self.batch)
         if recorder is None:
             return

@@ -20,6 +20,7 @@ from c2r.streaming.sampler import SamplerConfig
 from trainer.distil.settings import DistilConfig, DmdConfig
 from trainer.phases import PHASES
 
+TAUGHT = ("consistency", "regress", "dmd")
 PARTS = ("dit", "control", "vae", "dino", "text")
 
 
@@ -285,6 +286,11 @@ class TrainConfig:
         if self.phase not in PHASES:
             raise ValueError(f"phase {self.phase!r} is unknown; phases: {', '.join(PHASES)}")
         check_positive(self, "steps", "batch", "micro_batch")
+        if self.distil.teacher_ranks and self.phase not in TAUGHT:
+            raise ValueError(
+                f"phase {self.phase} asks no teacher; distil.teacher_ranks is for phases "
+                f"{', '.join(TAUGHT)}"
+            )
         latent_count(self.frames)
 
     @property

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ from c2r.models.text import TextEncoder, load_text
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
 from c2r.weights.networks import load_control, load_dit, load_tiny_vae, load_wan_vae
-from trainer.settings import TrainConfig, start_paths
+from trainer.settings import StartConfig, TrainConfig, start_paths
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +124,14 @@ class Start:
         if self.fresh("text"):
             return seeded_text(self.preset.text, self.seed)
         return load_text(str(self.paths["text"]), self.preset.text, dtype=torch.float32)
+
+
+def start_of(config: TrainConfig, folder: Path) -> Start:
+    """Another renderer, to be loaded as the run loads its own; `ValueError` if there is none."""
+    from c2r.weights.renderer import read_renderer
+
+    preset, _ = read_renderer(folder)
+    return Start(replace(config, model=preset, start=StartConfig(folder=folder)))
 
 
 def weights_hash(network: nn.Module | PromptEncoder | TextEncoder) -> str:

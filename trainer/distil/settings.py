@@ -24,24 +24,39 @@ class DistilConfig:
     and Self-Forcing's "3.0" is a text_scale of 4. `steps`: noise levels of the teacher's path from
     noise to clean (N of consistency distillation, Euler steps of ODE regression).
     `teacher_on`: "cpu" keeps the teacher's blocks in main memory, each on the device for its turn
-    only; on several processes the teacher is sharded like everything else. `least_agreement`: with
+    only; on several processes the teacher is sharded like everything else. `teacher_ranks`: the
+    last so many of torchrun's processes hold the teacher and nothing else, sharded over them, and
+    answer the others; 0: the student's processes hold it. `least_agreement`: with
     another VAE than the teacher's, what both VAEs' latents of one clip must have in common, 1 being
     equality (`trainer.distil.spaces.agreement`).
     """
 
     teacher: Path | None = None
     teacher_on: Literal["device", "cpu"] = "device"
+    teacher_ranks: int = 0
     guidance: GuidanceConfig = field(default_factory=_teacher_guidance)
     steps: int = 48
     least_agreement: float = 0.8
 
     def __post_init__(self) -> None:
         check_positive(self, "steps")
+        if self.teacher_ranks < 0:
+            raise ValueError(f"distil.teacher_ranks is {self.teacher_ranks}; give 0 or more")
+        if self.teacher_ranks and self.teacher_on == "cpu":
+            raise ValueError(
+                "distil.teacher_on cpu is for a teacher in the student's own process; leave it or "
+                "distil.teacher_ranks out"
+            )
         if self.guidance.kind not in ("none", "cfg"):
             raise ValueError(
                 f"distil.guidance.kind is {self.guidance.kind!r}; a teacher's scores are guided by "
                 "'cfg' or not at all ('none')"
             )
+
+    @property
+    def teacher_is_away(self) -> bool:
+        """Whether the teacher's blocks are elsewhere than the student's."""
+        return self.teacher_on == "cpu" or self.teacher_ranks > 0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from c2r.models.attention import LatentMask
+from c2r.models.attention import LatentMask, teacher_forcing
 from c2r.models.control import ControlInput, ControlState
 from c2r.models.forward_pass import Text
 from c2r.models.presets import Preset
@@ -23,6 +23,13 @@ from c2r.streaming.rollout import Rollout, StreamState
 from c2r.streaming.schedule import TRAIN_STEPS
 from trainer.denoiser import Denoiser
 from trainer.distil.course import Course, frames_of
+from trainer.settings import TrainConfig
+
+
+def forcing_mask(config: TrainConfig) -> LatentMask:
+    """Of teacher forcing: what the stream's window lets a block see."""
+    stream = config.model.stream
+    return teacher_forcing(config.latents, stream.chunk, window=stream.window, sink=stream.sink)
 
 
 class CausalDenoiser(Denoiser):

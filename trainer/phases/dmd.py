@@ -33,7 +33,7 @@ from trainer.distil.adversary import (
 from trainer.distil.course import Course, draw_course, frames_of, there_and_back
 from trainer.distil.matching import matching_gradient, matching_losses, score_levels
 from trainer.distil.student import CausalDenoiser
-from trainer.distil.teacher import Conditions, score
+from trainer.distil.teacher import Conditions, Teacher, score
 from trainer.draws import noise
 from trainer.flow import sample_losses
 from trainer.parallel import World
@@ -83,11 +83,9 @@ class Dmd(StudentPhase):
     def _judge(self, width: int, layers: int) -> Adversary:
         gan = self.config.dmd.gan
         check_blocks(gan.blocks, layers)
-        if self.world.mesh is not None:
-            raise ValueError("dmd.gan is for one process; set dmd.gan.weight to 0")
         with seeded(self.config.start.seed):
             made = Adversary(width, gan.blocks)
-        return made.to(self.world.device)
+        return self.world.replicated(made.to(self.world.device))
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
@@ -98,10 +96,10 @@ class Dmd(StudentPhase):
                 "dmd.gan compares with fine video, which data.scenes have none of; leave out one "
                 "of them"
             )
-        if config.dmd.gan.weight and config.distil.teacher_on == "cpu":
+        if config.dmd.gan.weight and config.distil.teacher_is_away:
             raise ValueError(
-                "dmd.gan goes back through the teacher's blocks, which distil.teacher_on cpu has "
-                "sent away by then; leave out one of them"
+                "dmd.gan goes back through the teacher's blocks, which distil.teacher_on cpu and "
+                "distil.teacher_ranks have sent away; leave out one of them"
             )
         if config.dmd.clip > config.latents:
             raise ValueError(
@@ -231,6 +229,7 @@ class Dmd(StudentPhase):
     ) -> Tensor:
         """Of the heads; without `learn` they get no gradient, which would wait for their turn."""
         assert self.adversary is not None
+        assert isinstance(self.real, Teacher)
         noisy, _, levels = self._noised(x, batch, "judged")
         looked = tokens_after(self.real.denoiser, self.adversary.blocks, noisy, levels, given)
         if learn:

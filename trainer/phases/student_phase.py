@@ -6,31 +6,31 @@ Shapes: B samples, T latents, F pixel frames.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from c2r.models.attention import LatentMask, teacher_forcing
+from c2r.models.attention import LatentMask
 from c2r.models.presets import Preset
 from trainer.assemble import build_denoiser, frozen_denoiser
 from trainer.data.batch import Batch
 from trainer.distil.course import Course, frames_of
 from trainer.distil.inherit import StudentStart
+from trainer.distil.remote import RemoteTeacher
 from trainer.distil.sight import Sight
 from trainer.distil.spaces import check_spaces
 from trainer.distil.story import STORY_FILE, read_story, story
-from trainer.distil.student import CausalDenoiser
+from trainer.distil.student import CausalDenoiser, forcing_mask
 from trainer.distil.teacher import Conditions, Teacher, keep_on_cpu
 from trainer.draws import plain_random
 from trainer.encoders import Encoders
 from trainer.flow import Kept, draw_kept
 from trainer.parallel import World
 from trainer.renderer import write_renderer
-from trainer.settings import OptimConfig, StartConfig, TrainConfig
-from trainer.start import Start
+from trainer.settings import OptimConfig, TrainConfig
+from trainer.start import Start, start_of
 
 STUDENT = "student"
 
@@ -101,11 +101,8 @@ class StudentPhase:
 
     @cached_property
     def mask(self) -> LatentMask:
-        """Of teacher forcing: what the stream's window lets a block see."""
-        stream = self.config.model.stream
-        return teacher_forcing(
-            self.config.latents, stream.chunk, window=stream.window, sink=stream.sink
-        )
+        """Of teacher forcing."""
+        return forcing_mask(self.config)
 
     def teacher_start(self, folder: Path | None) -> Start:
         """The renderer in `folder`, or the one that the student starts from, which must share the
@@ -129,9 +126,11 @@ class StudentPhase:
         check_spaces(self.start, found, "teacher", self.config.distil.least_agreement)
         return found
 
-    def teacher(self, start: Start) -> Teacher:
-        """The frozen teacher, on its device, sharded or in main memory as the settings say."""
+    def teacher(self, start: Start) -> Teacher | RemoteTeacher:
+        """The frozen teacher: here, sharded, in main memory or on processes of its own."""
         config = start.config
+        if self.world.link is not None:
+            return RemoteTeacher(self.world.link, self.world.rank, self.world.device)
         if config.distil.teacher_on == "cpu" and self.world.mesh is not None:
             raise ValueError(
                 "distil.teacher_on cpu is for one process; on several the teacher is sharded"
@@ -210,11 +209,3 @@ class StudentPhase:
             notes = {STORY_FILE: story(self.config, self.learned_from)}
             folder = self.config.folder / "renderer"
             write_renderer(self.config, self.start, weights, folder, notes)
-
-
-def start_of(config: TrainConfig, folder: Path) -> Start:
-    """Another renderer, to be loaded as the run loads its own; `ValueError` if there is none."""
-    from c2r.weights.renderer import read_renderer
-
-    preset, _ = read_renderer(folder)
-    return Start(replace(config, model=preset, start=StartConfig(folder=folder)))
