@@ -208,7 +208,8 @@ def open_dataset(config: TrainConfig, phase: Phase) -> Dataset[Any]:
                 "data.scenes out"
             )
         scenes = SceneSampler(config.data.scenes, config.seed)
-        return Dataset(SceneReader(config), scenes, config.data, control=True)
+        return Dataset(SceneReader(config), scenes, config.data, control=True, fine=False)
     opened, data = open_clips(config), config.data
     clips = ClipSampler(opened.clips, data.cg_ratio, config.batch, config.seed)
-    return Dataset(opened.reader, clips, data, control=phase.needs_control)
+    fine = not phase.only_control
+    return Dataset(opened.reader, clips, data, control=phase.needs_control, fine=fine)

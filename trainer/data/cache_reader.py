@@ -122,8 +122,8 @@ class CacheReader:
             return f"it has {have[0]} latents, a sample takes {self.latents}"
         return None
 
-    def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
-        """`ValueError` or `OSError` when a video cannot be read."""
+    def read(self, clip: Clip, draw: int, *, control: bool, fine: bool = True) -> Sample:
+        """`ValueError` or `OSError` when a video cannot be read. Latents come either way."""
         shard = self._shards[f"{clip.id}/latents"]
         latents = unpacked_latents(shard, clip.id, self.latents)
         text = unpacked_text(shard, clip.id, self.preset.text.length)

@@ -45,8 +45,10 @@ Drawn = TypeVar("Drawn", covariant=True)
 class ClipReader(Protocol[Read]):
     """Reads one sample of a clip."""
 
-    def read(self, clip: Read, draw: int, *, control: bool) -> Sample:
-        """`ValueError` or `OSError` when it cannot."""
+    def read(self, clip: Read, draw: int, *, control: bool, fine: bool = True) -> Sample:
+        """With the control's pixels, and unless `fine` without the video's own; `ValueError` or
+        `OSError` when it cannot.
+        """
 
 
 class Sampler(Protocol[Drawn]):
@@ -128,12 +130,21 @@ def _report(config: TrainConfig, manifest: Path, faults: Sequence[str]) -> None:
 
 
 class Dataset(Generic[Kind]):
-    """Samples by number. `control`: whether they come with the control's pixels."""
+    """Samples by number. `control`: whether they come with the control's pixels; `fine`: with those
+    of the video.
+    """
 
     def __init__(
-        self, reader: ClipReader[Kind], sampler: Sampler[Kind], data: DataConfig, *, control: bool
+        self,
+        reader: ClipReader[Kind],
+        sampler: Sampler[Kind],
+        data: DataConfig,
+        *,
+        control: bool,
+        fine: bool = True,
     ) -> None:
-        self.reader, self.sampler, self.data, self.control = reader, sampler, data, control
+        self.reader, self.sampler, self.data = reader, sampler, data
+        self.control, self.fine = control, fine
         self.skipped = 0
         self._lock = Lock()
 
@@ -142,7 +153,7 @@ class Dataset(Generic[Kind]):
         for attempt in range(ATTEMPTS):
             clip = self.sampler.clip(draw, attempt)
             try:
-                return self.reader.read(clip, draw, control=self.control)
+                return self.reader.read(clip, draw, control=self.control, fine=self.fine)
             except (ValueError, OSError) as error:
                 self._skip(clip, draw, error)
         raise ValueError(f"sample {draw}: {ATTEMPTS} clips in a row could not be read; see the log")

@@ -72,9 +72,10 @@ class SceneReader:
         self.programs = programs or Programs(studio_python())
         self._guard, self._making = Lock(), dict[str, Lock]()
 
-    def read(self, clip: SceneSpec, draw: int, *, control: bool) -> Sample:
+    def read(self, clip: SceneSpec, draw: int, *, control: bool, fine: bool = True) -> Sample:
         """Prompt and coarse frames; `ValueError` or `OSError` when they cannot be made."""
         assert control, "scenes have nothing but control"
+        assert not fine, "scenes have no fine video"
         folder = self.root / clip.id
         with self._guard:
             lock = self._making.setdefault(clip.id, Lock())

@@ -43,13 +43,17 @@ class VideoReader:
         random_ = plain_random(self.seed, draw, "window")
         return draw_window(clip, self.preset, self.frames, self.config.zoom, random_)
 
-    def read(self, clip: Clip, draw: int, *, control: bool) -> Sample:
+    def read(self, clip: Clip, draw: int, *, control: bool, fine: bool = True) -> Sample:
         """`ValueError` or `OSError` when a file cannot be read or ends too early."""
         window = self.window(clip, draw)
-        frames = window.cut(self.root / clip.video)
+        frames = window.cut(self.root / clip.video) if fine else None
         steering: Tensor | None = None
         if control:
-            pixels, plain = control_frames(clip, self.root, lambda: frames, window.cut)
+
+            def own() -> Frames:
+                return window.cut(self.root / clip.video) if frames is None else frames
+
+            pixels, plain = control_frames(clip, self.root, own, window.cut)
             if plain:
                 drawn = draw_jitter(self.config.jitter, plain_random(self.seed, draw, "jitter"))
                 pixels = jittered(pixels, drawn)
@@ -59,6 +63,6 @@ class VideoReader:
             clip.id,
             clip.role,
             clip.caption,
-            frames=torch.from_numpy(frames),
+            frames=None if frames is None else torch.from_numpy(frames),
             control=steering,
         )

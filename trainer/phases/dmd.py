@@ -64,11 +64,11 @@ class Dmd(StudentPhase):
     """Student, critic and teacher."""
 
     name = "dmd"
-    only_control = True
     forces = False
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         super().__init__(config, world)
+        self.only_control = not config.dmd.gan.weight
         start = self.teacher_start(config.distil.teacher)
         other = start if config.dmd.critic is None else self.teacher_start(config.dmd.critic)
         self.teacher_sight, self.critic_sight = self.sight.add(start), self.sight.add(other)

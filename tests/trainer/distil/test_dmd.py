@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from c2r.streaming.guidance import GuidanceConfig
+from tests.trainer.small_run import make_clips
 from trainer.data.dataset import Ahead
+from trainer.data.manifest import read_manifest
 from trainer.distil.adversary import judge_losses, student_losses, tokens_after
 from trainer.distil.course import Course, draw_course
 from trainer.distil.matching import matching_gradient, matching_losses, score_levels
@@ -294,6 +296,20 @@ def test_blocks_in_main_memory_never_visit_the_device_to_be_placed(loop_of):
 def test_a_teacher_away_cannot_be_gone_back_through(loop_of):
     with pytest.raises(ValueError, match=r"leave out one of them"):
         loop_of("dmd", dmd={"gan": {"weight": 1.0}}, distil={"teacher_on": "cpu"})
+
+
+def test_it_opens_no_fine_video(loop_of, tmp_path):
+    """Prompts and coarse films are enough; with the adversarial term they are not."""
+    manifest = make_clips(tmp_path / "clips", real=0, cg=2)
+    for clip in read_manifest(manifest):
+        (manifest.parent / clip.video).write_bytes(b"no video")
+    data = {"manifest": str(manifest), "cg_ratio": 1.0, "bad_clips": "error"}
+    gan = {"weight": 0.1, "blocks": [1]}
+    with pytest.raises(ValueError, match="cannot be read"):
+        loop_of("dmd", data=data, dmd={"gan": gan}).dataset.batch([0])
+    loop = loop_of("dmd", data=data, steps=2, dmd={"critic_updates": 1})
+    loop.run()
+    assert loop.step == 2
 
 
 def test_a_causal_teacher_cannot_score_whole_clips(root, tmp_path, loop_of):

@@ -26,7 +26,7 @@ def config_of(folder: Path, **data: object) -> TrainConfig:
 def dataset_of(config: TrainConfig, programs: Programs) -> Dataset:
     assert config.data.scenes is not None
     sampler = SceneSampler(config.data.scenes, config.seed)
-    return Dataset(SceneReader(config, programs), sampler, config.data, control=True)
+    return Dataset(SceneReader(config, programs), sampler, config.data, control=True, fine=False)
 
 
 def test_samples_are_of_the_latest_scenes_and_follow_from_their_number():

@@ -87,7 +87,7 @@ def test_messages_arrive_as_they_were_sent():
     assert found["question"] == "clean"
     assert found["context"] == 0.5
     assert found["x"].dtype == torch.bfloat16
-    assert torch.equal(found["x"], sent["x"])
+    torch.testing.assert_close(found["x"], sent["x"], atol=0, rtol=0)
 
 
 def test_a_teacher_that_has_ended_is_told_in_a_sentence():
