@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 STUDIO_PYTHON ?= python3.11
 STUDIO := .venv-studio/.installed
 
-.PHONY: setup demo test test-engine check bench bench-gpu proto native test-native unreal studio tiny format clean
+.PHONY: setup demo test test-engine check bench bench-gpu proto native test-native unreal studio tiny ablation format clean
 
 setup: $(STAMP)
 
@@ -100,6 +100,29 @@ tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000]" --weights "dmd 1=$(OUT)/dmd/renderer" --out $(OUT)/eval-1
 	$(BIN)/c2r eval --data $(SMALL) --frames 21 --features $(OUT)/dino/dino --teacher teacher --out $(OUT)/eval-student --outputs "teacher=$(OUT)/eval-teacher/renders/teacher" "autoregress 4=$(OUT)/eval-4/renders/autoregress-4" "consistency 4=$(OUT)/eval-4/renders/consistency-4" "dmd 4=$(OUT)/eval-4/renders/dmd-4" "consistency 2=$(OUT)/eval-2/renders/consistency-2" "dmd 2=$(OUT)/eval-2/renders/dmd-2" "dmd 1=$(OUT)/eval-1/renders/dmd-1"
 	test -e $(OUT)/shipped || $(BIN)/c2r weights pack $(OUT)/dmd/renderer $(OUT)/shipped
+
+# What each stage of the student is worth: a short course of its own, VAE, DINO and text encoder those
+# that ship; students with and without each stage, all of one teacher. About two hours of two cores.
+SHORT := data/short
+COURSE := out/ablation
+GIVEN := --start.vae assets/tiny/vae.safetensors --start.dino assets/tiny/dino --start.text assets/tiny/text
+# $(call course,CONFIG,FOLDER,START,STEPS): a stage, from the renderer of the stage before it.
+course = $(TRAIN)/$(1)_tiny.yaml --folder $(COURSE)/$(2) $(if $(3),--start.folder $(COURSE)/$(3)/renderer,$(GIVEN)) --steps $(4) --data.cache $(SHORT)-cache --log.sample_every 0
+MATCHED := --data.frames 25 --dmd.longest 12 --dmd.grow_from 60 --dmd.grow_until 120 --distil.teacher $(COURSE)/ground/renderer
+
+ablation: $(STAMP) $(STUDIO)
+	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --scenes 100 --pairs 100 --frames 25 --out $(SHORT)
+	$(BIN)/c2r data encode $(SHORT) --out $(SHORT)-cache --preset tiny --vae assets/tiny/vae.safetensors --text assets/tiny/text --windows 6 --frames 25
+	$(call course,align_short,align-short,,1200)
+	$(call course,align,align,align-short,120)
+	$(call course,ground_short,ground-short,align,400)
+	$(call course,ground,ground,ground-short,350)
+	$(call course,autoregress,autoregress,ground,200) --data.frames 21
+	$(call course,consistency,consistency,autoregress,200)
+	$(call course,consistency,no-autoregress,ground,200)
+	$(call course,dmd,full,consistency,180) $(MATCHED)
+	$(call course,dmd,without-autoregress,no-autoregress,180) $(MATCHED)
+	$(call course,dmd,without-consistency,autoregress,180) $(MATCHED)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -27,7 +27,8 @@ MAX_FAULTS = 3
 class Chunks:
     """A customer of the desk. `end` is told when the last chunk is done, or no more can be.
 
-    `blend_chunks`: of a prompt change that does not say; 0: the stream begins anew.
+    `blend_chunks`: of a prompt change that does not say; 0: the stream begins anew. Changes wait
+    with the chunks that each is blended in over.
     """
 
     def __init__(
@@ -43,14 +44,16 @@ class Chunks:
         window = accepted.max_in_flight_chunks * accepted.chunk_frames
         first, later = accepted.first_chunk_frames, accepted.chunk_frames
         self.inbox = Inbox(first, later, bound=window, first=session.fresh)
+        if session.stale:
+            self.inbox.begin_anew(reset=True)
         self._session, self._outbox, self._desk = session, outbox, desk
         self._blend_chunks, self._end = blend_chunks, end
         self._slow_after, self._superseded = later, 0
         self._out: Gathered | None = None
         self._finishing: Ending | None = None
         self._closed = False
-        self._changes: list[ControlChange] = []
-        self._changes_out: list[ControlChange] = []
+        self._changes: list[tuple[ControlChange, int]] = []
+        self._changes_out: list[tuple[ControlChange, int]] = []
 
     @property
     def finishing(self) -> Ending | None:
@@ -77,11 +80,11 @@ class Chunks:
 
     def change(self, change: ControlChange) -> None:
         """A change from the next chunk on; a new prompt that is not blended in begins it anew."""
-        before = self._session.look.prompt
-        look = look_changed(self._session.look, change, self._blend_chunks)
-        self._session.look = look
-        self._changes.append(change)
-        if look.prompt != before and not look.blend_chunks:
+        before = self._session.look
+        self._session.take(look_changed(before, change, self._blend_chunks))
+        same = change.prompt in (None, before.prompt)
+        self._changes.append((change, 1 if same else self._session.look.blend_chunks))
+        if self._session.stale:
             self.inbox.begin_anew(reset=True)
             self._ask()
 
@@ -106,7 +109,7 @@ class Chunks:
             self._out = None
         self._outbox.drop(self.inbox.clear(), DropReason.ENDED)
         fault = Fault(ErrorCode.OUT_OF_ORDER, "the session ended before its next chunk")
-        for change in (*self._changes_out, *self._changes):
+        for change, _ in (*self._changes_out, *self._changes):
             self._outbox.say(ControlAck(change.control_id, refused=fault))
         self._changes, self._changes_out = [], []
 
@@ -123,7 +126,8 @@ class Chunks:
         """The chunk to render now, made of the frames that wait now."""
         out = self.inbox.take(time.perf_counter(), partial=self._finishing is not None)
         assert out is not None, "the desk asks only when a chunk waits"
-        self._out, self._session.fresh = out, False
+        self._out = out
+        self._session.fresh = self._session.stale = False
         self._changes_out += self._changes
         self._changes = []
         images = [item.frame.rgb for item in out.items]
@@ -138,8 +142,8 @@ class Chunks:
             return
         self.inbox.done(time.perf_counter())
         first_id = out.items[0].frame.frame_id
-        for change in self._changes_out:
-            self._outbox.say(ControlAck(change.control_id, first_id, self._blend_of(change)))
+        for change, blend in self._changes_out:
+            self._outbox.say(ControlAck(change.control_id, first_id, blend))
         self._changes_out = []
         for answer in rendered_answers(out.items, painted, chunk_index, keyframe=out.first):
             self._outbox.answer(answer)
@@ -170,11 +174,6 @@ class Chunks:
     def _ask(self) -> None:
         if self.waits:
             self._desk.ask(self)
-
-    def _blend_of(self, change: ControlChange) -> int:
-        if change.prompt is None:
-            return 1
-        return change.blend_chunks or self._blend_chunks
 
     def _end_if_finished(self) -> None:
         if self._finishing is not None and self._out is None and len(self.inbox) == 0:

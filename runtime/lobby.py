@@ -77,7 +77,7 @@ class Lobby:
         if session.line is not None:
             session.line.take_over()
             session.line = None
-        session.look = look_resumed(session.look, request, self._settings.blend_chunks)
+        session.take(look_resumed(session.look, request, self._settings.blend_chunks))
         return session
 
     async def enter(self, request: OpenRequest, told: Told) -> Session:

@@ -48,7 +48,8 @@ class Session:
     """One client's video, the look it asked for, and its numbers. Lives on the event loop.
 
     `look` is asked for; the video has it from its next chunk on. `fresh`: that chunk is a first
-    one. `line` is None while the session is parked.
+    one. `stale`: so it is, since the video's past was painted for another prompt. `line` is None
+    while the session is parked.
     """
 
     def __init__(self, video: Video, look: Look, now_s: float) -> None:
@@ -56,11 +57,16 @@ class Session:
         self.token = secrets.token_bytes(TOKEN_BYTES)
         self.video = video
         self.look = look
-        self.fresh = True
+        self.fresh, self.stale = True, False
         self.tally = Tally(now_s)
         self.line: Line | None = None
         self._faults = 0
         self._warned: set[WarningCode] = set()
+
+    def take(self, look: Look) -> None:
+        """Ask for another look; a new prompt that is not blended in begins the stream anew."""
+        self.stale |= look.prompt != self.look.prompt and not look.blend_chunks
+        self.look = look
 
     def warns(self, code: WarningCode) -> bool:
         """Whether a warning is the first of its kind; it counts as said now."""

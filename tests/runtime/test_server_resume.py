@@ -21,6 +21,7 @@ from tests.runtime.serving import (
     direct,
     frames,
     images,
+    pipeline,
     request,
     run,
     serving,
@@ -58,6 +59,38 @@ def test_a_session_that_was_cut_off_goes_on():
                 assert after.ended.statistics.frames_rendered == len(sent)
             codes = [one.code for one in after.heard(SessionWarning)]
             assert WarningCode.RESTARTED not in codes
+
+    run(test())
+
+
+def test_a_session_resumed_with_another_prompt_begins_its_stream_anew():
+    """As a change in mid-stream does: its window was painted for the old prompt."""
+
+    async def test() -> None:
+        coarse = images(2 * FIRST + LATER)
+        sent = frames(len(coarse))
+        async with serving() as server:
+            async with session(server) as before:
+                await before.render(sent[:FIRST])
+                assert before.accepted is not None
+                token = before.accepted.resume_token
+            await asyncio.sleep(0.2)
+            asked = request(resume_token=token, seed=None, prompt="night")
+            async with session(server, asked) as after:
+                await after.render(sent[FIRST:])
+                shown = after.pictures()
+        renderer = pipeline()
+        state = renderer.open(5)
+        noon, night = (renderer.text(renderer.prompt(one)) for one in ("noon", "night"))
+        renderer.finalize(state, renderer.render(state, coarse[:FIRST], noon))
+        state.reset()  # what came before is forgotten, and its noise is not used again
+        rest, parts = coarse[FIRST:], []
+        for part in (rest[:FIRST], rest[FIRST:]):
+            rendered = renderer.render(state, part, night)
+            renderer.finalize(state, rendered)
+            parts.append(rendered.pictures)
+        found = np.stack([shown[number] for number in range(FIRST, len(sent))])
+        assert np.array_equal(found, np.concatenate(parts))
 
     run(test())
 

@@ -109,6 +109,7 @@ def test_a_prompt_that_nobody_blends_begins_the_stream_anew():
 
 def test_the_same_prompt_again_leaves_the_stream_alone():
     client, coarse = changed([ControlChange(1, prompt="noon", strength=1.0)])
+    assert client.heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=1)]
     assert same(client, by_hand(coarse, [{}, {}, {}]))
 
 
