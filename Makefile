@@ -109,6 +109,10 @@ GIVEN := --start.vae assets/tiny/vae.safetensors --start.dino assets/tiny/dino -
 # $(call course,CONFIG,FOLDER,START,STEPS): a stage, from the renderer of the stage before it.
 course = $(TRAIN)/$(1)_tiny.yaml --folder $(COURSE)/$(2) $(if $(3),--start.folder $(COURSE)/$(3)/renderer,$(GIVEN)) --steps $(4) --data.cache $(SHORT)-cache --log.sample_every 0
 MATCHED := --data.frames 25 --dmd.longest 12 --dmd.grow_from 60 --dmd.grow_until 120 --distil.teacher $(COURSE)/ground/renderer
+STUDENTS := autoregress consistency full without-autoregress without-consistency
+JUDGED := --data $(SHORT) --frames 21
+STEPS_4 := --mode stream --stream.timesteps "[1000, 750, 500, 250]" --stream.first_timesteps "[1000, 750, 500, 250]"
+STEPS_2 := --mode stream --stream.timesteps "[1000, 500]" --stream.first_timesteps "[1000, 750, 500, 250]"
 
 ablation: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --scenes 100 --pairs 100 --frames 25 --out $(SHORT)
@@ -123,6 +127,10 @@ ablation: $(STAMP) $(STUDIO)
 	$(call course,dmd,full,consistency,180) $(MATCHED)
 	$(call course,dmd,without-autoregress,no-autoregress,180) $(MATCHED)
 	$(call course,dmd,without-consistency,autoregress,180) $(MATCHED)
+	$(BIN)/c2r eval $(JUDGED) --steps 50 --guidance cfg --text-scale 3 --control-scale 2 --weights "teacher=$(COURSE)/ground/renderer" --out $(COURSE)/eval-teacher
+	$(BIN)/c2r eval $(JUDGED) $(STEPS_4) --weights $(foreach student,$(STUDENTS),$(student)-4=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-4
+	$(BIN)/c2r eval $(JUDGED) $(STEPS_2) --weights $(foreach student,$(STUDENTS),$(student)-2=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-2
+	$(BIN)/c2r eval $(JUDGED) --features assets/tiny/dino --teacher teacher --out $(COURSE)/eval --outputs teacher=$(COURSE)/eval-teacher/renders/teacher $(foreach steps,4 2,$(foreach student,$(STUDENTS),$(student)-$(steps)=$(COURSE)/eval-$(steps)/renders/$(student)-$(steps)))
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from c2r.clips.fit import Image, check_rate, check_shape, cover
 
@@ -48,7 +48,7 @@ class VideoClip:
 
     def _resampled(self) -> Iterator[Image]:
         """Every decoded frame as often as it is the nearest one to an output time."""
-        index = 0
+        index, scaler = 0, VideoReformatter()  # one for all frames: its tables take long to make
         for frame, until in self._spans():
             image = None
             while index / self.fps < until:
@@ -56,7 +56,7 @@ class VideoClip:
                 if index <= self.start:
                     continue
                 if image is None:
-                    image = self._fit(frame)
+                    image = self._fit(frame, scaler)
                 # A frame shown twice needs arrays of its own: the client keeps them.
                 yield image.copy()
 
@@ -95,21 +95,23 @@ class VideoClip:
                 last = frame.time if frame.time is not None else last + 1 / rate
                 yield frame, last
 
-    def _fit(self, frame: av.VideoFrame) -> Image:
+    def _fit(self, frame: av.VideoFrame, scaler: VideoReformatter) -> Image:
         turns = round(frame.rotation / 90) % 4
         want = (self.height, self.width) if turns % 2 else (self.width, self.height)
         left, top, width, height = cover((frame.width, frame.height), want)
         # Scaled whole, then cropped: the box as it is after scaling.
         scale = want[0] / width, want[1] / height
         whole = round(frame.width * scale[0]), round(frame.height * scale[1])
-        image: Image = frame.reformat(
+        scaled = scaler.reformat(
+            frame,
             width=max(want[0], whole[0]),
             height=max(want[1], whole[1]),
             format="rgb24",
             src_colorspace=_colour_space(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.AREA,
-        ).to_ndarray()
+        )
+        image: Image = np.asarray(scaled.to_ndarray(), np.uint8)
         x, y = round(left * scale[0]), round(top * scale[1])
         x, y = min(x, image.shape[1] - want[0]), min(y, image.shape[0] - want[1])
         cropped = image[y : y + want[1], x : x + want[0]]
