@@ -105,10 +105,10 @@ tiny: $(STAMP) $(STUDIO)
 # that ship; students with and without each stage, all of one teacher. About two hours of two cores.
 SHORT := data/short
 COURSE := out/ablation
-GIVEN := --start.vae assets/tiny/vae.safetensors --start.dino assets/tiny/dino --start.text assets/tiny/text
+GIVEN := --start.folder null --start.vae assets/tiny/vae.safetensors --start.dino assets/tiny/dino --start.text assets/tiny/text
 # $(call course,CONFIG,FOLDER,START,STEPS): a stage, from the renderer of the stage before it.
-course = $(TRAIN)/$(1)_tiny.yaml --folder $(COURSE)/$(2) $(if $(3),--start.folder $(COURSE)/$(3)/renderer,$(GIVEN)) --steps $(4) --data.cache $(SHORT)-cache --log.sample_every 0
-MATCHED := --data.frames 25 --dmd.longest 12 --dmd.grow_from 60 --dmd.grow_until 120 --distil.teacher $(COURSE)/ground/renderer
+course = $(TRAIN)/$(1)_tiny.yaml --folder $(COURSE)/$(2) $(if $(3),--start.folder $(COURSE)/$(3)/renderer,$(GIVEN)) --steps $(4) --data.cache $(SHORT)-cache --data.cg_ratio 1 --log.sample_every 0
+MATCHED := --data.frames 21 --dmd.longest 0 --distil.teacher $(COURSE)/ground/renderer
 STUDENTS := autoregress consistency full without-autoregress without-consistency
 JUDGED := --data $(SHORT) --frames 21
 STEPS_4 := --mode stream --stream.timesteps "[1000, 750, 500, 250]" --stream.first_timesteps "[1000, 750, 500, 250]"
@@ -117,13 +117,11 @@ STEPS_2 := --mode stream --stream.timesteps "[1000, 500]" --stream.first_timeste
 ablation: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --scenes 100 --pairs 100 --frames 25 --out $(SHORT)
 	$(BIN)/c2r data encode $(SHORT) --out $(SHORT)-cache --preset tiny --vae assets/tiny/vae.safetensors --text assets/tiny/text --windows 6 --frames 25
-	$(call course,align_short,align-short,,1200)
-	$(call course,align,align,align-short,120)
-	$(call course,ground_short,ground-short,align,400)
-	$(call course,ground,ground,ground-short,350)
-	$(call course,autoregress,autoregress,ground,200) --data.frames 21
-	$(call course,consistency,consistency,autoregress,200)
-	$(call course,consistency,no-autoregress,ground,200)
+	$(call course,align,align,,600) --optim.lr 4e-3 --batch 4 --micro_batch 4
+	$(call course,ground,ground,align,350) --optim.lr 3e-3 --batch 4 --micro_batch 4
+	$(call course,autoregress,autoregress,ground,150) --data.frames 21
+	$(call course,consistency,consistency,autoregress,100)
+	$(call course,consistency,no-autoregress,ground,100)
 	$(call course,dmd,full,consistency,180) $(MATCHED)
 	$(call course,dmd,without-autoregress,no-autoregress,180) $(MATCHED)
 	$(call course,dmd,without-consistency,autoregress,180) $(MATCHED)

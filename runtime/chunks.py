@@ -128,6 +128,7 @@ class Chunks:
         assert out is not None, "the desk asks only when a chunk waits"
         self._out = out
         self._session.fresh = self._session.stale = False
+        self._session.painted = self._session.look.prompt
         self._changes_out += self._changes
         self._changes = []
         images = [item.frame.rgb for item in out.items]

@@ -48,8 +48,9 @@ class Session:
     """One client's video, the look it asked for, and its numbers. Lives on the event loop.
 
     `look` is asked for; the video has it from its next chunk on. `fresh`: that chunk is a first
-    one. `stale`: so it is, since the video's past was painted for another prompt. `line` is None
-    while the session is parked.
+    one. `painted`: the prompt of the chunk that was ordered last. `stale`: the next chunk is a
+    first one, since the video's past was painted for another prompt. `line` is None while the
+    session is parked.
     """
 
     def __init__(self, video: Video, look: Look, now_s: float) -> None:
@@ -57,6 +58,7 @@ class Session:
         self.token = secrets.token_bytes(TOKEN_BYTES)
         self.video = video
         self.look = look
+        self.painted: str | None = None
         self.fresh, self.stale = True, False
         self.tally = Tally(now_s)
         self.line: Line | None = None
@@ -64,8 +66,17 @@ class Session:
         self._warned: set[WarningCode] = set()
 
     def take(self, look: Look) -> None:
-        """Ask for another look; a new prompt that is not blended in begins the stream anew."""
-        self.stale |= look.prompt != self.look.prompt and not look.blend_chunks
+        """Ask for another look; a new prompt that is not blended in begins the stream anew.
+
+        The prompt that waits already keeps the blend that it was asked for with.
+        """
+        if look.prompt == self.look.prompt:
+            look = replace(look, blend_chunks=self.look.blend_chunks)
+        elif self.painted in (None, look.prompt):
+            self.stale = False
+        else:
+            self.stale |= not look.blend_chunks
+            look = replace(look, blend_chunks=0) if self.stale else look
         self.look = look
 
     def warns(self, code: WarningCode) -> bool:

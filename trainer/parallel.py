@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +19,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
+from trainer.link import Link, open_link
 from trainer.settings import ParallelConfig
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -49,45 +49,12 @@ def layout_of(config: ParallelConfig, size: int) -> Layout:
     fixed = config.replicate * config.context * max(1, config.shard)
     if size % fixed or (config.shard and size != fixed):
         raise ValueError(
-            f"{size} processes do not divide into parallel.replicate {config.replicate} x shard "
-            f"{config.shard or 'the rest'} x context {config.context}; change one of them, or the "
-            "number of processes"
+            f"{size} processes (a teacher's own left out) do not divide into parallel.replicate "
+            f"{config.replicate} x shard {config.shard or 'the rest'} x context {config.context}; "
+            "change one of them, or the number of processes"
         )
     shard = config.shard or size // (config.replicate * config.context)
     return Layout(config.replicate, shard, config.context)
-
-
-LINK_PATIENCE = timedelta(hours=6)
-"""How long a teacher waits for students: they load, compile and write checkpoints meanwhile. A
-process that ends is noticed at once.
-"""
-
-
-class Messages(Protocol):
-    """What a link needs of a process group."""
-
-    def send(self, tensors: list[Tensor], rank: int, tag: int) -> dist.Work:
-        """Begin to send one tensor, given in a list."""
-
-    def recv(self, tensors: list[Tensor], rank: int, tag: int) -> dist.Work:
-        """Begin to receive into one tensor, given in a list."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """Messages between `students` and `teachers`, which count on behind them in `group`."""
-
-    group: Messages
-    students: int
-    teachers: int
-
-    def teacher_of(self, student: int) -> int:
-        """The place in `group` of the process that answers a student."""
-        return self.students + student % self.teachers
-
-    def students_of(self, teacher: int) -> range:
-        """The students whom the teacher of that rank answers, in turn."""
-        return range(teacher, self.students, self.teachers)
 
 
 @dataclass(frozen=True)
@@ -167,6 +134,37 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A process among those of its own world; `store` None: PyTorch finds one."""
+
+    rank: int
+    layout: Layout
+    store: dist.Store | None = None
+    link: Link | None = None
+    teaches: bool = False
+
+
+def _place(config: ParallelConfig, rank: int, size: int, teachers: int) -> _Place:
+    """Where a process belongs; `ValueError` for shares that are uneven."""
+    students = size - teachers
+    if teachers and (students < 1 or students % teachers):
+        raise ValueError(
+            f"distil.teacher_ranks {teachers} of {size} processes leaves {max(0, students)} for "
+            "the student; each of the teacher's answers equally many of the student's, so start a "
+            "multiple of teacher_ranks with torchrun, two times as many at least"
+        )
+    layout = layout_of(config, students)
+    if not teachers:
+        return _Place(rank, layout, dist.HashStore() if size == 1 else None)
+    store, rank, _ = next(dist.rendezvous("env://", rank, size))
+    link = open_link(store, rank, students, teachers)
+    if rank < students:
+        return _Place(rank, layout, dist.PrefixStore("student", store), link)
+    own = dist.PrefixStore("teacher", store)
+    return _Place(rank - students, Layout(1, teachers, 1), own, link, teaches=True)
+
+
 def open_world(config: ParallelConfig, device_name: str, teachers: int = 0) -> World:
     """Join the processes that torchrun started, or be the only one.
 
@@ -175,28 +173,13 @@ def open_world(config: ParallelConfig, device_name: str, teachers: int = 0) -> W
     """
     device = choose_device(device_name)
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    students = size - teachers
-    if teachers and (students < 1 or students % teachers):
-        raise ValueError(
-            f"distil.teacher_ranks {teachers} of {size} processes leaves {max(0, students)} for "
-            "the student; each of the teacher's answers equally many of the student's, so start a "
-            "multiple of teacher_ranks with torchrun, two times as many at least"
-        )
-    layout, teaches = layout_of(config, students), rank >= students
-    link = None
-    if teachers:
-        store, rank, _ = next(dist.rendezvous("env://", rank, size))
-        link = _link(store, rank, students, teachers)
-        rank -= students if teaches else 0
-        layout = Layout(1, teachers, 1) if teaches else layout
-        own: dist.Store | None = dist.PrefixStore("teacher" if teaches else "student", store)
-    else:
-        own = dist.HashStore() if size == 1 else None
+    place = _place(config, rank, size, teachers)
+    rank, layout = place.rank, place.layout
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, rank=rank, world_size=layout.size, store=own)
+        dist.init_process_group(backend, rank=rank, world_size=layout.size, store=place.store)
     if layout.size == 1:
-        return World(rank, device, layout, link=link, teaches=teaches)
+        return World(rank, device, layout, link=place.link, teaches=place.teaches)
     shared = layout.shard * layout.context
     names = ("replicate", "shard")
     mesh = init_device_mesh(device.type, (layout.replicate, shared), mesh_dim_names=names)
@@ -206,13 +189,7 @@ def open_world(config: ParallelConfig, device_name: str, teachers: int = 0) -> W
             device.type, (layout.data_ranks, layout.context), mesh_dim_names=("data", "context")
         )
         group = clips.get_group("context")
-    return World(rank, device, layout, mesh, group, link, teaches)
-
-
-def _link(store: dist.Store, rank: int, students: int, teachers: int) -> Link:
-    prefixed, size = dist.PrefixStore("link", store), students + teachers
-    group = dist.ProcessGroupGloo(prefixed, rank, size, LINK_PATIENCE)
-    return Link(cast("Messages", group), students, teachers)
+    return World(rank, device, layout, mesh, group, place.link, place.teaches)
 
 
 def shard(root: nn.Module, blocks: Iterable[nn.Module], world: World) -> None:

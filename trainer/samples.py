@@ -48,7 +48,12 @@ class Gallery:
         # Pairs first: in a phase with control they are what it is about.
         clips = sorted(shown.clips, key=lambda clip: (clip.role != "cg", clip.id))
         samples = [
-            shown.reader.read(clip, SAMPLE_DRAW + place, control=phase.needs_control)
+            shown.reader.read(
+                clip,
+                SAMPLE_DRAW + place,
+                control=phase.needs_control,
+                fine=not phase.only_control,
+            )
             for place, clip in enumerate(clips[: max(1, config.log.sample_clips)])
         ]
         self.batch = collate(samples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ from c2r.wire.events import (
     SessionWarning,
     WarningCode,
 )
+from runtime.session import Session
+from runtime.video import Look
 from tests.runtime.serving import (
     FIRST,
     LATER,
@@ -111,6 +113,35 @@ def test_the_same_prompt_again_leaves_the_stream_alone():
     client, coarse = changed([ControlChange(1, prompt="noon", strength=1.0)])
     assert client.heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=1)]
     assert same(client, by_hand(coarse, [{}, {}, {}]))
+
+
+def looks_taken(painted: str | None, *looks: tuple[str, int]) -> Session:
+    """A session that has been asked for prompts, each with its blend, since `painted` was."""
+    made = Session(cast(Any, None), Look(prompt=painted or "noon"), 0.0)
+    made.painted = painted
+    for prompt, blend_chunks in looks:
+        made.take(Look(prompt=prompt, blend_chunks=blend_chunks))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("painted", "looks", "stale", "blend_chunks"),
+    [
+        ("noon", [("night", 0)], True, 0),
+        ("noon", [("night", 4)], False, 4),
+        ("noon", [("noon", 0)], False, 1),  # as it was
+        (None, [("night", 0)], False, 0),  # nothing has been painted for another prompt
+        ("noon", [("night", 4), ("noon", 0)], False, 0),  # back before anything was painted
+        ("noon", [("night", 0), ("noon", 0)], False, 0),
+        ("noon", [("night", 0), ("snow", 4)], True, 0),  # the past is lost: nothing to blend from
+        ("noon", [("night", 4), ("night", 0)], False, 4),  # asked for again, it blends as it would
+        ("noon", [("night", 4), ("snow", 0)], True, 0),
+    ],
+)
+def test_when_a_stream_begins_anew(painted, looks, stale, blend_chunks):
+    found = looks_taken(painted, *looks)
+    assert found.stale == stale
+    assert (found.look.prompt, found.look.blend_chunks) == (looks[-1][0], blend_chunks)
 
 
 def test_changes_before_one_chunk_add_up_and_are_each_acknowledged():

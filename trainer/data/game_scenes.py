@@ -73,9 +73,10 @@ class SceneReader:
         self._guard, self._making = Lock(), dict[str, Lock]()
 
     def read(self, clip: SceneSpec, draw: int, *, control: bool, fine: bool = True) -> Sample:
-        """Prompt and coarse frames; `ValueError` or `OSError` when they cannot be made."""
+        """Prompt and coarse frames, all there is of a scene; `ValueError` or `OSError` when they
+        cannot be made.
+        """
         assert control, "scenes have nothing but control"
-        assert not fine, "scenes have no fine video"
         folder = self.root / clip.id
         with self._guard:
             lock = self._making.setdefault(clip.id, Lock())

@@ -6,7 +6,6 @@ processes, over which its weights are sharded, are all at work on one student ea
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import torch
@@ -16,45 +15,12 @@ from c2r.models.attention import LatentMask
 from trainer.assemble import frozen_denoiser
 from trainer.distil.student import CausalDenoiser, forcing_mask
 from trainer.distil.teacher import Conditions, Teacher
-from trainer.parallel import Link, World
+from trainer.link import Link
+from trainer.parallel import World
 from trainer.settings import TrainConfig
 from trainer.start import start_of
 
-LENGTH, BODY = 0, 1
-"""Tags of a message's two halves."""
 OVER = "over"
-
-
-def send(link: Link, to: int, message: dict[str, Any]) -> None:
-    """A message of tensors and plain values, on the CPU while it travels."""
-    file = io.BytesIO()
-    on_cpu = {k: v.cpu() if isinstance(v, Tensor) else v for k, v in message.items()}
-    torch.save(on_cpu, file)
-    body = torch.frombuffer(bytearray(file.getbuffer()), dtype=torch.uint8)
-    try:
-        link.group.send([torch.tensor([len(body)])], to, LENGTH).wait()
-        link.group.send([body], to, BODY).wait()
-    except RuntimeError as error:
-        raise _gone() from error
-
-
-def receive(link: Link, source: int) -> dict[str, Any]:
-    """The next message of a process, its tensors on the CPU."""
-    length = torch.zeros(1, dtype=torch.long)
-    try:
-        link.group.recv([length], source, LENGTH).wait()
-        body = torch.empty(int(length), dtype=torch.uint8)
-        link.group.recv([body], source, BODY).wait()
-    except RuntimeError as error:
-        raise _gone() from error
-    found: dict[str, Any] = torch.load(io.BytesIO(body.numpy().tobytes()), weights_only=True)
-    return found
-
-
-def _gone() -> ConnectionError:
-    return ConnectionError(
-        "a process on the other side of the teacher's link has ended; its own message says why"
-    )
 
 
 class RemoteTeacher:
@@ -82,15 +48,15 @@ class RemoteTeacher:
         return self._ask("forced", given, **more)
 
     def _ask(self, question: str, given: Conditions, **more: Any) -> Tensor:
-        send(self.link, self.place, {"question": question, **vars(given), **more})
-        found = receive(self.link, self.place)["answer"]
+        self.link.send(self.place, {"question": question, **vars(given), **more})
+        found = self.link.receive(self.place)["answer"]
         assert isinstance(found, Tensor)
         return found.to(self.device)
 
 
 def end_questions(link: Link, rank: int) -> None:
     """Tell the teacher that the student of that rank asks no more."""
-    send(link, link.teacher_of(rank), {"question": OVER})
+    link.send(link.teacher_of(rank), {"question": OVER})
 
 
 def answer_students(config: TrainConfig, world: World) -> None:
@@ -105,17 +71,23 @@ def answer_students(config: TrainConfig, world: World) -> None:
     asking = list(world.link.students_of(world.rank))
     while asking:
         for student in list(asking):
-            asked = receive(world.link, student)
-            question = asked.pop("question")
-            if question == OVER:
+            asked = world.link.receive(student)
+            if asked["question"] == OVER:
                 asking.remove(student)
                 continue
-            moved = {
-                k: v.to(world.device) if isinstance(v, Tensor) else v for k, v in asked.items()
-            }
-            given = Conditions(*(moved.pop(name) for name in Conditions.__dataclass_fields__))
-            if question == "forced":
-                moved["mask"] = mask
             with world.autocast(config.precision):
-                found = getattr(teacher, question)(given=given, **moved)
-            send(world.link, student, {"answer": found})
+                answer = _answer(teacher, asked, mask, world.device)
+            world.link.send(student, {"answer": answer})
+
+
+def _answer(
+    teacher: Teacher, asked: dict[str, Any], mask: LatentMask, device: torch.device
+) -> Tensor:
+    moved: dict[str, Any] = {
+        k: v.to(device) if isinstance(v, Tensor) else v for k, v in asked.items()
+    }
+    question = moved.pop("question")
+    given = Conditions(*(moved.pop(name) for name in Conditions.__dataclass_fields__))
+    if question == "clean":
+        return teacher.clean(given=given, **moved)
+    return teacher.forced(given=given, mask=mask, **moved)

@@ -3,4 +3,4 @@
 The protobuf messages and the gRPC service. `c2r.wire` turns them into dataclasses.
 """
 
-PROTO_SHA256 = "810e45250ba79fabaf360d8296b44da1f2410a920892bea29280edaf285662b8"
+PROTO_SHA256 = "4d5ef68db83e8adccc7c138a6799535300002d0fc24b902ae1e13cfb6dd4026f"

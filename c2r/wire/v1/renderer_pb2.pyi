@@ -1306,7 +1306,7 @@ class ControlAck(google.protobuf.message.Message):
     """First frame that it took effect on; unset when it was refused."""
     blend_chunks: builtins.int
     """Chunks over which the prompt turns into the new one, from that frame on; 0: the stream begins
-    anew with it.
+    anew with it; 1 also where the prompt did not change.
     """
     @property
     def refused(self) -> global___Fault:

@@ -307,7 +307,8 @@ def test_it_opens_no_fine_video(loop_of, tmp_path):
     gan = {"weight": 0.1, "blocks": [1]}
     with pytest.raises(ValueError, match="cannot be read"):
         loop_of("dmd", data=data, dmd={"gan": gan}).dataset.batch([0])
-    loop = loop_of("dmd", data=data, steps=2, dmd={"critic_updates": 1})
+    shown = {"sample_every": 1, "sampler": {"steps": 1}}
+    loop = loop_of("dmd", data=data, steps=2, log=shown, dmd={"critic_updates": 1})
     loop.run()
     assert loop.step == 2
 
