@@ -108,7 +108,8 @@ COURSE := out/ablation
 GIVEN := --start.folder null --start.vae assets/tiny/vae.safetensors --start.dino assets/tiny/dino --start.text assets/tiny/text
 # $(call course,CONFIG,FOLDER,START,STEPS): a stage, from the renderer of the stage before it.
 course = $(TRAIN)/$(1)_tiny.yaml --folder $(COURSE)/$(2) $(if $(3),--start.folder $(COURSE)/$(3)/renderer,$(GIVEN)) --steps $(4) --data.cache $(SHORT)-cache --data.cg_ratio 1 --log.sample_every 0
-MATCHED := --data.frames 21 --dmd.longest 0 --distil.teacher $(COURSE)/ground/renderer
+HALF := --batch 2 --micro_batch 2
+MATCHED := $(HALF) --data.frames 21 --dmd.longest 0 --distil.teacher $(COURSE)/ground/renderer
 STUDENTS := autoregress consistency full without-autoregress without-consistency
 JUDGED := --data $(SHORT) --frames 21
 STEPS_4 := --mode stream --stream.timesteps "[1000, 750, 500, 250]" --stream.first_timesteps "[1000, 750, 500, 250]"
@@ -120,8 +121,8 @@ ablation: $(STAMP) $(STUDIO)
 	$(call course,align,align,,600) --optim.lr 4e-3 --batch 4 --micro_batch 4
 	$(call course,ground,ground,align,350) --optim.lr 3e-3 --batch 4 --micro_batch 4
 	$(call course,autoregress,autoregress,ground,150) --data.frames 21
-	$(call course,consistency,consistency,autoregress,100)
-	$(call course,consistency,no-autoregress,ground,100)
+	$(call course,consistency,consistency,autoregress,120) $(HALF) --optim.warmup 10
+	$(call course,consistency,no-autoregress,ground,120) $(HALF) --optim.warmup 10
 	$(call course,dmd,full,consistency,180) $(MATCHED)
 	$(call course,dmd,without-autoregress,no-autoregress,180) $(MATCHED)
 	$(call course,dmd,without-consistency,autoregress,180) $(MATCHED)

@@ -14,6 +14,7 @@ import torch
 from peft import LoraConfig as PeftConfig
 from peft import inject_adapter_in_model
 from torch import nn
+from torch._dynamo import config as dynamo
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.fsdp import register_fsdp_forward_method
 
@@ -31,6 +32,11 @@ Trains = Callable[[str], bool]
 Kind = TypeVar("Kind", bound=Denoiser)
 
 LORA_MARK = ".lora_"
+GRAPHS = 32
+"""Compiled forms that a block may have: it is traced anew for trained and for frozen weights, with
+and without gradients, with and without control's hints, and for another batch. PyTorch's limit of
+8 is less than phase consistency needs, and what comes after it would run uncompiled.
+"""
 
 
 def add_lora(dit: nn.Module, lora: LoraConfig, seed: int) -> None:
@@ -130,6 +136,7 @@ def _placed(denoiser: Kind, config: TrainConfig, world: World, *, moved: bool = 
             layout.context,
         )
     if parallel.compile:
+        dynamo.recompile_limit = max(dynamo.recompile_limit, GRAPHS)
         for block in denoiser.blocks:
             block.compile(backend=parallel.compile_backend)
     if world.mesh is None:
