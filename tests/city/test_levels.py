@@ -93,7 +93,8 @@ def test_buildings_are_one_shape_in_both_greys_and_as_high_and_wide_as_in_mid() 
     for (_, block), (_, plain), (_, mid) in shown:
         assert np.array_equal(block.vertices, plain.vertices)
         assert extent(plain) == pytest.approx(extent(mid), abs=0.03)
-        assert len(np.unique(plain.colours)) <= 2, "walls and awnings, no windows"
+        # Rounded: how a product of two numbers is rounded depends on the processor.
+        assert len(np.unique(plain.colours.round(5))) <= 2, "walls and awnings, no windows"
 
 
 def test_humanoids_move_in_the_shapes_of_mid() -> None:
