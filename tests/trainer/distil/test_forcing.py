@@ -113,20 +113,19 @@ def test_compiled_blocks_share_a_graph(loop_of, recompute, monkeypatch):
     assert counter.frame_count == 1
 
 
-def test_every_form_of_a_block_is_compiled(loop_of, monkeypatch):
+def test_every_form_of_a_block_is_compiled(loop_of):
     """Phase consistency has more than dynamo keeps by itself; it would give up on the rest."""
     torch._dynamo.reset()
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 2)
-    monkeypatch.setattr(torch._dynamo.config, "fail_on_recompile_limit_hit", True)
+    few: dict[str, Any] = {"recompile_limit": 2, "fail_on_recompile_limit_hit": True}
     parallel = {"recompute": False, "compile": True, "compile_backend": "aot_eager"}
-    loop = loop_of("consistency", parallel=parallel, distil={"steps": 4})
-    batch = loop.dataset.batch([0, 1])
-    loop.phase.losses(batch, 0).total.backward()
-    with monkeypatch.context() as less:
-        less.setattr(torch._dynamo.config, "recompile_limit", 2)
-        torch._dynamo.reset()
-        with pytest.raises(FailOnRecompileLimitHit):
-            loop.phase.losses(batch, 0)
+    with torch._dynamo.config.patch(**few):
+        loop = loop_of("consistency", parallel=parallel, distil={"steps": 4})
+        batch = loop.dataset.batch([0, 1])
+        loop.phase.losses(batch, 0).total.backward()
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(**few), pytest.raises(FailOnRecompileLimitHit):
+        loop.phase.losses(batch, 0)
+    torch._dynamo.reset()
 
 
 def test_samples_longer_than_the_window_need_no_sink(loop_of):
