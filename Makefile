@@ -80,8 +80,13 @@ OUT := out/tiny
 SPACES := --preset tiny --vae $(OUT)/vae/vae.safetensors --text $(OUT)/text/text
 # The scores' twin that never saw phase 1, as long in phase 2 as that one's first half.
 ALONE := --folder $(OUT)/ground-alone --start.folder null --start.vae $(OUT)/vae/vae.safetensors --start.dino $(OUT)/dino/dino --start.text $(OUT)/text/text
-SCORED := --data $(SMALL) --split held_out --frames 21 --steps 20 --guidance cfg --text-scale 3 --control-scale 2
-STREAMED := --data $(SMALL) --frames 21 --mode stream --stream.first_timesteps "[1000, 750, 500, 250]"
+GUIDED := --guidance cfg --text-scale 3 --control-scale 2
+SCORED := --data $(SMALL) --split held_out --frames 21 --steps 20 $(GUIDED)
+# How a student is streamed: four steps in the first chunk, then four, two or one.
+STREAMED := --mode stream --stream.first_timesteps "[1000, 750, 500, 250]"
+IN_4 := $(STREAMED) --stream.timesteps "[1000, 750, 500, 250]"
+IN_2 := $(STREAMED) --stream.timesteps "[1000, 500]"
+IN_1 := $(STREAMED) --stream.timesteps "[1000]"
 TRAIN := $(BIN)/c2r train --config trainer/configs
 
 tiny: $(STAMP) $(STUDIO)
@@ -95,9 +100,9 @@ tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" "first half=$(OUT)/ground-short/renderer" "without phase 1=$(OUT)/ground-alone/renderer" --outputs "without control=$(OUT)/eval-bare/renders/two-phases-without-control" --out $(OUT)/eval
 	for phase in autoregress consistency dmd; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
 	$(BIN)/c2r eval $(SCORED) --steps 50 --weights "teacher=$(OUT)/ground/renderer" --out $(OUT)/eval-teacher
-	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000, 750, 500, 250]" --weights "autoregress 4=$(OUT)/autoregress/renderer" "consistency 4=$(OUT)/consistency/renderer" "dmd 4=$(OUT)/dmd/renderer" --out $(OUT)/eval-4
-	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000, 500]" --weights "consistency 2=$(OUT)/consistency/renderer" "dmd 2=$(OUT)/dmd/renderer" --out $(OUT)/eval-2
-	$(BIN)/c2r eval $(STREAMED) --stream.timesteps "[1000]" --weights "dmd 1=$(OUT)/dmd/renderer" --out $(OUT)/eval-1
+	$(BIN)/c2r eval --data $(SMALL) --frames 21 $(IN_4) --weights "autoregress 4=$(OUT)/autoregress/renderer" "consistency 4=$(OUT)/consistency/renderer" "dmd 4=$(OUT)/dmd/renderer" --out $(OUT)/eval-4
+	$(BIN)/c2r eval --data $(SMALL) --frames 21 $(IN_2) --weights "consistency 2=$(OUT)/consistency/renderer" "dmd 2=$(OUT)/dmd/renderer" --out $(OUT)/eval-2
+	$(BIN)/c2r eval --data $(SMALL) --frames 21 $(IN_1) --weights "dmd 1=$(OUT)/dmd/renderer" --out $(OUT)/eval-1
 	$(BIN)/c2r eval --data $(SMALL) --frames 21 --features $(OUT)/dino/dino --teacher teacher --out $(OUT)/eval-student --outputs "teacher=$(OUT)/eval-teacher/renders/teacher" "autoregress 4=$(OUT)/eval-4/renders/autoregress-4" "consistency 4=$(OUT)/eval-4/renders/consistency-4" "dmd 4=$(OUT)/eval-4/renders/dmd-4" "consistency 2=$(OUT)/eval-2/renders/consistency-2" "dmd 2=$(OUT)/eval-2/renders/dmd-2" "dmd 1=$(OUT)/eval-1/renders/dmd-1"
 	test -e $(OUT)/shipped || $(BIN)/c2r weights pack $(OUT)/dmd/renderer $(OUT)/shipped
 
@@ -112,8 +117,6 @@ HALF := --batch 2 --micro_batch 2
 MATCHED := $(HALF) --data.frames 21 --dmd.longest 0 --distil.teacher $(COURSE)/ground/renderer
 STUDENTS := autoregress consistency full without-autoregress without-consistency
 JUDGED := --data $(SHORT) --frames 21
-STEPS_4 := --mode stream --stream.timesteps "[1000, 750, 500, 250]" --stream.first_timesteps "[1000, 750, 500, 250]"
-STEPS_2 := --mode stream --stream.timesteps "[1000, 500]" --stream.first_timesteps "[1000, 750, 500, 250]"
 
 ablation: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --scenes 100 --pairs 100 --frames 25 --out $(SHORT)
@@ -126,9 +129,9 @@ ablation: $(STAMP) $(STUDIO)
 	$(call course,dmd,full,consistency,180) $(MATCHED)
 	$(call course,dmd,without-autoregress,no-autoregress,180) $(MATCHED)
 	$(call course,dmd,without-consistency,autoregress,180) $(MATCHED)
-	$(BIN)/c2r eval $(JUDGED) --steps 50 --guidance cfg --text-scale 3 --control-scale 2 --weights "teacher=$(COURSE)/ground/renderer" --out $(COURSE)/eval-teacher
-	$(BIN)/c2r eval $(JUDGED) $(STEPS_4) --weights $(foreach student,$(STUDENTS),$(student)-4=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-4
-	$(BIN)/c2r eval $(JUDGED) $(STEPS_2) --weights $(foreach student,$(STUDENTS),$(student)-2=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-2
+	$(BIN)/c2r eval $(JUDGED) --steps 50 $(GUIDED) --weights "teacher=$(COURSE)/ground/renderer" --out $(COURSE)/eval-teacher
+	$(BIN)/c2r eval $(JUDGED) $(IN_4) --weights $(foreach student,$(STUDENTS),$(student)-4=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-4
+	$(BIN)/c2r eval $(JUDGED) $(IN_2) --weights $(foreach student,$(STUDENTS),$(student)-2=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-2
 	$(BIN)/c2r eval $(JUDGED) --features assets/tiny/dino --teacher teacher --out $(COURSE)/eval --outputs teacher=$(COURSE)/eval-teacher/renders/teacher $(foreach steps,4 2,$(foreach student,$(STUDENTS),$(student)-$(steps)=$(COURSE)/eval-$(steps)/renders/$(student)-$(steps)))
 
 check: $(STAMP)

@@ -50,7 +50,7 @@ class Link:
         """A message of tensors and plain values, on the CPU while it travels."""
         file = io.BytesIO()
         torch.save({k: v.cpu() if isinstance(v, Tensor) else v for k, v in message.items()}, file)
-        body = torch.frombuffer(bytearray(file.getbuffer()), dtype=torch.uint8)
+        body = torch.frombuffer(file.getbuffer(), dtype=torch.uint8)
         try:
             self.group.send([torch.tensor([len(body)])], to, LENGTH).wait()
             self.group.send([body], to, BODY).wait()
