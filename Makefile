@@ -40,7 +40,7 @@ bench: $(STAMP)
 GPU_PYTHON ?= $(if $(wildcard $(STAMP)),$(BIN)/python,$(PYTHON))
 GPU_ARGS ?=
 bench-gpu:
-	$(GPU_PYTHON) -m runtime.bench_gpu $(GPU_ARGS)
+	$(GPU_PYTHON) -m runtime.bench.gpu $(GPU_ARGS)
 
 proto: $(STAMP)
 	$(BIN)/python proto/generate.py
@@ -50,7 +50,7 @@ test-engine:
 	test -x build/engine/bin/python || $(PYTHON) -m venv build/engine
 	build/engine/bin/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[game]" pytest pytest-xdist pytest-rerunfailures hypothesis cryptography
 	build/engine/bin/python -c "import engine_bridge, importlib.util as u; assert u.find_spec('torch') is None"
-	build/engine/bin/pytest tests/wire tests/city tests/conformance tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
+	build/engine/bin/pytest tests/wire tests/street/city tests/street/game tests/conformance tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
 
 # The C++ client that engine plugins load. What Debian needs for it: engine_bridge/native/README.md.
 NATIVE := engine_bridge/native
@@ -91,7 +91,7 @@ TRAIN := $(BIN)/c2r train --config trainer/configs
 
 tiny: $(STAMP) $(STUDIO)
 	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
-	for phase in autoencode see read; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
+	for phase in autoencode train_dino train_text; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
 	$(BIN)/c2r data encode $(SMALL) --out data/windows-tiny $(SPACES) --windows 6 --frames 33
 	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny $(SPACES)
 	for phase in align_short align ground_short ground; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done

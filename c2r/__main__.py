@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("engine_bridge.demo:main", "play the sample game through a server and film it"),
-    "serve": ("runtime.serve:main", "wait for game engines and render what they send"),
-    "play": ("engine_bridge.play:main", "the sample game in a window, rendered by a server"),
-    "render": ("runtime.render:main", "a coarse clip through the renderer, without a network"),
-    "replay": ("runtime.replay:main", "play a recorded session against a server"),
-    "bench": ("runtime.bench:main", "how fast a preset runs here, stage by stage"),
+    "demo": ("engine_bridge.cli.demo:main", "play the sample game through a server and film it"),
+    "serve": ("runtime.cli.serve:main", "wait for game engines and render what they send"),
+    "play": ("engine_bridge.cli.play:main", "the sample game in a window, rendered by a server"),
+    "render": ("runtime.cli.render:main", "a coarse clip through the renderer, without a network"),
+    "replay": ("runtime.cli.replay:main", "play a recorded session against a server"),
+    "bench": ("runtime.cli.bench:main", "how fast a preset runs here, stage by stage"),
     "data": ("trainer.data.cli:main", "clips to train on: synthesize, curate, encode"),
     "export": ("export.build_trt:main", "networks as ONNX and TensorRT engines"),
     "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),
@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-OWN = ("c2r", "engine_bridge", "runtime", "trainer", "export")
+OWN = ("c2r", "street", "engine_bridge", "runtime", "trainer", "export")
 
 
 def usage() -> str:

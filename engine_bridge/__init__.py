@@ -9,15 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine_bridge.async_client import AsyncRenderClient
-    from engine_bridge.channel import server_info
-    from engine_bridge.client import RenderClient
-    from engine_bridge.clock import monotonic_us
-    from engine_bridge.endpoint import Endpoint, endpoint_from_files
-    from engine_bridge.options import ClientOptions, Patience
-    from engine_bridge.presenter import Presenter
-    from engine_bridge.status import State, Status
-    from engine_bridge.streaming import StreamReport, stream_source
+    from engine_bridge.client.async_client import AsyncRenderClient
+    from engine_bridge.client.channel import server_info
+    from engine_bridge.client.clock import monotonic_us
+    from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
+    from engine_bridge.client.options import ClientOptions, Patience
+    from engine_bridge.client.presenter import Presenter
+    from engine_bridge.client.render_client import RenderClient
+    from engine_bridge.client.status import State, Status
+    from engine_bridge.client.stream_source import StreamReport, stream_source
 
 __all__ = [
     "AsyncRenderClient",
@@ -36,19 +36,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncRenderClient": "async_client",
-    "ClientOptions": "options",
-    "Endpoint": "endpoint",
-    "Patience": "options",
-    "Presenter": "presenter",
-    "RenderClient": "client",
-    "State": "status",
-    "Status": "status",
-    "StreamReport": "streaming",
-    "endpoint_from_files": "endpoint",
-    "monotonic_us": "clock",
-    "server_info": "channel",
-    "stream_source": "streaming",
+    "AsyncRenderClient": "client.async_client",
+    "ClientOptions": "client.options",
+    "Endpoint": "client.endpoint",
+    "Patience": "client.options",
+    "Presenter": "client.presenter",
+    "RenderClient": "client.render_client",
+    "State": "client.status",
+    "Status": "client.status",
+    "StreamReport": "client.stream_source",
+    "endpoint_from_files": "client.endpoint",
+    "monotonic_us": "client.clock",
+    "server_info": "client.channel",
+    "stream_source": "client.stream_source",
 }
 
 

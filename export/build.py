@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from c2r.engines.libraries import LIBRARIES, ONNX, RTX, TENSORRT
-from c2r.engines.names import DENOISE
+from c2r.exported.libraries import LIBRARIES, ONNX, RTX, TENSORRT
+from c2r.exported.manifest import EngineEntry, Manifest
+from c2r.exported.names import DENOISE
 from c2r.models.build import Networks
-from c2r.weights.engines import EngineEntry, Manifest
-from export.engines.plan import read_back
-from export.engines.targets import TORCH_TENSORRT, Target
-from export.engines.tensorrt_builder import BuildOptions, build_engine
-from export.engines.torch_tensorrt_builder import build_by_torch_tensorrt, suits
+from export.builders.plan import read_back
+from export.builders.targets import TORCH_TENSORRT, Target
+from export.builders.tensorrt_builder import BuildOptions, build_engine
+from export.builders.torch_tensorrt_builder import build_by_torch_tensorrt, suits
 from export.folder import EngineFolder
 from export.graphs import OPSET, Graph, build_graphs
 from export.onnx_export import export_onnx, onnx_specs

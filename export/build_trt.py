@@ -26,15 +26,14 @@ from rich.table import Table
 
 from c2r.__main__ import run
 from c2r.config import override, parse_overrides
-from c2r.engines.libraries import ONNX, TENSORRT
-from c2r.engines.opening import capability_of
+from c2r.exported.libraries import ONNX, TENSORRT
+from c2r.exported.manifest import read_manifest
+from c2r.exported.open_engines import capability_of
 from c2r.models.build import Networks, seeded_notice
 from c2r.models.presets import PRESETS, Preset, get_preset
-from c2r.weights.engines import read_manifest
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
 from export.build import BuildRequest, build_engines
-from export.clips import coarse_clips
-from export.engines.targets import (
+from export.builders.targets import (
     TARGETS,
     Target,
     check_capabilities,
@@ -43,6 +42,7 @@ from export.engines.targets import (
 )
 from export.graphs import check_exportable
 from export.parity import verify_folder
+from export.precision.clips import coarse_clips
 from export.precision.on_clips import CalibrationRequest, ClipCalibration, calibrate_on_clips
 
 PRECISIONS = ("float32", "float16", "bfloat16")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from c2r.weights.engines import (
+from c2r.exported.manifest import (
     MANIFEST,
     EngineEntry,
     Manifest,

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c2r.engines import names
-from c2r.engines.names import numbered
+from c2r.exported import names
+from c2r.exported.names import numbered
 from c2r.models.adapter import ControlAdapter
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
@@ -204,7 +204,7 @@ def check_exportable(preset: Preset) -> None:
 
 
 def build_graphs(networks: Networks) -> dict[str, Graph]:
-    """Every graph of a renderer, by name, in the order of `c2r.engines.names.graphs_of`."""
+    """Every graph of a renderer, by name, in the order of `c2r.exported.names.graphs_of`."""
     check_exportable(networks.preset)
     with torch.no_grad():
         made = [*_control_graphs(networks), denoise_graph(networks), *_decode_graphs(networks)]

@@ -19,7 +19,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 from torch.onnx import ONNXProgram
 
-from c2r.weights.engines import TensorSpec
+from c2r.exported.manifest import TensorSpec
 from export.graphs import OPSET, Graph
 
 EXTERNAL_ABOVE = 1 << 30

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import c2r
-from c2r.engines.fingerprint import weights_sha256
+from c2r.exported.fingerprint import weights_sha256
+from c2r.exported.manifest import baked_settings, file_sha256, json_sha256
 from c2r.models.build import Networks
-from c2r.weights.engines import baked_settings, file_sha256, json_sha256
 from export.graphs import OPSET
 
 ROOT = Path(c2r.__file__).parent.parent
 SOURCES = (
     "c2r/kernels",
     "c2r/models",
-    "c2r/engines/names.py",
+    "c2r/exported/names.py",
     "export/graphs.py",
     "export/onnx_export.py",
     "export/precision/nvfp4.py",

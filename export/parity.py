@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from c2r.engines.libraries import ONNX, RTX
-from c2r.engines.opening import EngineOpener, capability_of, check_networks
-from c2r.engines.stages import engine_stages
+from c2r.exported.libraries import ONNX, RTX
+from c2r.exported.manifest import Manifest, read_manifest
+from c2r.exported.open_engines import EngineOpener, capability_of, check_networks
+from c2r.exported.stages import engine_stages
 from c2r.models.build import Networks
-from c2r.weights.engines import Manifest, read_manifest
 from export.folder import EngineFolder
 from export.precision.calibrate import rounded
 from export.precision.on_clips import calibration_of

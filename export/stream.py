@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from c2r.engines.stages import Stages
+from c2r.exported.stages import Stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV

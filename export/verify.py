@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from c2r.engines.names import fill_levels
-from c2r.engines.stages import Stages, eager_stages
+from c2r.exported.names import fill_levels
+from c2r.exported.stages import Stages, eager_stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.vae import VAEState

@@ -32,9 +32,9 @@ def test_usage(capsys):
 def test_a_missing_package_is_one_line(monkeypatch, capsys):
     """As on a machine with the engine's side alone."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "runtime.bench", raising=False)
-    monkeypatch.delitem(sys.modules, "runtime.options", raising=False)
-    monkeypatch.delitem(sys.modules, "runtime.stages", raising=False)
+    monkeypatch.delitem(sys.modules, "runtime.cli.bench", raising=False)
+    monkeypatch.delitem(sys.modules, "runtime.cli.network_options", raising=False)
+    monkeypatch.delitem(sys.modules, "runtime.pipeline.stage_timer", raising=False)
     assert run(["bench"]) == 2
     err = capsys.readouterr().err
     assert "needs the package torch" in err
@@ -45,6 +45,6 @@ def test_an_interruption_is_no_traceback(monkeypatch, capsys):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runtime.bench.main", interrupted)
+    monkeypatch.setattr("runtime.cli.bench.main", interrupted)
     assert run(["bench"]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -27,8 +27,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from trainer.data.sampler import SamplerState
+from trainer.dist.parallel import World, let_go
 from trainer.optim import Optimiser
-from trainer.parallel import World, let_go
 from trainer.settings import CheckpointConfig
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 def dry_run(config: TrainConfig) -> None:
     """Print what the run would take; `ValueError` when it cannot fit."""
-    from trainer.dryrun import check_fits, planned, table
+    from trainer.dry_run import check_fits, planned, table
 
     found = planned(config)
     Console().print(table(config, found))
@@ -40,9 +40,9 @@ def dry_run(config: TrainConfig) -> None:
 
 def train(config: TrainConfig) -> None:
     """Run the phase on this process, and on those that torchrun started beside it."""
-    from trainer.distil.remote import answer_students, end_questions
+    from trainer.dist.parallel import close_world, open_world
+    from trainer.distill.remote import answer_students, end_questions
     from trainer.loop import Loop, open_dataset
-    from trainer.parallel import close_world, open_world
     from trainer.phases import load_phase
 
     phase_class = load_phase(config.phase)

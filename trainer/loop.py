@@ -21,15 +21,15 @@ from c2r.config import read_yaml, save_config
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data.batch import Batch
 from trainer.data.dataset import Ahead, Dataset, open_clips
-from trainer.data.game_scenes import SceneReader, SceneSampler
 from trainer.data.sampler import ClipSampler
+from trainer.data.scene_reader import SceneReader, SceneSampler
+from trainer.dist.parallel import World
+from trainer.logs.loss_meter import LossMeter
+from trainer.logs.run_log import Recorder
+from trainer.logs.sample_videos import Gallery
 from trainer.optim import Optimiser
-from trainer.parallel import World
 from trainer.phases.phase import Phase
-from trainer.record import Recorder
-from trainer.samples import Gallery
 from trainer.settings import TrainConfig
-from trainer.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Loop:
 
     def train_step(self, ahead: Ahead) -> dict[str, float]:
         """One update; gives losses, gradient norm and learning rate."""
-        part, tally = self.phase.turn(self.step), Tally()
+        part, meter = self.phase.turn(self.step), LossMeter()
         optimiser = self.optimisers[part]
         batches: list[Batch] = []
         for _ in range(self.micro_batches):
@@ -130,9 +130,9 @@ class Loop:
             with self.world.autocast(self.config.precision):
                 losses = self.phase.losses(batch, self.step)
             (losses.total / self.micro_batches).backward()
-            tally.add(losses)
+            meter.add(losses)
         norm = optimiser.clip()
-        values = tally.means(self.world)
+        values = meter.means(self.world)
         if len(self.optimisers) > 1:
             values[f"loss/{part}"] = values["loss"]
         if not (math.isfinite(values["loss"]) and math.isfinite(norm)):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from trainer.parallel import local
+from trainer.dist.parallel import local
 from trainer.settings import OptimConfig
 
 

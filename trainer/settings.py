@@ -17,7 +17,7 @@ from c2r.config import override, parse_overrides, read_yaml
 from c2r.models.presets import Preset, check_positive, get_preset, latent_count
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
-from trainer.distil.settings import DistilConfig, DmdConfig
+from trainer.distill.settings import DistilConfig, DmdConfig
 from trainer.phases import PHASES
 
 TAUGHT = ("consistency", "regress", "dmd")

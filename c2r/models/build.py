@@ -18,7 +18,7 @@ from c2r.models.dino import DinoEncoder
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
 from c2r.models.presets import Preset, TextConfig, TinyVAEConfig
-from c2r.models.seeded import DrawnText, seeded
+from c2r.models.seeded import SeededText, seeded
 from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
@@ -102,7 +102,7 @@ def seeded_control(preset: Preset, seed: int) -> ControlAdapter | ControlNet | N
 def seeded_text(config: TextConfig, seed: int) -> PromptEncoder:
     """A text encoder from a seed; for large ones drawn embeddings, which cost no memory."""
     if config.dim > LARGEST_SEEDED_TEXT:
-        return DrawnText(config, seed)
+        return SeededText(config, seed)
     return build_text(config, seed=seed)
 
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.kernels.attention import get_attention
+from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.kernels.linear import Product, join, linear_gelu
-from c2r.kernels.pieces import PLAIN, Pieces
 from c2r.models.attention import LatentMask, attend_masked
 from c2r.models.control import ControlInput, ControlModule
 from c2r.models.forward_pass import EmbeddedText, LayerCache, Pass, Text, TextKV, TokenShare
@@ -57,8 +57,8 @@ class SelfAttention(nn.Module):
         """`[B, L, D]` -> `[B, L, D]`."""
         q, k, v = self.qkv(x)
         v = self.split(v)
-        q = call.pieces.norm_rotate(q, self.norm_q.weight, self.eps, call.rope).to(v.dtype)
-        k = call.pieces.norm_rotate(k, self.norm_k.weight, self.eps, call.rope).to(v.dtype)
+        q = call.fused_ops.norm_rotate(q, self.norm_q.weight, self.eps, call.rope).to(v.dtype)
+        k = call.fused_ops.norm_rotate(k, self.norm_k.weight, self.eps, call.rope).to(v.dtype)
         if call.cache is not None:
             k, v = call.cache.append(layer, k, v)
         if call.share is not None:
@@ -123,12 +123,12 @@ class Block(nn.Module):
             return x.unflatten(1, (call.latents, -1))
 
         def gated(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
-            return call.pieces.gate_add(by_latent(x), by_latent(update), gate).flatten(1, 2)
+            return call.fused_ops.gate_add(by_latent(x), by_latent(update), gate).flatten(1, 2)
 
-        y = call.pieces.norm_modulate(by_latent(x), shift1, scale1, self.eps).flatten(1, 2)
+        y = call.fused_ops.norm_modulate(by_latent(x), shift1, scale1, self.eps).flatten(1, 2)
         x = gated(x, self.self_attn(y, layer, call), gate1)
         x = x + self.cross_attn(self.norm3(x), layer, call)
-        y = call.pieces.norm_modulate(by_latent(x), shift2, scale2, self.eps).flatten(1, 2)
+        y = call.fused_ops.norm_modulate(by_latent(x), shift2, scale2, self.eps).flatten(1, 2)
         return gated(x, self.ffn(y), gate2)
 
 
@@ -141,10 +141,10 @@ class Head(nn.Module):
         self.head = nn.Linear(config.dim, config.channels * config.patch**2)
         self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
 
-    def forward(self, x: Tensor, time: Tensor, pieces: Pieces = PLAIN) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, fused_ops: FusedOps = REFERENCE) -> Tensor:
         """Tokens `[B, T, N, D]` and time embedding `[B, M, D]` -> `[B, T, N, patch^2 C]`."""
         shift, scale = (self.modulation.float() + time[:, :, None]).unsqueeze(-2).unbind(2)
-        return self.head(pieces.norm_modulate(x, shift, scale, self.eps))
+        return self.head(fused_ops.norm_modulate(x, shift, scale, self.eps))
 
 
 def sinusoid(timestep: Tensor, width: int) -> Tensor:
@@ -160,8 +160,8 @@ class DiT(nn.Module):
 
     `attention` names a kernel of `c2r.kernels.attention`. Set `checkpoint_blocks` to recompute
     each block in the backward pass instead of keeping its activations, and `share` when this
-    process sees only its share of every latent's tokens (training only). Set `attend` and `pieces`
-    to other kernels of the same calls.
+    process sees only its share of every latent's tokens (training only). Set `attend` and
+    `fused_ops` to other kernels of the same calls.
     """
 
     def __init__(self, config: DiTConfig, attention: str = "sdpa") -> None:
@@ -171,7 +171,7 @@ class DiT(nn.Module):
         self.attend = get_attention(attention)
         self.checkpoint_blocks = False
         self.share: TokenShare | None = None
-        self.pieces = PLAIN
+        self.fused_ops = REFERENCE
         self.patch_embedding = nn.Conv3d(config.channels, dim, (1, patch, patch), (1, patch, patch))
         self.text_embedding = nn.Sequential(
             nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
@@ -276,7 +276,7 @@ class DiT(nn.Module):
             tokens = call.run(block, tokens, layer)
         if control is not None and (extra := hint(len(self.blocks))) is not None:
             tokens = tokens + extra
-        out = self.head(tokens.unflatten(1, (latents, -1)), time, self.pieces)
+        out = self.head(tokens.unflatten(1, (latents, -1)), time, self.fused_ops)
         layout = "b t (h w) (p q c) -> b t c (h p) (w q)"
         return rearrange(out, layout, h=grid[0], p=patch, q=patch).to(x.dtype)
 
@@ -319,4 +319,4 @@ class DiT(nn.Module):
         if recompute and cache is not None:
             cache = cache.snapshot()
         shared = modulation, rope, text, self.attend, latents, mask, cache, recompute, self.share
-        return Pass(*shared, self.pieces), time
+        return Pass(*shared, self.fused_ops), time

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from c2r.kernels.attention import Attention
-from c2r.kernels.pieces import PLAIN, Pieces
+from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.models.attention import LatentMask
 
 TextKV = Sequence[tuple[Tensor, Tensor]]
@@ -83,7 +83,7 @@ class Pass:
     cache: LayerCache | None = None
     recompute: bool = False
     share: TokenShare | None = None
-    pieces: Pieces = PLAIN
+    fused_ops: FusedOps = REFERENCE
 
     def run(self, block: nn.Module, x: Tensor, layer: int) -> Tensor:
         """One block; with `recompute` its activations are made again in the backward pass."""

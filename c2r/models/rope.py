@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor
 
-from c2r.kernels.pieces import turn
+from c2r.kernels.fused_ops import turn
 
 THETA = 10000.0
 

@@ -35,7 +35,7 @@ def seeded(seed: int | None) -> Iterator[None]:
         torch.default_generator.set_state(state)
 
 
-class DrawnText:
+class SeededText:
     """Stands in for a text encoder without weights: embeddings drawn from seed and prompt.
 
     Of the right shape and as different as the prompts are; they mean nothing.
@@ -46,7 +46,7 @@ class DrawnText:
         self.seed = seed
         self.device = torch.device("cpu")
 
-    def to(self, device: torch.device | str) -> DrawnText:
+    def to(self, device: torch.device | str) -> SeededText:
         """Give embeddings on that device from now on."""
         self.device = torch.device(device)
         return self

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from c2r.wire.formats import Image
-from engine_bridge.pairs import Pair
+from engine_bridge.sinks.pairs import Pair
 from engine_bridge.sinks.side_by_side import side_by_side
 
 MARGIN = 8

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from c2r.wire.formats import Image
-from engine_bridge.closing import Closing
+from engine_bridge.client.closing import Closing
 
 
 class ImageFolderSink(Closing):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from c2r.clips.write import VideoWriter
 from c2r.wire.formats import Image
-from engine_bridge.closing import Closing
+from engine_bridge.client.closing import Closing
 
 
 class VideoSink(Closing):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from c2r.wire.formats import Image
-from engine_bridge.closing import Closing
+from engine_bridge.client.closing import Closing
 
 
 class WindowSink(Closing):
@@ -14,8 +14,8 @@ class WindowSink(Closing):
 
     def __init__(self, width: int, height: int) -> None:
         try:
-            from engine_bridge.engines.panda3d.display import open_display
-            from engine_bridge.engines.panda3d.screen import Screen
+            from street.game.display import open_display
+            from street.game.screen import Screen
         except ModuleNotFoundError as error:
             raise OSError(f"a window needs Panda3D ({error}): pip install panda3d") from error
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from c2r.city.take import Level
 from c2r.wire import Camera, CoarseFrame, ResetReason
-from engine_bridge.clock import Clock, monotonic_us
-from engine_bridge.closing import Closing
-from engine_bridge.engines.panda3d.frame import Camera as GameCamera
-from engine_bridge.engines.panda3d.frame import GameFrame, half_motion
-from engine_bridge.engines.panda3d.game import Game
+from engine_bridge.client.clock import Clock, monotonic_us
+from engine_bridge.client.closing import Closing
+from street.city.take import Level
+from street.game.frame import Camera as GameCamera
+from street.game.frame import GameFrame, half_motion
+from street.game.game import Game
 
 
 class GameSource(Closing):

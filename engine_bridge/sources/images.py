@@ -8,7 +8,7 @@ from pathlib import Path
 from c2r.clips.fit import check_rate
 from c2r.clips.images import ImageClip
 from c2r.wire import CoarseFrame
-from engine_bridge.clock import Clock, monotonic_us
+from engine_bridge.client.clock import Clock, monotonic_us
 from engine_bridge.sources.source import numbered
 
 

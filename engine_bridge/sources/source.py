@@ -7,7 +7,7 @@ from typing import Protocol
 
 from c2r.wire import CoarseFrame, ResetReason
 from c2r.wire.formats import Image
-from engine_bridge.clock import Clock
+from engine_bridge.client.clock import Clock
 
 
 class Source(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 from c2r.clips.fit import check_rate, check_shape
 from c2r.wire import CoarseFrame
 from c2r.wire.formats import Image
-from engine_bridge.clock import Clock, monotonic_us
+from engine_bridge.client.clock import Clock, monotonic_us
 from engine_bridge.sources.source import numbered
 
 SKY, STREET = (150, 190, 230), (92, 92, 96)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from c2r.clips.video import VideoClip
 from c2r.wire import CoarseFrame
-from engine_bridge.clock import Clock, monotonic_us
+from engine_bridge.client.clock import Clock, monotonic_us
 from engine_bridge.sources.source import numbered
 
 

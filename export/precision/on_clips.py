@@ -15,11 +15,11 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from c2r.engines.stages import eager_stages
+from c2r.exported.manifest import file_sha256
+from c2r.exported.stages import eager_stages
 from c2r.models.build import Networks
-from c2r.weights.engines import file_sha256
-from export.clips import CoarseClip, chunks_of
 from export.precision.calibrate import Calibration, Format, LayerReport, calibrate, rounded
+from export.precision.clips import CoarseClip, chunks_of
 from export.stream import stream_chunks, text_of
 from export.verify import Agreement, agreement
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from c2r.engines.stages import STAGE_NAMES, Stages, eager_stages
+from c2r.exported.stages import STAGE_NAMES, Stages, eager_stages
 from c2r.models.build import Networks
-from runtime.pipeline import Pipeline
+from runtime.pipeline.pipeline import Pipeline
 
 BACKENDS = ("eager", "graphs", "compiled", "onnxruntime", "tensorrt")
 ENGINES = ("onnxruntime", "tensorrt")
@@ -60,7 +60,7 @@ def stages_of(networks: Networks, backend: str = "eager", engines: Path | None =
     for name in ENGINES:
         stages = [stage for stage, used in chosen.items() if used == name]
         if stages and engines is not None:
-            from runtime.backends.engines import open_stages
+            from runtime.backends.exported import open_stages
 
             made[name] = open_stages(networks, engines, name, stages)
     return Stages(**{stage: getattr(made[name], stage) for stage, name in chosen.items()})
@@ -82,7 +82,7 @@ def pipeline_of(
     if backend == "graphs" and not cuda:
         raise ValueError("--backend graphs needs CUDA; use eager or compiled on this device")
     if backend in RECORDED and cuda:
-        from runtime.graphed import GraphedPipeline
+        from runtime.graphs.graphed_pipeline import GraphedPipeline
 
         return GraphedPipeline(networks, stages, say=say)
     return Pipeline(networks, stages)

@@ -3,7 +3,7 @@
 Compiled whole, a DiT takes minutes for every fill level of its cache. Its blocks differ in nothing
 but which layer they are and how much the cache holds, and both may be numbers of one graph.
 Without CUDA graphs of the compiler's own: those are recorded around whole pieces, at addresses
-that `runtime.graphed` chooses.
+that `runtime.graphs.graphed_pipeline` chooses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from c2r.engines.stages import Stages
+from c2r.exported.stages import Stages
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT

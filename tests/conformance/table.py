@@ -1,8 +1,9 @@
 """Writes `conventions.json`: the numbers that every side of the wire must agree on.
 
 `python -m tests.conformance.table` writes the file, and a test compares it. All expected values
-come from this project's own conversions (`c2r.wire.depth`, `c2r.city.viewpoint`, `c2r.city.motion`)
-but for colour, whose formula is IEC 61966-2-1. `README.md` describes the fields.
+come from this project's own conversions (`c2r.wire.depth`, `street.city.viewpoint`,
+`street.city.motion`) but for colour, whose formula is IEC 61966-2-1. `README.md` describes the
+fields.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from c2r.city.motion import motion_field
-from c2r.city.viewpoint import Viewpoint, look_at
 from c2r.wire.depth import DeviceDepth
 from c2r.wire.v1 import renderer_pb2 as pb
+from street.city.motion import motion_field
+from street.city.viewpoint import Viewpoint, look_at
 
 FILE = Path(__file__).with_name("conventions.json")
 WIDTH, HEIGHT = 160, 90

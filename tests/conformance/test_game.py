@@ -13,16 +13,16 @@ import pytest
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 from panda3d.core import NodePath
 
-from c2r.city.motion import motion_field
-from c2r.city.shapes import box
-from c2r.city.viewpoint import Viewpoint
 from c2r.wire import ResetReason
 from c2r.wire.enum_map import number_of
-from engine_bridge.engines.panda3d.capture import Capture
-from engine_bridge.engines.panda3d.display import Display, open_display
-from engine_bridge.engines.panda3d.frame import camera_of
-from engine_bridge.engines.panda3d.game import Game
-from engine_bridge.engines.panda3d.scene import geom_node
+from street.city.motion import motion_field
+from street.city.shapes import box
+from street.city.viewpoint import Viewpoint
+from street.game.capture import Capture
+from street.game.display import Display, open_display
+from street.game.frame import camera_of
+from street.game.game import Game
+from street.game.scene import geom_node
 from tests.conformance.table import FILE
 
 TABLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))

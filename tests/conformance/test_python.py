@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from c2r.city.viewpoint import Viewpoint
 from c2r.wire import Camera, ResetReason
 from c2r.wire.depth import DeviceDepth
 from c2r.wire.enum_map import number_of
@@ -16,6 +15,7 @@ from c2r.wire.formats import Codec, CodecChoice
 from c2r.wire.handshake import Accepted, Limits
 from c2r.wire.payload import ColourReader
 from c2r.wire.v1 import renderer_pb2 as pb
+from street.city.viewpoint import Viewpoint
 from tests.conformance.table import FILE, text
 
 TABLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from c2r.clips import Image, read_clip
-from engine_bridge.demo import PROMPT, main
+from engine_bridge.cli.demo import PROMPT, main
 
 WEIGHTS = Path(__file__).parents[2] / "assets" / "tiny"
 FOG = "A city street at noon in thick fog, tall brick buildings, cars, people walking"

@@ -49,7 +49,7 @@ from c2r.wire.events import (
     SessionWarning,
     WarningCode,
 )
-from engine_bridge.poller import quiet_loop
+from engine_bridge.client.poller import quiet_loop
 
 SERVICE = "c2r.wire.v1.RenderService"
 LIMITS = Limits(max_width=512, max_height=512, size_multiple=16, max_prompt_bytes=64)

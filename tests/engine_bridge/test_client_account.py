@@ -16,8 +16,8 @@ from c2r.wire import (
     RenderedFrame,
     ResetReason,
 )
-from engine_bridge import account as account_module
-from engine_bridge.account import UNREAD_PICTURES, Account
+from engine_bridge.client import account as account_module
+from engine_bridge.client.account import UNREAD_PICTURES, Account
 from tests.engine_bridge.client_rig import assert_each_once, frame, kind, kinds
 
 

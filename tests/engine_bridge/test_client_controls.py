@@ -6,7 +6,7 @@ import pytest
 
 from c2r.wire import ErrorCode, Fault, OpenRequest, WireError, default_codecs
 from c2r.wire.events import ControlAck
-from engine_bridge.controls import MOST, Controls
+from engine_bridge.client.controls import MOST, Controls
 
 
 def controls() -> Controls:

@@ -14,10 +14,10 @@ import pytest
 from c2r.wire import FrameReply
 from c2r.wire.events import ControlAck, Ended, EndReason, SessionWarning, WarningCode
 from c2r.wire.formats import Codec, CodecLists
-from engine_bridge.async_client import AsyncRenderClient
-from engine_bridge.client import RenderClient
-from engine_bridge.endpoint import Endpoint
-from engine_bridge.status import State, Status
+from engine_bridge.client.async_client import AsyncRenderClient
+from engine_bridge.client.endpoint import Endpoint
+from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.status import State, Status
 from tests.engine_bridge.client_rig import (
     PATIENCE,
     assert_each_once,

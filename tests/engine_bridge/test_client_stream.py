@@ -12,12 +12,12 @@ import pytest
 from c2r.wire import CoarseFrame, FrameReply, RenderedFrame, WireError
 from c2r.wire.events import ControlAck
 from c2r.wire.formats import Codec, CodecLists, SideChannel
-from engine_bridge.async_client import AsyncRenderClient
-from engine_bridge.channel import server_info
-from engine_bridge.client import RenderClient
-from engine_bridge.clock import monotonic_us
-from engine_bridge.endpoint import Endpoint
-from engine_bridge.status import State, Status
+from engine_bridge.client.async_client import AsyncRenderClient
+from engine_bridge.client.channel import server_info
+from engine_bridge.client.clock import monotonic_us
+from engine_bridge.client.endpoint import Endpoint
+from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.status import State, Status
 from tests.engine_bridge.client_rig import (
     HEIGHT,
     WIDTH,

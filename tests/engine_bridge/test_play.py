@@ -9,16 +9,16 @@ from pathlib import Path
 import av
 import pytest
 
-from engine_bridge.pairs import Pair
-from engine_bridge.play_keys import Knobs
+from engine_bridge.cli.play_keys import Knobs
+from engine_bridge.client.stream_source import stream_source
+from engine_bridge.sinks.pairs import Pair
 from engine_bridge.sources.synthetic import SyntheticSource
-from engine_bridge.streaming import stream_source
 from tests.engine_bridge.client_rig import HEIGHT, WIDTH, client_of
 from tests.engine_bridge.mini_server import MiniServer, Script
 
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 
-from engine_bridge.play import PROMPTS, main
+from engine_bridge.cli.play import PROMPTS, main
 
 
 def test_without_a_clock_every_frame_is_rendered() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from c2r.wire import CoarseFrame, DroppedFrame, DropReason, RenderedFrame
-from engine_bridge.presenter import CAPACITY, Presenter, View
+from engine_bridge.client.presenter import CAPACITY, Presenter, View
 
 STEP = 50_000
 """Microseconds between captures: 20 frames a second."""

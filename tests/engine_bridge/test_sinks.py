@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from engine_bridge.pairs import CAPACITY, Pair, Pairs
 from engine_bridge.sinks.contact_sheet import ContactSheet
 from engine_bridge.sinks.images import ImageFolderSink
+from engine_bridge.sinks.pairs import CAPACITY, Pair, Pairs
 from engine_bridge.sinks.side_by_side import side_by_side
 from engine_bridge.sinks.video import VideoSink
 from tests.engine_bridge.client_rig import frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from c2r.weights.engines import MANIFEST, manifest_text, read_manifest
+from c2r.exported.manifest import MANIFEST, manifest_text, read_manifest
 
 
 def copy_of(built: Path, folder: Path) -> Path:

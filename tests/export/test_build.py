@@ -15,13 +15,13 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 
 import onnx
 
-from c2r.engines.fingerprint import weights_sha256
-from c2r.engines.stages import eager_stages
-from c2r.weights.engines import MANIFEST, Manifest, read_manifest
+from c2r.exported.fingerprint import weights_sha256
+from c2r.exported.manifest import MANIFEST, Manifest, read_manifest
+from c2r.exported.stages import eager_stages
 from export import build as build_module
 from export import folder as folder_module
 from export.build import BuildRequest, build_engines
-from export.engines.targets import check_capabilities, get_target
+from export.builders.targets import check_capabilities, get_target
 from export.graphs import OPSET, Graph
 from export.verify import verify
 from runtime.backends import stages_of

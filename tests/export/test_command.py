@@ -15,12 +15,12 @@ import onnx
 
 from c2r.__main__ import run
 from c2r.config import override
+from c2r.exported.manifest import MANIFEST, file_sha256, read_manifest
 from c2r.models.presets import Preset, get_preset
-from c2r.weights.engines import MANIFEST, file_sha256, read_manifest
 from c2r.weights.renderer import read_renderer, save_renderer, seeded_networks
-from export.engines.targets import get_target
+from export.builders.targets import get_target
 from runtime.backends import stages_of
-from runtime.pipeline import Pipeline
+from runtime.pipeline.pipeline import Pipeline
 from tests.export.folders import change, copy_of
 from tests.export.small import small_networks
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 
 import onnx_ir as ir
 
-from c2r.engines.names import fill_levels, graphs_of
+from c2r.exported.names import fill_levels, graphs_of
 from c2r.models.build import Networks, build_control, build_dit
 from c2r.models.precision import cast
 from c2r.models.presets import ControlConfig, StreamConfig, get_preset

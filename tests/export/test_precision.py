@@ -11,13 +11,13 @@ import torch
 from c2r.clips import VideoWriter
 from c2r.kernels.e4m3 import channel_scales, round_e4m3
 from c2r.models.presets import ControlConfig
-from export.clips import CoarseClip, chunks_of, coarse_clips
 from export.precision.calibrate import calibrate, rounded
+from export.precision.clips import CoarseClip, chunks_of, coarse_clips
 from export.precision.nvfp4 import E2M1, round_nvfp4
 from export.precision.on_clips import ClipCalibration
 from export.verify import verify
 from runtime.backends import stages_of
-from runtime.pipeline import Pipeline
+from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import SMALL, small_networks
 
 NO_CONTROL = ControlConfig(kind="none")
@@ -140,7 +140,7 @@ def plain_and_fp8(tmp_path_factory):
     pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     from export.build import BuildRequest, build_engines
-    from export.engines.targets import get_target
+    from export.builders.targets import get_target
 
     networks, folder = small_networks(control=NO_CONTROL), tmp_path_factory.mktemp("engines")
     found = calibrate(networks, lambda: streaming(networks), exclude=["blocks.0.*"])

@@ -11,13 +11,13 @@ import torch
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 pytest.importorskip("tensorrt_rtx", reason="the extra `trt` is not installed")
 
+from c2r.exported.manifest import MANIFEST, EngineEntry, TensorSpec, read_manifest
 from c2r.models.presets import ControlConfig, get_preset
-from c2r.weights.engines import MANIFEST, EngineEntry, TensorSpec, read_manifest
 from c2r.weights.renderer import seeded_networks
 from export.build import BuildRequest, build_engines
-from export.engines.plan import check_plan, plan_graphs
-from export.engines.targets import get_target
-from export.engines.tensorrt_builder import BuildOptions, build_engine
+from export.builders.plan import check_plan, plan_graphs
+from export.builders.targets import get_target
+from export.builders.tensorrt_builder import BuildOptions, build_engine
 from export.graphs import denoise_graph
 from export.onnx_export import export_onnx, onnx_specs
 from export.parity import verify_folder

@@ -7,9 +7,9 @@ import importlib.util
 import pytest
 import torch
 
-from c2r.kernels import attention, choice
+from c2r.kernels import attention, autotune
 from c2r.kernels.attention import BACKENDS, get_attention, products, sdpa
-from c2r.kernels.choice import AttentionShape, check_close, choose_attention, fastest
+from c2r.kernels.autotune import AttentionShape, check_close, choose_attention, fastest
 
 PACKAGES = {
     "flash-attn": "flash_attn",
@@ -88,7 +88,7 @@ def test_off_cuda_pytorch_chooses():
 def test_the_fastest_is_found_and_reasons_are_kept(monkeypatch):
     took = {"slow": 3.0, "quick": 1.0}
     current: list[str] = []
-    monkeypatch.setattr(choice, "_host_ms", lambda run: run() or took[current[-1]])
+    monkeypatch.setattr(autotune, "_host_ms", lambda run: run() or took[current[-1]])
 
     def trial(name):
         def ready():

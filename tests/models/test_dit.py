@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from c2r.kernels.pieces import PLAIN, Pieces
+from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.models.attention import block_causal, teacher_forcing
 from c2r.models.dit import DiT, sinusoid
 from c2r.models.presets import StreamConfig
@@ -203,11 +203,11 @@ def test_steps_between_products_can_be_replaced(dit):
     def counted(name):
         def step(*args):
             called.append(name)
-            return getattr(PLAIN, name)(*args)
+            return getattr(REFERENCE, name)(*args)
 
         return step
 
-    dit.pieces = Pieces(*(counted(field.name) for field in fields(Pieces)))
+    dit.fused_ops = FusedOps(*(counted(field.name) for field in fields(FusedOps)))
     torch.testing.assert_close(dit(x, timestep, text), before)
     layers = SMALL.layers
     assert Counter(called) == {

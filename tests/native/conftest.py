@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_bridge.native_abi import library_path
+from tests.native.native_abi import library_path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDS = {

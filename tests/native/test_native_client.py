@@ -15,9 +15,8 @@ import pytest
 from c2r.wire import Camera, CoarseFrame, DropReason, ErrorCode, RenderedFrame, ResetReason
 from c2r.wire.events import ControlAck, Ended, EndReason, SessionWarning, WarningCode
 from c2r.wire.formats import Codec, CodecLists
-from engine_bridge.endpoint import Endpoint
-from engine_bridge.native_client import NativeClient
-from engine_bridge.status import State
+from engine_bridge.client.endpoint import Endpoint
+from engine_bridge.client.status import State
 from tests.engine_bridge.client_rig import (
     HEIGHT,
     PATIENCE,
@@ -30,6 +29,7 @@ from tests.engine_bridge.client_rig import (
     until,
 )
 from tests.engine_bridge.mini_server import MiniServer, Script
+from tests.native.native_client import NativeClient
 from tests.native.native_rig import has_room
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine_bridge.endpoint import Endpoint
-from engine_bridge.native_client import NativeClient
-from engine_bridge.status import State
+from engine_bridge.client.endpoint import Endpoint
+from engine_bridge.client.status import State
 from tests.engine_bridge.client_rig import (
     PATIENCE,
     assert_each_once,
@@ -24,6 +23,7 @@ from tests.engine_bridge.client_rig import (
 from tests.engine_bridge.mini_server import MiniServer, Script
 from tests.native import http2_frames as h2
 from tests.native.hostile_server import GRPC, Connection, HostileServer, Manners
+from tests.native.native_client import NativeClient
 from tests.native.native_rig import has_room
 from tests.native.slow_link import SlowLink
 

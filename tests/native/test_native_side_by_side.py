@@ -14,13 +14,13 @@ pytest.importorskip("torch", reason="the real server renders with PyTorch")
 
 from c2r.wire import CoarseFrame, RenderedFrame
 from c2r.wire.formats import Codec, CodecLists
-from engine_bridge.client import RenderClient
-from engine_bridge.clock import monotonic_us
-from engine_bridge.endpoint import Endpoint, endpoint_from_files
-from engine_bridge.native_client import NativeClient
-from engine_bridge.options import ClientOptions
-from engine_bridge.status import State
+from engine_bridge.client.clock import monotonic_us
+from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
+from engine_bridge.client.options import ClientOptions
+from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.status import State
 from tests.engine_bridge.client_rig import until
+from tests.native.native_client import NativeClient
 from tests.native.native_rig import has_room
 from tests.runtime.serving import FIRST, LATER, PRESET, images, run, serving
 from tests.runtime.test_server_tls import Authority

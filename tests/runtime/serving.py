@@ -41,11 +41,11 @@ from c2r.wire import (
 from c2r.wire.events import Ended, Flow
 from c2r.wire.formats import Codec, CodecLists
 from c2r.wire.v1 import renderer_pb2 as pb
-from runtime.pipeline import Pictures, Pipeline, RenderedChunk, VideoState
-from runtime.server import RunningServer, start_server
-from runtime.service import SERVICE
-from runtime.settings import ServeSettings
-from runtime.stages import Lap
+from runtime.pipeline.pipeline import Pictures, Pipeline, RenderedChunk, VideoState
+from runtime.pipeline.stage_timer import Lap
+from runtime.server.server import RunningServer, start_server
+from runtime.server.service import SERVICE
+from runtime.session.settings import ServeSettings
 
 torch.set_num_threads(1)
 

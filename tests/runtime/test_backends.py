@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
-from c2r.engines.stages import eager_stages
+from c2r.exported.stages import eager_stages
 from c2r.models.presets import StreamConfig
 from runtime.backends import choose_backends, pipeline_of, stages_of
 from runtime.backends.compiled import CompiledBlocks, compiled_stages
-from runtime.graphed import GraphedPipeline
-from runtime.pipeline import Pipeline
+from runtime.graphs.graphed_pipeline import GraphedPipeline
+from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import SMALL, small_networks
 
 
@@ -96,7 +96,7 @@ def test_stages_may_be_mixed(tmp_path):
     pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     from export.build import BuildRequest, build_engines
-    from export.engines.targets import get_target
+    from export.builders.targets import get_target
 
     networks = small_networks()
     request = BuildRequest(get_target("onnx"), tmp_path, "float32")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from c2r.__main__ import run
-from c2r.engines.stages import eager_stages
-from runtime.bench_backends import compare_backends, psnr_db
-from runtime.drawn import coarse_frames
-from runtime.pipeline import Pipeline
-from runtime.sweep import Setting
+from c2r.exported.stages import eager_stages
+from runtime.bench.backends import compare_backends, psnr_db
+from runtime.bench.latency_sweep import Setting
+from runtime.bench.synthetic import coarse_frames
+from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import small_networks
 from tests.runtime.test_render import SMALL_ARGUMENTS
 
@@ -64,7 +64,7 @@ def test_backends_side_by_side(tmp_path, capsys):
 def test_the_sweep(tmp_path, capsys, monkeypatch):
     """Frames wait for their chunk: with shorter chunks they are seen sooner."""
     settings = (Setting(2, 6, 1), Setting(1, 6, 1), Setting(2, 6, 1, first_chunk=1))
-    monkeypatch.setattr("runtime.bench.SETTINGS", settings)
+    monkeypatch.setattr("runtime.cli.bench.SETTINGS", settings)
     file = tmp_path / "sweep.json"
     arguments = ["--sweep", "--chunks", "2", "--rate", "2", "--json", str(file)]
     assert run(["bench", *arguments, *SMALL_ARGUMENTS]) == 0

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from c2r.models.presets import StreamConfig
-from runtime import gpu_checks as checks
-from runtime.bench_gpu import main, parser, run
-from runtime.drawn import coarse_chunk, drawn_networks
-from runtime.gpu_findings import Findings
-from runtime.gpu_profile import operations
-from runtime.graphed import GraphedPipeline
-from runtime.pipeline import Pipeline
-from runtime.sweep import SETTINGS, Setting
+from runtime.bench import gpu_checks as checks
+from runtime.bench.gpu import main, parser, run
+from runtime.bench.gpu_profile import operations
+from runtime.bench.gpu_report import Findings
+from runtime.bench.latency_sweep import SETTINGS, Setting
+from runtime.bench.synthetic import coarse_chunk, drawn_networks
+from runtime.graphs.graphed_pipeline import GraphedPipeline
+from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import SMALL, small_networks
 
 ABSENT = (
@@ -152,7 +152,7 @@ class Few(machinery.PathFinder):
             return None
         return machinery.PathFinder.find_spec(name, path, target)
 sys.meta_path[:] = [Few if one is machinery.PathFinder else one for one in sys.meta_path]
-import runtime.bench_gpu
+import runtime.bench.gpu
 assert not set({ABSENT!r}) & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

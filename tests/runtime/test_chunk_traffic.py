@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from c2r.engines.stages import eager_stages
+from c2r.exported.stages import eager_stages
 from c2r.models.presets import Preset, StreamConfig, get_preset
 from runtime.backends.compiled import CompiledBlocks
-from runtime.drawn import coarse_chunk, drawn_networks
-from runtime.graphed import GraphedPipeline
-from runtime.pipeline import Pipeline
+from runtime.bench.synthetic import coarse_chunk, drawn_networks
+from runtime.graphs.graphed_pipeline import GraphedPipeline
+from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import small_networks
 
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::masked_select")

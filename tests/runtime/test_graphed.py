@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from c2r.models.presets import ControlConfig, StreamConfig
-from runtime.graphed import GraphedPipeline, Launched
-from runtime.lanes import CHUNK, LANES, STEPS, Step, Work
-from runtime.pipeline import Pictures, Pipeline, VideoState
-from runtime.stages import HostLap, Lap
+from runtime.graphs.graphed_pipeline import GraphedPipeline, Launched
+from runtime.graphs.schedule import CHUNK, LANES, STEPS, Step, Work
+from runtime.pipeline.pipeline import Pictures, Pipeline, VideoState
+from runtime.pipeline.stage_timer import HostLap, Lap
 from tests.export.small import SMALL, small_networks
 
 STREAMS = {

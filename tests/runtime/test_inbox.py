@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2r.wire import DropReason, ResetReason
-from runtime.inbox import Gathered, Inbox, TokenBucket, Waiting
+from runtime.session.inbox import Gathered, Inbox, TokenBucket, Waiting
 
 FIRST, LATER = 5, 8
 

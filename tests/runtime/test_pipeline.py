@@ -14,7 +14,7 @@ from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.presets import ControlConfig, DiTConfig, Preset, StreamConfig, get_preset
 from c2r.streaming.noise import latent_noise
 from c2r.weights.renderer import seeded_networks
-from runtime.pipeline import Pipeline
+from runtime.pipeline.pipeline import Pipeline
 
 TINY = get_preset("tiny")
 SMALL: Preset = replace(

@@ -14,9 +14,9 @@ import pytest
 from c2r.wire import parse_request
 from c2r.wire.events import ControlChange, EndRequest
 from c2r.wire.formats import Codec, CodecLists
-from runtime import replay
-from runtime.outcome import read_stream, recorded_outcome
-from runtime.record import Entry, Kind, Recorder, read_entries, read_header
+from runtime.cli import replay
+from runtime.recording.outcome import read_stream, recorded_outcome
+from runtime.recording.recorder import Entry, Kind, Recorder, read_entries, read_header
 from tests.runtime.serving import FIRST, LATER, SlowPipeline, frames, run, serving, session
 
 

@@ -16,9 +16,9 @@ from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import SamplerConfig
 from c2r.weights.renderer import seeded_networks
 from c2r.wire.events import EndRequest
-from runtime.offline import render_offline
-from runtime.pipeline import Pipeline
-from runtime.render import stream_clip
+from runtime.cli.render import stream_clip
+from runtime.pipeline.offline import render_offline
+from runtime.pipeline.pipeline import Pipeline
 from tests.runtime import serving
 from tests.runtime.test_pipeline import SMALL, coarse
 

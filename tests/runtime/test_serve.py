@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from c2r.wire.events import EndReason
-from runtime.serve import parser, settings_from
-from runtime.settings import TLSFiles
+from runtime.cli.serve import parser, settings_from
+from runtime.session.settings import TLSFiles
 from tests.runtime.serving import run, session
 
 START_S = 60
@@ -23,7 +23,7 @@ START_S = 60
 @contextmanager
 def started(*words: str) -> Iterator[subprocess.Popen[str]]:
     """`c2r serve` on a tiny renderer made tinier."""
-    program = "import sys; from runtime.serve import main; sys.exit(main(sys.argv[1:]))"
+    program = "import sys; from runtime.cli.serve import main; sys.exit(main(sys.argv[1:]))"
     small = ["--width", "64", "--height", "48", "--dit.layers", "1", "--stream.chunk", "1"]
     process = subprocess.Popen(
         [sys.executable, "-c", program, "--port", "0", *small, *words],

@@ -19,10 +19,10 @@ from c2r.wire.events import EndReason, EndRequest, Feedback, Flow, SessionWarnin
 from c2r.wire.formats import Codec, CodecLists, SideChannel
 from c2r.wire.handshake import ServerInfo
 from c2r.wire.v1 import renderer_pb2 as pb
-from runtime.background import BackgroundServer
-from runtime.pipeline import Pipeline
-from runtime.server import PendingPipeline, start_server
-from runtime.service import SERVICE
+from runtime.pipeline.pipeline import Pipeline
+from runtime.server.background import BackgroundServer
+from runtime.server.server import PendingPipeline, start_server
+from runtime.server.service import SERVICE
 from tests.runtime.serving import (
     FIRST,
     INFO,

@@ -15,7 +15,7 @@ import torch
 from c2r.wire import FailedFrame, RenderedFrame, pack_request
 from c2r.wire.events import EndReason, EndRequest, Feedback
 from c2r.wire.v1 import renderer_pb2 as pb
-from runtime.server import RunningServer
+from runtime.server.server import RunningServer
 from tests.runtime.serving import (
     FIRST,
     LATER,

@@ -13,7 +13,7 @@ import pytest
 
 from c2r.wire import DroppedFrame, RenderedFrame
 from c2r.wire.events import EndReason, EndRequest, SessionWarning, WarningCode
-from runtime.video import Video
+from runtime.pipeline.video_stream import Video
 from tests.runtime.serving import (
     FIRST,
     LATER,

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from c2r.wire.address import is_loopback
-from runtime.access import check_bind, read_token
-from runtime.server import start_server
-from runtime.settings import TLSFiles
+from runtime.server.access import check_bind, read_token
+from runtime.server.server import start_server
+from runtime.session.settings import TLSFiles
 from tests.runtime.serving import (
     FIRST,
     OPTIONS,

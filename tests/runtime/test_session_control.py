@@ -17,8 +17,8 @@ from c2r.wire.events import (
     SessionWarning,
     WarningCode,
 )
-from runtime.session import Session
-from runtime.video import Look
+from runtime.pipeline.video_stream import RenderParameters
+from runtime.session.session import Session
 from tests.runtime.serving import (
     FIRST,
     LATER,
@@ -117,10 +117,10 @@ def test_the_same_prompt_again_leaves_the_stream_alone():
 
 def looks_taken(painted: str | None, *looks: tuple[str, int]) -> Session:
     """A session that has been asked for prompts, each with its blend, since `painted` was."""
-    made = Session(cast(Any, None), Look(prompt=painted or "noon"), 0.0)
+    made = Session(cast(Any, None), RenderParameters(prompt=painted or "noon"), 0.0)
     made.painted = painted
     for prompt, blend_chunks in looks:
-        made.take(Look(prompt=prompt, blend_chunks=blend_chunks))
+        made.take(RenderParameters(prompt=prompt, blend_chunks=blend_chunks))
     return made
 
 

@@ -26,9 +26,9 @@ from c2r.weights.renderer import save_renderer
 from tests.small_networks import randomise
 from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.window import whole_window
-from trainer.encoders import cache_fields
+from trainer.networks.encoders import cache_fields
+from trainer.networks.start import Start, encoder_hash, weights_hash
 from trainer.settings import settings_from
-from trainer.start import Start, encoder_hash, weights_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 FPS, FRAMES, WIDTH, HEIGHT = 16, 9, 48, 32

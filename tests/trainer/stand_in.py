@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from trainer.data.programs import Programs
+from street.director.programs import Programs
 
 STUDIO = f"""#!{sys.executable}
 import json, os, sys
@@ -32,8 +32,8 @@ with Path(__file__).with_name("log").open("a") as log:
 def walk():
     if fault("walk-garbage"):
         return out.write_text("no tracks")
-    from c2r.city.pavement import start_position
-    from c2r.city.plan import from_dict
+    from street.city.pavement import start_position
+    from street.city.plan import from_dict
     request = json.loads(first.read_text())
     plan, frames = from_dict(request["plan"]), request["frames"]
     here = np.array([start_position(w, plan.nodes, plan.walkways) for w in plan.walkers])
@@ -87,7 +87,7 @@ def film():
     np.savez(out / "geometry.npz", depth=np.ones(3))
     (out / "camera.json").write_text("[]")
 
-{{"trainer.data.studio.walk": walk, "trainer.data.studio.fine": fine, "film": film}}[program]()
+{{"street.studio.walk": walk, "street.studio.render_take": fine, "film": film}}[program]()
 """
 
 
@@ -112,4 +112,4 @@ class Studio:
         path = self.folder / "log"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         path.write_text("")
-        return [line.removeprefix("trainer.data.studio.") for line in lines]
+        return [line.removeprefix("street.studio.") for line in lines]

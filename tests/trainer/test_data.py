@@ -29,9 +29,9 @@ from trainer.data.manifest import Clip, write_manifest
 from trainer.data.sampler import ClipSampler
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import draw_window
-from trainer.flow import draw_kept, draw_levels
+from trainer.dist.parallel import close_world, open_world
+from trainer.flow_matching import draw_kept, draw_levels
 from trainer.loop import Loop, open_dataset
-from trainer.parallel import close_world, open_world
 from trainer.phases.ground import Ground
 from trainer.phases.phase import Losses
 from trainer.settings import DataConfig, FlowConfig, JitterConfig, TrainConfig, settings_from

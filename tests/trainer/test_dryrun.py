@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from c2r.__main__ import run
-from trainer.dryrun import check_fits, planned
+from trainer.dry_run import check_fits, planned
 from trainer.settings import read_settings
 
 CONFIGS = Path(__file__).resolve().parents[2] / "trainer" / "configs"

@@ -15,16 +15,23 @@ from c2r.models.tiny_vae import TinyVAE
 from tests.trainer.small_run import MODEL, ROOT, changes, losses, make_clip, make_clips
 from trainer.command import train
 from trainer.data.manifest import write_manifest
+from trainer.networks.start import Start, encoder_hash
 from trainer.phases.autoencode import gradient_loss, halved, moment_loss
-from trainer.phases.read import WORD_WEIGHT, WORDS, look_nearby, shortened, word_loss, word_places
-from trainer.phases.see import spread_loss
-from trainer.principal import begin_linear
+from trainer.phases.principal_components import begin_linear
+from trainer.phases.train_dino import spread_loss
+from trainer.phases.train_text import (
+    WORD_WEIGHT,
+    WORDS,
+    look_nearby,
+    shortened,
+    word_loss,
+    word_places,
+)
 from trainer.settings import settings_from
-from trainer.start import Start, encoder_hash
 
 STREET = ROOT / "assets" / "street" / "manifest.jsonl"
-WRITTEN = {"autoencode": "vae.safetensors", "see": "dino", "read": "text"}
-PART = {"autoencode": "vae", "see": "dino", "read": "text"}
+WRITTEN = {"autoencode": "vae.safetensors", "train_dino": "dino", "train_text": "text"}
+PART = {"autoencode": "vae", "train_dino": "dino", "train_text": "text"}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +93,13 @@ def test_the_vae_learns_to_repeat_what_it_sees(tmp_path):
 def test_captions_find_their_clips(tmp_path, manifest):
     """Four clips, so that guessing has a loss of log 4."""
     config = settings(
-        tmp_path / "run", manifest, "read", steps=45, batch=4, micro_batch=4, optim={"lr": 1e-2}
+        tmp_path / "run",
+        manifest,
+        "train_text",
+        steps=45,
+        batch=4,
+        micro_batch=4,
+        optim={"lr": 1e-2},
     )
     train(config)
     found = losses(tmp_path / "run")
@@ -94,7 +107,7 @@ def test_captions_find_their_clips(tmp_path, manifest):
 
 
 def test_tokens_of_both_views_come_together(tmp_path, manifest):
-    config = settings(tmp_path / "run", manifest, "see", steps=25)
+    config = settings(tmp_path / "run", manifest, "train_dino", steps=25)
     train(config)
     found = losses(tmp_path / "run")
     assert sum(found[-5:]) < 0.9 * sum(found[:5])
@@ -146,8 +159,8 @@ def test_a_shortened_caption_keeps_whole_phrases_of_its_own():
     ("phase", "more", "said"),
     [
         ("autoencode", {"data": {"manifest": None, "cache": "somewhere"}}, "data.manifest"),
-        ("read", {"micro_batch": 1}, "micro_batch 2"),
-        ("see", {"lora": {"rank": 4}}, "lora is for phase align"),
+        ("train_text", {"micro_batch": 1}, "micro_batch 2"),
+        ("train_dino", {"lora": {"rank": 4}}, "lora is for phase align"),
     ],
 )
 def test_what_a_phase_cannot_do_is_said(tmp_path, manifest, phase, more, said):

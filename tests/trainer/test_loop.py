@@ -22,12 +22,12 @@ from tests.trainer.small_run import (
     start_process,
     write_config,
 )
-from trainer import monitor
 from trainer.checkpoint import Checkpoints
 from trainer.command import train
+from trainer.logs import artefact_monitor as monitor
+from trainer.logs.run_log import kept_lines
 from trainer.loop import NotFiniteError
 from trainer.phases.flow_phase import FlowPhase
-from trainer.record import kept_lines
 from trainer.settings import settings_from
 
 
@@ -187,7 +187,7 @@ def test_samples_that_look_like_graphics_are_reported(root, caplog, monkeypatch)
         # Two clips of real video, then samples flatter than they.
         return replace(plain(frames, guide), flatness=0.0 if len(guides) <= 2 else 0.9)
 
-    monkeypatch.setattr("trainer.samples.look", watched)
+    monkeypatch.setattr("trainer.logs.sample_videos.look", watched)
     log = {"sample_every": 2, "monitor_clips": 2, "sample_clips": 1, "sampler": {"steps": 1}}
     train(settings_from(settings(root, "graphics", steps=2, log=log)))
     assert "step 2: samples look like graphics: flatness 0.900 (real 0.000)" in caplog.text
@@ -208,7 +208,7 @@ def test_a_cache_of_another_renderer_is_refused_by_field(root, tmp_path):
 
 def test_checkpoint_folder_without_any(tmp_path, root):
     config = settings_from(settings(root, "none"))
-    from trainer.parallel import close_world, open_world
+    from trainer.dist.parallel import close_world, open_world
 
     world = open_world(config.parallel, "cpu")
     try:

@@ -1,4 +1,4 @@
-"""The CG-artefact monitor and the tally of losses."""
+"""The CG-artefact monitor and the meter of losses."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from trainer.data.batch import Batch
-from trainer.monitor import Monitor, look
-from trainer.parallel import Layout, World
+from trainer.dist.parallel import Layout, World
+from trainer.logs.artefact_monitor import Monitor, look
+from trainer.logs.loss_meter import LossMeter
 from trainer.phases.phase import Losses
-from trainer.tally import Tally
 
 
 def street(seed: int, texture: float = 0.1, light: float = 0.5) -> torch.Tensor:
@@ -38,8 +38,8 @@ def test_graphics_are_told_from_video_and_advice_is_given():
 
 def test_losses_by_source_and_band():
     world = World(0, torch.device("cpu"), Layout(1, 1, 1))
-    tally = Tally()
-    tally.add(
+    meter = LossMeter()
+    meter.add(
         Losses(
             torch.tensor(0.0),
             torch.tensor([1.0, 2.0, 6.0]),
@@ -47,7 +47,7 @@ def test_losses_by_source_and_band():
             ("real", "cg", "cg"),
         )
     )
-    assert tally.means(world) == pytest.approx(
+    assert meter.means(world) == pytest.approx(
         {"loss": 3.0, "loss/real": 1.0, "loss/cg": 4.0, "loss/t0-250": 1.0, "loss/t750-1000": 4.0}
     )
 

@@ -32,9 +32,9 @@ from tests.trainer.small_run import (
     write_config,
 )
 from trainer.command import train
-from trainer.context import TokenShare
-from trainer.denoiser import Denoiser
-from trainer.parallel import close_world, layout_of, local, open_world
+from trainer.dist.context_parallel import TokenShare
+from trainer.dist.parallel import close_world, layout_of, local, open_world
+from trainer.networks.denoiser import Denoiser
 from trainer.phases import load_phase
 from trainer.settings import ParallelConfig, settings_from
 

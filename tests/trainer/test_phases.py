@@ -8,12 +8,12 @@ import torch
 from c2r.weights.renderer import load_networks, read_renderer
 from tests.trainer.small_run import changes, make_clips, make_renderer
 from trainer.data.dataset import Ahead
-from trainer.denoiser import Denoiser
+from trainer.dist.parallel import close_world, open_world
 from trainer.loop import Loop, open_dataset
-from trainer.parallel import close_world, open_world
+from trainer.networks.denoiser import Denoiser
+from trainer.networks.renderer import trained_networks
 from trainer.phases import load_phase
 from trainer.phases.flow_phase import FlowPhase
-from trainer.renderer import trained_networks
 from trainer.settings import settings_from
 
 ADAPTER = {

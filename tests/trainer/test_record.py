@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 )
 
 from tests.trainer.small_run import HEIGHT, WIDTH, changes
-from trainer.record import Recorder
+from trainer.logs.run_log import Recorder
 from trainer.settings import settings_from
 
 VIDEO = np.zeros((3, HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -88,7 +88,7 @@ def test_charts_get_numbers_samples_and_settings_and_a_resumed_run_goes_on_in_th
 
 
 def test_charts_that_cannot_be_written_are_reported(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("trainer.record.find_spec", lambda name: None)
+    monkeypatch.setattr("trainer.logs.run_log.find_spec", lambda name: None)
     Recorder(settings(tmp_path, wandb="streets"), 0).close()
     assert "wandb is not installed" in caplog.text
 

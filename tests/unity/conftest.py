@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_bridge.native_abi import library_path
+from tests.native.native_abi import library_path
 from tests.unity.unity_rig import compiler
 
 MONO = (

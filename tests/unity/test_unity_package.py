@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine_bridge import native_abi as abi
 from tests.conformance.table import FILE
+from tests.native import native_abi as abi
 from tests.unity.metas import assets, guid, meta_of, text
 from tests.unity.unity_rig import HERE, PACKAGE, ROOT
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from c2r.wire import CoarseFrame, RenderedFrame
-from engine_bridge.clock import monotonic_us
-from engine_bridge.endpoint import Endpoint
-from engine_bridge.native_client import NativeClient
-from engine_bridge.options import ClientOptions
+from engine_bridge.client.clock import monotonic_us
+from engine_bridge.client.endpoint import Endpoint
+from engine_bridge.client.options import ClientOptions
 from tests.conformance.table import FILE
 from tests.engine_bridge.client_rig import until
 from tests.engine_bridge.mini_server import MiniServer, Script
+from tests.native.native_client import NativeClient
 from tests.native.native_rig import has_room
 from tests.unity.unity_rig import ROOT, picture_hash, playing, scene
 

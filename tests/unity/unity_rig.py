@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from engine_bridge.native_abi import library_path
+from tests.native.native_abi import library_path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

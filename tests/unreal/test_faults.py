@@ -13,9 +13,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from engine_bridge.native_abi import library_path
 from tests.engine_bridge.client_rig import until
 from tests.engine_bridge.mini_server import MiniServer, Script
+from tests.native.native_abi import library_path
 from tests.native.slow_link import SlowLink
 from tests.unreal.plugin import NATIVE, SOURCE, build_program
 

@@ -19,7 +19,7 @@ from c2r.models.presets import (
     WanVAEConfig,
     get_preset,
 )
-from c2r.models.seeded import DrawnText
+from c2r.models.seeded import SeededText
 from c2r.models.text import TextEncoder
 from c2r.weights.renderer import (
     WeightPaths,
@@ -157,7 +157,7 @@ def test_choice_of_preset_and_parts(folder):
 
 def test_large_text_encoders_are_drawn_not_built(tmp_path):
     text = seeded_text(get_preset("wan-1.3b").text, seed=1)
-    assert isinstance(text, DrawnText)
+    assert isinstance(text, SeededText)
     one, two = text.encode(["noon", "night"])
     assert one.shape == (512, 4096)
     assert one[:5].std() == pytest.approx(1, abs=0.1)
@@ -170,7 +170,7 @@ def test_large_text_encoders_are_drawn_not_built(tmp_path):
 
 def test_stand_in_reads_whole_prompts():
     config = TextConfig(dim=2048, length=8)
-    assert DrawnText(config, 0).encode(["x" * 50])[0].any(dim=1).all()
+    assert SeededText(config, 0).encode(["x" * 50])[0].any(dim=1).all()
 
 
 def test_the_folder_is_plain_files(folder):

@@ -27,7 +27,7 @@ from trainer.data.manifest import Clip
 from trainer.data.packing import unpacked_latents, unpacked_text
 from trainer.data.video_reader import control_frames
 from trainer.data.window import whole_window
-from trainer.draws import plain_random
+from trainer.sample_random import plain_random
 from trainer.settings import DataConfig
 
 CACHE_FILE = "cache.json"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "synthesize": ("trainer.data.synthesize:main", "paired clips of a seeded city"),
+    "synthesize": ("trainer.data.synthesize.command:main", "paired clips of a seeded city"),
     "curate": ("trainer.data.curate.command:main", "real footage, cut, sifted and captioned"),
     "encode": ("trainer.data.encode:main", "a set as shards of latents, small enough to copy"),
 }

@@ -29,14 +29,14 @@ from c2r.models.text import TextEncoder
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
 from trainer.data.cache_reader import CACHE_FILE, MANIFEST_FILE
+from trainer.data.cache_rows import Piece, Windows, pieces_of
 from trainer.data.manifest import MOST_ERRORS, Clip, sift_manifest, write_manifest
 from trainer.data.manifest_checks import file_faults
 from trainer.data.packing import packed
-from trainer.data.pieces import Piece, Windows, pieces_of
 from trainer.data.probe import file_hash
-from trainer.encoders import cache_fields
+from trainer.networks.encoders import cache_fields
+from trainer.networks.start import Start, encoder_hash, weights_hash
 from trainer.settings import TrainConfig, settings_from
-from trainer.start import Start, encoder_hash, weights_hash
 
 BEGUN_FILE = "begun.json"
 """What an unfinished cache is made with; it becomes `cache.json` when all is there."""

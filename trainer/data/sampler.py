@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 from trainer.data.manifest import Clip
-from trainer.draws import plain_random
+from trainer.sample_random import plain_random
 
 Source = Literal["real", "cg"]
 SOURCES: tuple[Source, ...] = ("real", "cg")

@@ -14,7 +14,7 @@ from trainer.data.batch import Sample
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip
 from trainer.data.window import Window, draw_window
-from trainer.draws import plain_random
+from trainer.sample_random import plain_random
 from trainer.settings import DataConfig
 
 

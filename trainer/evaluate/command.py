@@ -25,7 +25,6 @@ from c2r.models.dino import DinoEncoder
 from c2r.weights.renderer import load_networks, read_renderer
 from trainer.data.manifest import Clip, read_manifest
 from trainer.evaluate.derive import derive
-from trainer.evaluate.features import weights_hash
 from trainer.evaluate.findings import (
     long_results,
     long_strips,
@@ -35,6 +34,8 @@ from trainer.evaluate.findings import (
     strength_response,
 )
 from trainer.evaluate.long_videos import LongVideo, measure_long
+from trainer.evaluate.metrics.features import weights_hash
+from trainer.evaluate.metrics.prompt import PromptClassifier
 from trainer.evaluate.networks import (
     extractors_of,
     measuring_tools,
@@ -51,7 +52,6 @@ from trainer.evaluate.options import (
     renderings,
 )
 from trainer.evaluate.page import write_page
-from trainer.evaluate.prompt import PromptClassifier
 from trainer.evaluate.rendering import render_clips
 from trainer.evaluate.results import Evaluation
 from trainer.evaluate.run import Run

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from c2r.city.film import load_film
+from street.city.clip_folder import load_clip_folder
 
 Array = NDArray[np.float32]
 
@@ -41,7 +41,7 @@ def read_film(folder: Path, frames: int, height: int, width: int) -> tuple[Geome
 
     `ValueError`, naming the folder, for a film that is not whole, of another size or too short.
     """
-    film, log = load_film(folder)
+    film, log = load_clip_folder(folder)
     found, wanted = film.depth.shape, (frames, height, width)
     if found[0] < frames or found[1:] != wanted[1:]:
         raise ValueError(

@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 
 from c2r.clips import Image, read_clip
 from c2r.models.dino import DinoEncoder
-from trainer.evaluate.drift import STATISTICS, Drift, change, drift, end_length, imaging_statistics
-from trainer.evaluate.prompt import ATTRIBUTES, PromptClassifier, frame_names
-from trainer.evaluate.structure import gram_agreement, tokens
+from trainer.evaluate.metrics.drift import (
+    STATISTICS,
+    Drift,
+    change,
+    drift,
+    end_length,
+    imaging_statistics,
+)
+from trainer.evaluate.metrics.prompt import ATTRIBUTES, PromptClassifier, frame_names
+from trainer.evaluate.metrics.structure import gram_agreement, tokens
 from trainer.evaluate.videos import Pictures, video_rate, video_size
 
 MOMENTS = 5

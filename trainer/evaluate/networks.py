@@ -11,11 +11,16 @@ from torch import Tensor, nn
 from c2r.clips import VideoClip
 from c2r.models.dino import DinoEncoder, load_dino
 from trainer.data.manifest import Clip, read_manifest
-from trainer.evaluate.features import DinoStatistics, ScriptedFeatures, features_of, weights_hash
-from trainer.evaluate.learned import load_learned
+from trainer.evaluate.metrics.features import (
+    DinoStatistics,
+    ScriptedFeatures,
+    features_of,
+    weights_hash,
+)
+from trainer.evaluate.metrics.learned import load_learned
+from trainer.evaluate.metrics.prompt import PromptClassifier
+from trainer.evaluate.metrics.prompt_training import trained_classifier
 from trainer.evaluate.options import MANIFEST
-from trainer.evaluate.prompt import PromptClassifier
-from trainer.evaluate.prompt_training import trained_classifier
 from trainer.evaluate.run import Run
 from trainer.evaluate.score import Tools
 from trainer.evaluate.videos import as_frames, video_size

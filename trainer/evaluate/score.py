@@ -15,22 +15,22 @@ from torch import Tensor, nn
 
 from c2r.models.dino import DinoEncoder
 from trainer.data.manifest import Clip
-from trainer.evaluate.artefacts import artefacts
 from trainer.evaluate.derive import BOUNDS, COARSE, FINE
-from trainer.evaluate.distribution import fid, kid
-from trainer.evaluate.drift import drift_of
-from trainer.evaluate.edges import edge_f1
-from trainer.evaluate.features import features_of
-from trainer.evaluate.fidelity import psnr, ssim
-from trainer.evaluate.flicker import flicker
 from trainer.evaluate.geometry import Camera, Geometry, read_film
-from trainer.evaluate.learned import Learned
-from trainer.evaluate.prompt import PromptClassifier, response
+from trainer.evaluate.metrics.artefacts import artefacts
+from trainer.evaluate.metrics.distribution import fid, kid
+from trainer.evaluate.metrics.drift import drift_of
+from trainer.evaluate.metrics.edges import edge_f1
+from trainer.evaluate.metrics.features import features_of
+from trainer.evaluate.metrics.fidelity import psnr, ssim
+from trainer.evaluate.metrics.flicker import flicker
+from trainer.evaluate.metrics.learned import Learned
+from trainer.evaluate.metrics.prompt import PromptClassifier, response
+from trainer.evaluate.metrics.revisit import revisit_error
+from trainer.evaluate.metrics.structure import gram_agreement, tokens
+from trainer.evaluate.metrics.warp import warp_error
 from trainer.evaluate.results import Measured, Rows, mean_of
-from trainer.evaluate.revisit import revisit_error
-from trainer.evaluate.structure import gram_agreement, tokens
 from trainer.evaluate.videos import Expected, Pictures, as_frames, read_video
-from trainer.evaluate.warp import warp_error
 
 
 @dataclass(frozen=True)

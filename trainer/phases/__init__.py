@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PHASES: dict[str, str] = {
     "autoencode": "trainer.phases.autoencode:Autoencode",
-    "see": "trainer.phases.see:See",
-    "read": "trainer.phases.read:Read",
+    "train_dino": "trainer.phases.train_dino:TrainDino",
+    "train_text": "trainer.phases.train_text:TrainText",
     "align": "trainer.phases.align:Align",
     "ground": "trainer.phases.ground:Ground",
     "autoregress": "trainer.phases.autoregress:Autoregress",

@@ -6,7 +6,7 @@ memory; the renderer it writes has none.
 
 from __future__ import annotations
 
-from trainer.assemble import LORA_MARK, Trains
+from trainer.networks.assemble import LORA_MARK, Trains
 from trainer.phases.flow_phase import FlowPhase
 from trainer.settings import TrainConfig
 

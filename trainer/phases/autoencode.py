@@ -27,10 +27,10 @@ from c2r.models.presets import PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.tiny_vae import TinyVAE
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch
-from trainer.draws import plain_random
 from trainer.phases.foundation import FoundationPhase, pixels
 from trainer.phases.phase import Losses
-from trainer.principal import begin_linear, some_clips
+from trainer.phases.principal_components import begin_linear, some_clips
+from trainer.sample_random import plain_random
 from trainer.settings import TrainConfig
 
 VAE_FILE = "vae.safetensors"

@@ -20,17 +20,17 @@ from torch import Tensor
 from c2r.models.presets import Preset
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise
 from trainer.data.batch import Batch
-from trainer.distil.course import Course
-from trainer.draws import noise
-from trainer.flow import draw_levels, sample_losses
+from trainer.distill.rollout_plan import RolloutPlan
+from trainer.flow_matching import draw_levels, sample_losses
 from trainer.phases.phase import Losses
 from trainer.phases.student_phase import StudentPhase
+from trainer.sample_random import noise
 from trainer.settings import TrainConfig
 
 
 def block_levels(config: TrainConfig, draws: Sequence[int]) -> Tensor:
     """Noise levels `[B, T]`, one for each block of each sample."""
-    blocks = Course(config.latents, range(0)).blocks(config.model.stream.chunk)
+    blocks = RolloutPlan(config.latents, range(0)).blocks(config.model.stream.chunk)
     columns = [
         draw_levels(config.flow, config.seed, draws, f"level {number}")[:, None].expand(
             -1, len(block)

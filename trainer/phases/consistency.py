@@ -18,21 +18,21 @@ from torch import Tensor
 
 from c2r.streaming.schedule import add_noise, clean_from_velocity, many_step_levels
 from trainer.data.batch import Batch
-from trainer.distil.course import Course
-from trainer.distil.path import places_on_path
-from trainer.distil.teacher import Conditions
-from trainer.draws import noise, plain_random
-from trainer.flow import sample_losses
-from trainer.parallel import World
+from trainer.dist.parallel import World
+from trainer.distill.path import places_on_path
+from trainer.distill.rollout_plan import RolloutPlan
+from trainer.distill.teacher import Conditions
+from trainer.flow_matching import sample_losses
 from trainer.phases.autoregress import context_of
 from trainer.phases.phase import Losses
 from trainer.phases.student_phase import StudentPhase
+from trainer.sample_random import noise, plain_random
 from trainer.settings import TrainConfig
 
 
 def block_steps(config: TrainConfig, draws: Sequence[int]) -> Tensor:
     """Which of the path's steps each latent is asked about, `[B, T]`: one for each block."""
-    blocks = Course(config.latents, range(0)).blocks(config.model.stream.chunk)
+    blocks = RolloutPlan(config.latents, range(0)).blocks(config.model.stream.chunk)
     rows = []
     for draw in draws:
         random = plain_random(config.seed, draw, "path")

@@ -21,24 +21,29 @@ from torch.func import functional_call
 
 from c2r.models.seeded import seeded
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise
-from trainer.assemble import build_denoiser
 from trainer.data.batch import Batch
-from trainer.distil.adversary import (
+from trainer.dist.parallel import World
+from trainer.distill.adversary import (
     Adversary,
     check_blocks,
     judge_losses,
     student_losses,
     tokens_after,
 )
-from trainer.distil.course import Course, draw_course, frames_of, there_and_back
-from trainer.distil.matching import matching_gradient, matching_losses, score_levels
-from trainer.distil.student import CausalDenoiser
-from trainer.distil.teacher import Conditions, Teacher, score
-from trainer.draws import noise
-from trainer.flow import sample_losses
-from trainer.parallel import World
+from trainer.distill.matching import matching_gradient, matching_losses, score_levels
+from trainer.distill.rollout_plan import (
+    RolloutPlan,
+    draw_rollout_plan,
+    frames_of,
+    ping_pong_indices,
+)
+from trainer.distill.student import CausalDenoiser
+from trainer.distill.teacher import Conditions, Teacher, score
+from trainer.flow_matching import sample_losses
+from trainer.networks.assemble import build_denoiser
 from trainer.phases.phase import Losses
 from trainer.phases.student_phase import STUDENT, StudentPhase
+from trainer.sample_random import noise
 from trainer.settings import OptimConfig, TrainConfig
 
 CRITIC, ADVERSARY = "critic", "adversary"
@@ -132,18 +137,18 @@ class Dmd(StudentPhase):
         """The loss of the part whose turn it is."""
         batch, part = batch.to(self.world.device), self.turn(step)
         with nullcontext() if part == STUDENT else torch.no_grad():
-            scored = self.rolled(batch, draw_course(self.config, step))
+            scored = self.rolled(batch, draw_rollout_plan(self.config, step))
         if part == CRITIC:
             return self._critic_losses(scored, batch)
         if part == ADVERSARY:
             return self._judge_losses(scored, batch)
         return self._student_losses(scored, batch)
 
-    def rolled(self, batch: Batch, course: Course) -> Scored:
+    def rolled(self, batch: Batch, course: RolloutPlan) -> Scored:
         """The student's stream, and the part of it that is scored, with everyone's conditions."""
         count = frames_of(range(course.latents)).stop
         seen, kept = self.sight.look(batch, count), self.kept(batch)
-        frames = there_and_back(self.config.frames, count).to(self.world.device)
+        frames = ping_pong_indices(self.config.frames, count).to(self.world.device)
         given = self.conditions(batch, kept, seen[self.own_sight][:, frames])
         made = self.student.roll(
             self.config.model,

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from trainer.assemble import Trains, build_denoiser
 from trainer.data.batch import Batch
-from trainer.denoiser import Denoiser
-from trainer.draws import noise
-from trainer.encoders import Encoders
-from trainer.flow import Kept, draw_kept, noised, sample_losses
-from trainer.parallel import World
+from trainer.dist.parallel import World
+from trainer.flow_matching import Kept, draw_kept, noised, sample_losses
+from trainer.networks.assemble import Trains, build_denoiser
+from trainer.networks.denoiser import Denoiser
+from trainer.networks.encoders import Encoders
+from trainer.networks.renderer import write_renderer
+from trainer.networks.start import Start
 from trainer.phases.phase import Losses
-from trainer.renderer import write_renderer
+from trainer.sample_random import noise
 from trainer.settings import OptimConfig, TrainConfig
-from trainer.start import Start
 
 PART = "renderer"
 

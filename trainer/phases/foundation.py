@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from trainer.data.batch import Batch
-from trainer.parallel import World
+from trainer.dist.parallel import World
+from trainer.networks.start import Start
 from trainer.settings import OptimConfig, TrainConfig
-from trainer.start import Start
 
 
 class FoundationPhase:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainer.assemble import Trains
 from trainer.data.batch import Batch
-from trainer.flow import Kept
+from trainer.flow_matching import Kept
+from trainer.networks.assemble import Trains
 from trainer.phases.flow_phase import FlowPhase
 from trainer.settings import TrainConfig
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from trainer.data.batch import Batch
-from trainer.parallel import World
+from trainer.dist.parallel import World
 from trainer.settings import OptimConfig, TrainConfig
 
 

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from c2r.streaming.schedule import clean_from_velocity, many_step_levels
 from trainer.data.batch import Batch
-from trainer.distil.course import Course
-from trainer.distil.path import places_on_path
-from trainer.distil.teacher import Conditions
-from trainer.draws import noise
-from trainer.flow import sample_losses
-from trainer.parallel import World
+from trainer.dist.parallel import World
+from trainer.distill.path import places_on_path
+from trainer.distill.rollout_plan import RolloutPlan
+from trainer.distill.teacher import Conditions
+from trainer.flow_matching import sample_losses
 from trainer.phases.autoregress import context_of
 from trainer.phases.phase import Losses
 from trainer.phases.student_phase import StudentPhase
+from trainer.sample_random import noise
 from trainer.settings import TrainConfig
 
 
@@ -86,7 +86,7 @@ class Regress(StudentPhase):
         """K copies of the batch, each block of a copy at another level: states `[K B, T, ...]` and
         levels `[K B, T]`.
         """
-        blocks = Course(self.config.latents, range(0)).blocks(self.config.model.stream.chunk)
+        blocks = RolloutPlan(self.config.latents, range(0)).blocks(self.config.model.stream.chunk)
         count, size = len(states), len(states[0])
         noisy, levels = [], []
         for copy in range(count):

@@ -14,23 +14,23 @@ from torch import Tensor, nn
 
 from c2r.models.attention import LatentMask
 from c2r.models.presets import Preset
-from trainer.assemble import build_denoiser, frozen_denoiser
 from trainer.data.batch import Batch
-from trainer.distil.course import Course, frames_of
-from trainer.distil.inherit import StudentStart
-from trainer.distil.remote import RemoteTeacher
-from trainer.distil.sight import Sight
-from trainer.distil.spaces import check_spaces
-from trainer.distil.story import STORY_FILE, read_story, story
-from trainer.distil.student import CausalDenoiser, forcing_mask
-from trainer.distil.teacher import Conditions, Teacher, keep_on_cpu
-from trainer.draws import plain_random
-from trainer.encoders import Encoders
-from trainer.flow import Kept, draw_kept
-from trainer.parallel import World
-from trainer.renderer import write_renderer
+from trainer.dist.parallel import World
+from trainer.distill.compatibility import check_spaces
+from trainer.distill.feature_cache import Sight
+from trainer.distill.provenance import STORY_FILE, read_story, story
+from trainer.distill.remote import RemoteTeacher
+from trainer.distill.rollout_plan import RolloutPlan, frames_of
+from trainer.distill.student import CausalDenoiser, forcing_mask
+from trainer.distill.student_init import StudentStart
+from trainer.distill.teacher import Conditions, Teacher, keep_on_cpu
+from trainer.flow_matching import Kept, draw_kept
+from trainer.networks.assemble import build_denoiser, frozen_denoiser
+from trainer.networks.encoders import Encoders
+from trainer.networks.renderer import write_renderer
+from trainer.networks.start import Start, start_of
+from trainer.sample_random import plain_random
 from trainer.settings import OptimConfig, TrainConfig
-from trainer.start import Start, start_of
 
 STUDENT = "student"
 
@@ -185,7 +185,7 @@ class StudentPhase:
         given = self.conditions(batch, whole, features)
         clean = self.student.roll(
             self.shown(),
-            Course(self.config.latents, range(0)),
+            RolloutPlan(self.config.latents, range(0)),
             self.seeds(batch.draws),
             given.text,
             features=given.features,

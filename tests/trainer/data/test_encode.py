@@ -13,13 +13,13 @@ import torch
 from c2r.clips import VideoWriter
 from c2r.models.presets import get_preset
 from trainer.data.cache_reader import CACHE_FILE, CacheReader, check_cache
+from trainer.data.cache_rows import Windows, pieces_of
 from trainer.data.encode import main
 from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.packing import packed, unpacked_latents, unpacked_text
-from trainer.data.pieces import Windows, pieces_of
 from trainer.data.probe import file_hash
+from trainer.networks.start import Start
 from trainer.settings import DataConfig, settings_from
-from trainer.start import Start
 
 FRAMES = 6
 PRESET = get_preset("tiny")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import c2r
-from c2r.city.film import PICTURES, load_film
 from c2r.clips import VideoClip
 from c2r.config import override, read_yaml
+from street.city.clip_folder import PICTURES, load_clip_folder
+from street.director.programs import FILM
+from street.director.scene_list import SetConfig, scene_list
 from trainer.data.manifest import read_manifest
-from trainer.data.programs import FILM
-from trainer.data.scene_list import SetConfig, scene_list
 
 ROOT = Path(c2r.__file__).resolve().parents[1]
 STREET, WHOLE = ROOT / "assets" / "street", ROOT / "assets" / "small" / "manifest.jsonl"
@@ -88,4 +88,4 @@ def test_a_kept_take_gives_its_coarse_film_again(street, tmp_path):
     assert done.returncode == 0, done.stderr
     kept, made = (pictures(p, clip) for p in (STREET / clip.control, tmp_path / PICTURES))
     assert np.abs(kept - made).mean() < 0.5
-    assert load_film(tmp_path) is not None
+    assert load_clip_folder(tmp_path) is not None

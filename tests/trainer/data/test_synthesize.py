@@ -20,16 +20,15 @@ import pytest
 from PIL import Image
 
 from c2r.__main__ import run
-from c2r.city.film import load_film
-from c2r.city.take import load_take
+from street.city.clip_folder import load_clip_folder
+from street.city.take import load_take
+from street.director.programs import ROOT, Programs, studio_python
+from street.director.scene_list import SetConfig, scene_list
 from tests.trainer.stand_in import Studio
-from trainer.data import scene_run
-from trainer.data import synthesize as command
 from trainer.data.manifest import read_manifest
-from trainer.data.programs import ROOT, Programs, studio_python
-from trainer.data.scene_list import SetConfig, scene_list
-from trainer.data.scene_run import DiskFull
-from trainer.data.synthesize import synthesize
+from trainer.data.synthesize import command, scene_run
+from trainer.data.synthesize.command import synthesize
+from trainer.data.synthesize.scene_run import DiskFull
 
 SET = SetConfig(scenes=3, held_out=1, pairs=1, frames=5, width=48, height=32)
 ONE = replace(SET, scenes=1, held_out=0)
@@ -320,7 +319,7 @@ def test_a_real_scene_through_jupedsim_panda_and_blender(tmp_path: Path):
     config = SetConfig(scenes=1, frames=5, width=96, height=64, samples=1)
     assert synthesize(tmp_path / "set", config, Programs(python)) == {}
     (clip,) = read_manifest(tmp_path / "set" / "manifest.jsonl", check="all")
-    geometry, log = load_film((tmp_path / "set" / clip.video).parent)
+    geometry, log = load_clip_folder((tmp_path / "set" / clip.video).parent)
     assert geometry.depth.shape == (5, 64, 96)
     assert len(log.frames) == 5
     assert json.loads((tmp_path / "set/clips/train-00000/attributes.json").read_text())

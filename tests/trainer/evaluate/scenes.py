@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from c2r.city.film import CameraLog, FrameCamera, Geometry, save_film
 from c2r.clips import VideoWriter
+from street.city.clip_folder import CameraLog, FrameCamera, Geometry, save_clip_folder
 from trainer.data.manifest import Clip, write_manifest
 
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 9, 16.0
@@ -99,7 +99,7 @@ def write_clip(root: Path, seed: int, split: str, hour: str, weather: str) -> Cl
     write_video(folder / "fine.mp4", fine_pictures(wall, hour, weather))
     write_video(folder / "coarse.mp4", coarse_pictures(wall))
     log = CameraLog(name, "mid", "test", WIDTH, HEIGHT, FPS, cameras())
-    save_film(folder, geometry_of(wall), log)
+    save_clip_folder(folder, geometry_of(wall), log)
     return Clip(
         id=name,
         source="cg",

@@ -288,9 +288,9 @@ def test_rendering_is_that_of_the_command_render(networks):
     """The same pictures as the runtime's own offline and streaming code, frame for frame."""
     from c2r.streaming.guidance import GuidanceConfig
     from c2r.streaming.sampler import SamplerConfig
-    from runtime.offline import render_offline
-    from runtime.pipeline import Pipeline
-    from runtime.render import stream_clip
+    from runtime.cli.render import stream_clip
+    from runtime.pipeline.offline import render_offline
+    from runtime.pipeline.pipeline import Pipeline
 
     coarse = scenes.coarse_pictures(scenes.make_wall(3))[:8]  # fills neither latents nor chunks
     guidance = GuidanceConfig(kind="apg", text_scale=3.0)

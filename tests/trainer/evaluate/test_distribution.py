@@ -9,8 +9,8 @@ import torch
 from c2r.models.dino import build_dino
 from c2r.models.presets import DinoConfig
 from tests.trainer.evaluate import scenes
-from trainer.evaluate.distribution import fid, kid
-from trainer.evaluate.features import (
+from trainer.evaluate.metrics.distribution import fid, kid
+from trainer.evaluate.metrics.features import (
     DinoStatistics,
     ScriptedFeatures,
     features_of,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.trainer.evaluate.judges import Distance, Video, save_clip, save_script
-from trainer.evaluate.learned import (
+from trainer.evaluate.metrics.learned import (
     ClipScore,
     Lpips,
     VideoFeatures,

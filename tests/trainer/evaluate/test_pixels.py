@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.trainer.evaluate import scenes
-from trainer.evaluate.fidelity import psnr, ssim
-from trainer.evaluate.flicker import flicker
 from trainer.evaluate.geometry import Camera, Geometry
-from trainer.evaluate.revisit import revisit_error, revisits
-from trainer.evaluate.warp import warp, warp_error
+from trainer.evaluate.metrics.fidelity import psnr, ssim
+from trainer.evaluate.metrics.flicker import flicker
+from trainer.evaluate.metrics.revisit import revisit_error, revisits
+from trainer.evaluate.metrics.warp import warp, warp_error
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
@@ -124,20 +124,20 @@ def test_what_was_hidden_or_is_unknown_does_not_count():
     assert warp_error(pictures, lost) is None
 
 
-def there_and_back(count: int) -> Camera:
+def ping_pong_indices(count: int) -> Camera:
     places = np.array([min(t, count - 1 - t) for t in range(count)], float)
     eye = np.stack([places, np.zeros(count), np.full(count, 1.7)], axis=1)
     return Camera(eye, np.repeat(np.eye(3)[None], count, axis=0))
 
 
 def test_revisits_are_equal_poses_with_a_journey_between():
-    assert revisits(there_and_back(7)) == [(0, 6), (1, 5), (2, 4)]
+    assert revisits(ping_pong_indices(7)) == [(0, 6), (1, 5), (2, 4)]
     standing = Camera(np.zeros((7, 3)), np.repeat(np.eye(3)[None], 7, axis=0))
     assert revisits(standing) == []
 
 
 def test_a_place_that_looks_the_same_has_no_revisit_error():
-    camera = there_and_back(5)
+    camera = ping_pong_indices(5)
     depth = np.full((5, 6, 8), 10, np.float32)
     depth[:, 0] = np.inf
     part = np.zeros((5, 6, 8), np.int32)

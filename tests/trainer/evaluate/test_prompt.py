@@ -9,10 +9,15 @@ import torch
 
 from tests.trainer.evaluate import scenes
 from trainer.data.manifest import read_manifest
-from trainer.evaluate import prompt_training
-from trainer.evaluate.features import weights_hash
-from trainer.evaluate.prompt import frame_names, recognised, response
-from trainer.evaluate.prompt_training import Training, recipe_hash, trained_classifier, usable
+from trainer.evaluate.metrics import prompt_training
+from trainer.evaluate.metrics.features import weights_hash
+from trainer.evaluate.metrics.prompt import frame_names, recognised, response
+from trainer.evaluate.metrics.prompt_training import (
+    Training,
+    recipe_hash,
+    trained_classifier,
+    usable,
+)
 
 TRAINING = Training(frames=4, epochs=20, batch=16, width=16)
 

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from tests.trainer.evaluate import scenes
-from trainer.evaluate.artefacts import (
+from trainer.evaluate.geometry import Geometry
+from trainer.evaluate.metrics.artefacts import (
     artefacts,
     edge_leakage,
     lighting_uniformity,
     texture_flatness,
 )
-from trainer.evaluate.drift import change, drift, drift_of, imaging_statistics
-from trainer.evaluate.edges import depth_edges, edge_f1, edge_strength
-from trainer.evaluate.geometry import Geometry
-from trainer.evaluate.structure import gram_agreement
+from trainer.evaluate.metrics.drift import change, drift, drift_of, imaging_statistics
+from trainer.evaluate.metrics.edges import depth_edges, edge_f1, edge_strength
+from trainer.evaluate.metrics.structure import gram_agreement
 
 
 def boxes(count: int = 3) -> Geometry:

@@ -1,0 +1,212 @@
+"""`c2r demo`: the whole chain on one machine.
+
+Starts a render server, plays the sample game through it over gRPC without a window, and leaves a
+video with the coarse frames beside the pictures, a contact sheet, and the numbers of the run.
+Options that are not listed here go to `c2r serve`, for example --weights or --stream.window 12.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+
+from c2r.report import versions
+from c2r.wire import ServerInfo
+from engine_bridge.client.channel import server_info
+from engine_bridge.client.endpoint import Endpoint
+from engine_bridge.client.options import ClientOptions
+from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.stream_source import StreamReport, stream_source
+from engine_bridge.sinks.contact_sheet import ContactSheet
+from engine_bridge.sinks.pairs import Pair
+from engine_bridge.sinks.side_by_side import side_by_side
+from engine_bridge.sinks.video import VideoSink
+from street.city.take import LEVELS
+
+PROMPT = (
+    "A city street at noon under a clear sky, tall brick buildings, cars, people walking, "
+    "photorealistic"
+)
+LISTENING = "listening on "
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; unknown options go to the server."""
+    parser = argparse.ArgumentParser(
+        "c2r demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="of play (20)")
+    parser.add_argument("--prompt", default=PROMPT, help="what the world looks like")
+    parser.add_argument(
+        "--then",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("SECOND", "PROMPT"),
+        help="another prompt from that second on; may be given again",
+    )
+    parser.add_argument("--apart", action="store_true", help="coarse.mp4 and pictures.mp4, too")
+    parser.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
+    parser.add_argument("--seed", type=int, default=0, help="of city, noise, absent weights (0)")
+    parser.add_argument("--level", choices=LEVELS, default="mid", help="of the coarse frames (mid)")
+    parser.add_argument("--output", type=Path, default=Path("out"), help="folder (out)")
+    parser.add_argument("--start-timeout", type=float, default=300.0, help="seconds to load (300)")
+    chosen, for_server = parser.parse_known_args(arguments)
+    if not 0 < chosen.seconds < float("inf"):
+        raise ValueError(f"--seconds {chosen.seconds:g}: give a positive number of seconds")
+    chosen.then = [_change(second, prompt, chosen.seconds) for second, prompt in chosen.then]
+    console = Console()
+    with started_server([*for_server, "--seed", str(chosen.seed)], chosen.start_timeout) as address:
+        endpoint = Endpoint(address)
+        info = server_info(endpoint)
+        console.print(f"{info.preset} {info.width}x{info.height} is ready at {address}")
+        report = play(chosen, endpoint, info, console)
+    write_report(chosen.output / "demo.json", info, report)
+    latency = report.latency_ms
+    console.print(
+        f"{report.frames_sent} frames sent, {report.frames_rendered} rendered, "
+        f"{report.frames_dropped} dropped; {report.fps_steady:.1f} pictures a second, first after "
+        f"{report.ttff_ms or 0:.0f} ms, latency {latency.p50:.0f} / {latency.p90:.0f} / "
+        f"{latency.p99:.0f} ms (p50 / p90 / p99)"
+    )
+    console.print(escape(f"wrote demo.mp4, demo.png and demo.json in {chosen.output}"))
+    return 0
+
+
+def _change(second: str, prompt: str, seconds: float) -> tuple[float, str]:
+    """One `--then`; ValueError unless its second is one of the run's."""
+    try:
+        at = float(second)
+    except ValueError:
+        at = -1.0
+    if not 0 < at < seconds:
+        raise ValueError(
+            f"--then {second}: give a second of the run, above 0 and below {seconds:g}"
+        )
+    return at, prompt
+
+
+@contextmanager
+def started_server(options: Sequence[str], timeout_s: float) -> Iterator[str]:
+    """A `c2r serve` of our own on a free port: its address. It ends with the block.
+
+    `ConnectionError` when it ends before it listens, or does not listen in time.
+    """
+    command = [sys.executable, "-m", "c2r", "serve", "--port", "0", *options]
+    # Threads that spin while they wait would slow the game down, which shares these cores.
+    settings = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings) as process:
+        try:
+            yield _address(process, timeout_s)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _address(process: subprocess.Popen[str], timeout_s: float) -> str:
+    """What the server prints when it is ready; its later output is read and passed over."""
+    found: Queue[str | None] = Queue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(LISTENING):
+                found.put(line.removeprefix(LISTENING).strip())
+        found.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        address = found.get(timeout=timeout_s)
+    except Empty as error:
+        raise ConnectionError(
+            f"the server was not ready within {timeout_s:g} s; raise --start-timeout"
+        ) from error
+    if address is None:
+        raise ConnectionError("the server ended before it was ready; its message is above")
+    return address
+
+
+def play(
+    chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
+) -> StreamReport:
+    """Play the game in real time through the server; writes the video and the contact sheet."""
+    from engine_bridge.sources.game import open_game
+
+    options = ClientOptions(
+        info.width,
+        info.height,
+        info.fps,
+        prompt=chosen.prompt,
+        strength=chosen.strength,
+        seed=chosen.seed,
+    )
+    sheet, frames = ContactSheet(), max(1, round(chosen.seconds * info.fps))
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, level=chosen.level)
+        )
+        names = ("demo", "coarse", "pictures") if chosen.apart else ("demo",)
+        videos = [
+            stack.enter_context(VideoSink(chosen.output / f"{name}.mp4", info.fps))
+            for name in names
+        ]
+
+        def keep(pair: Pair) -> None:
+            shown = side_by_side(pair.coarse, pair.picture), pair.coarse, pair.picture
+            for video, picture in zip(videos, shown, strict=False):
+                video.write(picture, pair.frame_id)
+            sheet.add(pair)
+
+        client = stack.enter_context(RenderClient(endpoint, options))
+        progress = stack.enter_context(Progress(console=console, transient=True))
+        bar = progress.add_task("playing", total=frames)
+        changes = {max(1, round(second * info.fps)): prompt for second, prompt in chosen.then}
+
+        def sent(done: int) -> None:
+            progress.update(bar, completed=done)
+            if done in changes:
+                client.set_control(prompt=changes[done])
+
+        report = stream_source(
+            source,
+            client,
+            fps=info.fps,
+            frames=frames,
+            on_pair=keep,
+            on_progress=sent,
+        )
+    sheet.save(chosen.output / "demo.png")
+    return report
+
+
+def write_report(path: Path, info: ServerInfo, report: StreamReport) -> None:
+    """The numbers of the run as JSON."""
+    found: dict[str, Any] = {
+        "preset": info.preset,
+        "weights": "random" if info.random_weights else "given",
+        "device": info.device,
+        "width": info.width,
+        "height": info.height,
+        **report.as_json(),
+        "versions": versions(),
+    }
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

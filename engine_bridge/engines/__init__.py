@@ -1,1 +1,0 @@
-"""Engines that C2R ships a source for. Each folder stands alone and needs its own extra."""

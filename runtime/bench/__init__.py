@@ -1,0 +1,1 @@
+"""Measuring speed, and on a GPU correctness first."""

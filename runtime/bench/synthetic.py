@@ -1,0 +1,61 @@
+"""A renderer with weights drawn from a seed, and frames to give it: for measuring speed.
+
+Needs neither files nor the packages that read them. Weights of the large networks are drawn on the
+device they run on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from c2r.models.build import Networks, build_control, build_dit, build_vae, settle
+from c2r.models.dino import build_dino
+from c2r.models.presets import Preset
+from c2r.models.seeded import SeededText
+from runtime.pipeline.pipeline import Pictures
+
+
+@torch.no_grad()
+def drawn_networks(preset: Preset, seed: int, device: torch.device, dtype: torch.dtype) -> Networks:
+    """Every network of a preset; layers that begin at zero are random too, so that all work counts.
+
+    The text encoder is parked: prompts are drawn as well.
+    """
+    torch.manual_seed(seed)
+    with device:
+        dit, control, vae = build_dit(preset), build_control(preset), build_vae(preset)
+        dino = build_dino(preset.dino, preset.grid)
+    for network in (dit, control):
+        for parameter in [] if network is None else network.parameters():
+            if not parameter.is_meta and not parameter.any():
+                nn.init.normal_(parameter, std=0.02)
+    return Networks(
+        preset=preset,
+        dit=settle(dit, dtype, device),
+        control=None if control is None else settle(control, dtype, device),
+        dino=settle(dino, dtype, device),
+        vae=settle(vae, dtype, device),
+        text=SeededText(preset.text, seed),
+        random_parts=("dit", "control", "vae", "dino", "text"),
+    )
+
+
+def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
+    """Frames `[count, height, width, 3]` of flat boxes that move, from a seed."""
+    draw = np.random.default_rng(seed)
+    frames = np.full((count, height, width, 3), 90, np.uint8)
+    for _ in range(8):
+        left, top = draw.integers(0, width), draw.integers(0, height)
+        wide, high = draw.integers(1, width // 4 + 2), draw.integers(1, height // 3 + 2)
+        speed, colour = draw.integers(-4, 5), draw.integers(0, 256, 3)
+        for index, frame in enumerate(frames):
+            place = (left + speed * index) % width
+            frame[top : top + high, place : place + wide] = colour
+    return frames
+
+
+def coarse_chunk(preset: Preset, seed: int) -> Pictures:
+    """Frames of one later chunk."""
+    return coarse_frames(preset.chunk_frames(False), preset.width, preset.height, seed)

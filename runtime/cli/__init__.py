@@ -1,0 +1,1 @@
+"""The commands of the GPU's side: serve, render, replay, bench."""

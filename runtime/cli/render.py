@@ -1,0 +1,122 @@
+"""`c2r render`: a coarse clip through the renderer without a network.
+
+`--mode stream` renders chunk by chunk exactly as the server does; `--mode offline` is the paper's
+many-step sampler over the whole clip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from c2r.clips import Image, VideoWriter, read_clip, write_image
+from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.sampler import SamplerConfig
+from runtime.cli.network_options import add_network_options, pipeline_from
+from runtime.pipeline.offline import render_offline
+from runtime.pipeline.pipeline import Pictures, Pipeline, pad_frames
+
+
+def stream_clip(
+    pipeline: Pipeline, frames: Pictures, *, prompt: str, strength: float, seed: int
+) -> Iterator[Pictures]:
+    """Pictures of a clip `[F, H, W, 3]`, a chunk at a time; the last one is filled up and cut."""
+    state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(prompt))
+    done = 0
+    while done < len(frames):
+        wanted = pipeline.frames_wanted(state)
+        chunk = frames[done : done + wanted]
+        rendered = pipeline.render(state, pad_frames(chunk, wanted), text, strength)
+        yield rendered.pictures[: len(chunk)]
+        pipeline.finalize(state, rendered)
+        done += len(chunk)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser("c2r render", description=__doc__, allow_abbrev=False)
+    made.add_argument("--input", type=Path, required=True, help="video file or folder of images")
+    made.add_argument("--output", type=Path, required=True, help=".mp4 file, or a folder for PNGs")
+    made.add_argument("--prompt", default="", help="what the world looks like")
+    made.add_argument("--negative-prompt", default="", help="offline only: what it does not")
+    made.add_argument("--strength", type=float, default=1.0, help="of the control, 0 or more (1)")
+    made.add_argument("--mode", choices=["stream", "offline"], default="stream")
+    made.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
+    made.add_argument("--guidance", choices=["apg", "cfg", "none"], default="apg", help="offline")
+    made.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
+    made.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
+    made.add_argument("--frames", type=int, help="at most this many frames of the input")
+    made.add_argument("--beside", action="store_true", help="coarse and picture side by side")
+    add_network_options(made)
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    chosen, rest = parser().parse_known_args(arguments)
+    if chosen.frames is not None and chosen.frames < 1:
+        raise ValueError(f"--frames {chosen.frames}: render at least one")
+    if chosen.output.suffix not in ("", ".mp4"):
+        raise ValueError(f"--output {chosen.output}: give a .mp4 file, or a folder for PNGs")
+    console = Console(stderr=True)
+    pipeline = pipeline_from(chosen, rest, console)
+    preset = pipeline.preset
+    clip = read_clip(chosen.input, width=preset.width, height=preset.height, fps=preset.fps)
+    most = chosen.frames or (preset.frames if chosen.mode == "offline" else None)
+    coarse = np.stack(list(islice(clip, most)))
+    if chosen.frames is None and len(coarse) == most and next(clip, None) is not None:
+        console.print(f"the clip is cut to {most} frames, the preset's length; --frames changes it")
+    begin = time.perf_counter()
+    with Progress(console=console) as progress:
+        pictures = _render(chosen, pipeline, coarse, progress)
+    seconds = time.perf_counter() - begin
+    shown = np.concatenate([coarse, pictures], axis=2) if chosen.beside else pictures
+    _write(chosen.output, list(shown), preset.fps)
+    console.print(f"{len(pictures)} frames in {seconds:.1f} s -> {chosen.output}")
+    return 0
+
+
+def _render(
+    chosen: argparse.Namespace, pipeline: Pipeline, coarse: Pictures, progress: Progress
+) -> Pictures:
+    if chosen.mode == "stream":
+        task = progress.add_task("rendering", total=len(coarse))
+        parts = []
+        settings = {"prompt": chosen.prompt, "strength": chosen.strength, "seed": chosen.seed}
+        for part in stream_clip(pipeline, coarse, **settings):
+            parts.append(part)
+            progress.advance(task, len(part))
+        return np.concatenate(parts)
+    guidance = GuidanceConfig(
+        kind=chosen.guidance, control_scale=chosen.control_scale, text_scale=chosen.text_scale
+    )
+    config = SamplerConfig(chosen.steps, pipeline.preset.stream.shift, guidance)
+    task = progress.add_task("sampling", total=chosen.steps)
+    return render_offline(
+        pipeline,
+        coarse,
+        prompt=chosen.prompt,
+        negative_prompt=chosen.negative_prompt,
+        strength=chosen.strength,
+        seed=chosen.seed,
+        config=config,
+        on_step=lambda done, _: progress.update(task, completed=done),
+    )
+
+
+def _write(output: Path, frames: list[Image], fps: int) -> None:
+    """An mp4 by its suffix, else a folder of numbered PNGs."""
+    if output.suffix == ".mp4":
+        with VideoWriter(output, fps) as writer:
+            for frame in frames:
+                writer.write(frame)
+    else:
+        for index, frame in enumerate(frames):
+            write_image(output / f"{index:05}.png", frame)

@@ -1,0 +1,1 @@
+"""The pipeline as recorded CUDA graphs over static buffers."""

@@ -1,0 +1,1 @@
+"""From coarse frames to output frames on the device."""

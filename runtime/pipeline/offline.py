@@ -1,0 +1,48 @@
+"""The paper's offline rendering of a whole clip: bidirectional, many steps, guided (APG)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from c2r.models.control import ControlInput, strength_tensor
+from c2r.models.presets import FRAMES_PER_LATENT, latent_count
+from c2r.streaming.noise import latent_noise
+from c2r.streaming.sampler import Sampler, SamplerConfig
+from runtime.pipeline.pipeline import Pictures, Pipeline, pad_frames
+
+
+@torch.no_grad()
+def render_offline(
+    pipeline: Pipeline,
+    frames: Pictures,
+    *,
+    prompt: str,
+    negative_prompt: str = "",
+    strength: float = 1.0,
+    seed: int = 0,
+    config: SamplerConfig | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Pictures:
+    """Pictures of a whole clip `[F, height, width, 3]`, rendered at once.
+
+    F that is not 4n + 1 is padded with the last frame, as the published tool does; the padding is
+    cut off again. Memory grows with F: attention runs over all latents together.
+    """
+    count = len(frames)
+    whole = -(-(count - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
+    networks, preset = pipeline.networks, pipeline.preset
+    pixels = pipeline.upload(pad_frames(frames, whole))
+    control = None
+    if networks.control is not None:
+        tokens, _ = networks.control.tokens(networks.dino(pixels, batch=16))
+        scale = strength_tensor(strength, pipeline.device)
+        control = ControlInput(networks.control, tokens, preset.grid, scale)
+    text = pipeline.text(pipeline.prompt(prompt))
+    negative = pipeline.text(pipeline.prompt(negative_prompt))
+    noise = latent_noise([seed], 0, latent_count(whole), 0, pipeline.rollout.latent_shape)
+    sampler = Sampler(networks.dit, text, negative, control)
+    clean = sampler.run(noise.to(pipeline.device), config, on_step=on_step)
+    return np.ascontiguousarray(pipeline.download(networks.vae.decode(clean))[:count])

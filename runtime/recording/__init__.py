@@ -1,0 +1,1 @@
+"""Sessions on disk, and how a replay compares with its recording."""

@@ -1,0 +1,175 @@
+"""A server's life: bind, load and warm up, serve, drain.
+
+`start_server` is all that a caller needs; the address is bound before the networks are loaded, and
+`grpc.health.v1` says NOT_SERVING until they are warm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+
+from c2r.models.presets import Preset
+from runtime.pipeline.pipeline import Pipeline
+from runtime.pipeline.render_thread import RenderScheduler, RenderThread
+from runtime.pipeline.video_stream import warm_up
+from runtime.recording.recorder import Recorder
+from runtime.server.access import BearerGate, address_of, check_bind, server_credentials
+from runtime.server.admission import Admission
+from runtime.server.health import Health, add_reflection
+from runtime.server.negotiation import Negotiation
+from runtime.server.service import RenderService
+from runtime.session.settings import ServeSettings
+
+log = logging.getLogger(__name__)
+
+SPARE_CALLS = 64
+"""Calls at once beyond those of sessions: probes, and streams that have yet to say `open`."""
+
+
+@dataclass(frozen=True)
+class PendingPipeline:
+    """A pipeline that `load` makes, on the render thread, while the server says that it waits."""
+
+    preset: Preset
+    load: Callable[[], Pipeline]
+
+
+class RunningServer:
+    """A server that was started; `address` is `host:port`."""
+
+    def __init__(self, settings: ServeSettings, preset: Preset) -> None:
+        self.settings = settings
+        self.address = ""
+        workers = max(2, min(8, os.cpu_count() or 1))
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="c2r-codec")
+        self._thread = RenderThread()
+        self._lobby = Admission(self._thread, settings)
+        terms = Negotiation(preset, settings)
+        self._recorder = _recorder(settings, terms)
+        desk = RenderScheduler(self._thread)
+        self._service = RenderService(terms, self._lobby, desk, self._pool, self._recorder)
+        self._health = Health(off=not settings.health)
+        gates = [] if settings.token is None else [BearerGate(settings.token)]
+        self._grpc = grpc.aio.server(
+            interceptors=gates,
+            options=_options(settings, preset),
+            maximum_concurrent_rpcs=settings.max_sessions + settings.max_waiting + SPARE_CALLS,
+        )
+        self._loading: asyncio.Task[None] | None = None
+
+    @property
+    def seated(self) -> int:
+        """Places taken by sessions: on a stream, being opened, or parked."""
+        return self._lobby.seated
+
+    async def start(self, load: Callable[[], Pipeline]) -> None:
+        """Bind the address, answer calls, and begin to load. `OSError` when the port is taken."""
+        self._grpc.add_generic_rpc_handlers((self._service.handlers(),))
+        self._health.add_to(self._grpc)
+        if self.settings.reflection:
+            add_reflection(self._grpc)
+        await self._health.say(serving=False)
+        self._thread.start()
+        self.address = address_of(self.settings.host, self._bind())
+        await self._grpc.start()
+        self._loading = asyncio.create_task(self._load(load))
+
+    async def ready(self) -> None:
+        """Wait until sessions are served; raises what went wrong with loading."""
+        assert self._loading is not None, "ready follows start"
+        await asyncio.shield(self._loading)
+
+    async def stop(self) -> None:
+        """Let open sessions finish their chunk, tell them, and end. Takes `drain_s` at most."""
+        await self._health.close()
+        self._lobby.close()
+        for session in self._lobby.living:
+            assert session.line is not None, "the living are on a stream"
+            session.line.drain()
+        try:
+            async with asyncio.timeout(self.settings.drain_s):
+                while self._lobby.living:
+                    self._lobby.changed.clear()
+                    await self._lobby.changed.wait()
+        except TimeoutError:
+            log.warning("%d sessions did not finish in time", len(self._lobby.living))
+        await self._grpc.stop(grace=1.0)
+        if self._loading is not None:
+            self._loading.cancel()
+        await asyncio.to_thread(self._end_threads)
+
+    def _end_threads(self) -> None:
+        if not self._thread.stop(self.settings.drain_s):
+            log.warning("the render thread is busy; it ends with the program")
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _bind(self) -> int:
+        address = address_of(self.settings.host, self.settings.port)
+        try:
+            if self.settings.tls is None:
+                return self._grpc.add_insecure_port(address)
+            return self._grpc.add_secure_port(address, server_credentials(self.settings.tls))
+        except RuntimeError as error:
+            raise OSError(
+                f"cannot listen on {address}: {error}; is the port taken? --port 0 finds a free one"
+            ) from error
+
+    async def _load(self, load: Callable[[], Pipeline]) -> None:
+        pipeline = await self._thread.call(load)
+        chunk_ms = await self._thread.call(warm_up, pipeline, self.settings.warm_chunks)
+        log.info("warm: a chunk takes %.0f ms", chunk_ms)
+        self._service.pipeline = pipeline
+        self._lobby.open(pipeline)
+        await self._health.say(serving=True)
+
+
+async def start_server(
+    source: Pipeline | PendingPipeline, settings: ServeSettings
+) -> RunningServer:
+    """A server on its address; await its `ready` before counting on it, and `stop` it at the end.
+
+    `ValueError` for settings that would expose it, `OSError` when it cannot listen.
+    """
+    check_bind(settings)
+    server = RunningServer(settings, source.preset)
+    load = source.load if isinstance(source, PendingPipeline) else lambda: source
+    try:
+        await server.start(load)
+    except BaseException:
+        await server.stop()
+        raise
+    return server
+
+
+def _recorder(settings: ServeSettings, terms: Negotiation) -> Recorder | None:
+    if settings.record is None:
+        return None
+    return Recorder(settings.record, {"server": terms.server, "preset": terms.preset.name})
+
+
+def _options(settings: ServeSettings, preset: Preset) -> list[tuple[str, Any]]:
+    largest = settings.message_bytes(preset)
+    return [
+        ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.max_receive_message_length", largest),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", 8 << 10),
+        ("grpc.absolute_max_metadata_size", 16 << 10),
+        ("grpc.max_concurrent_streams", settings.max_sessions + settings.max_waiting + SPARE_CALLS),
+        # A client that vanished is noticed; one that pings every few seconds is not cut off.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+    ]

@@ -1,0 +1,112 @@
+"""A take: one scene and one camera path, whole, so that any program can film it.
+
+A take is a folder of two files: `take.json` (the plan, the atmosphere, the picture's size) and
+`tracks.npz` (where every moving part and the camera are, frame by frame). Two films of one take,
+drawn by different programs, agree in every pixel's position.
+
+F frames, K moving parts in the order of `World.parts`, S ground shadows as of `World.shadows`.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from street.city.plan import Plan
+from street.city.viewpoint import Viewpoint
+
+Array = NDArray[np.float64]
+Hour = Literal["dawn", "noon", "sunset", "night"]
+Weather = Literal["clear", "overcast", "rain", "snow", "fog"]
+Level = Literal["blocks", "humanoids", "mid"]
+
+LEVELS: tuple[Level, ...] = ("blocks", "humanoids", "mid")
+"""How much a coarse film shows: grey boxes and pills, grey boxes and walking figures, or the
+sample game's own flat colours.
+"""
+
+
+@dataclass(frozen=True)
+class Atmosphere:
+    """What a scene looks like beyond its geometry."""
+
+    hour: Hour
+    weather: Weather
+
+
+@dataclass(frozen=True)
+class Slate:
+    """What `take.json` says: everything but the tracks. `fov_y` in radians, metres otherwise."""
+
+    id: str
+    seed: int
+    level: Level
+    atmosphere: Atmosphere
+    caption: str
+    camera: Literal["dolly", "follow", "pan", "orbit"]
+    width: int
+    height: int
+    fps: float
+    fov_y: float
+    near: float
+    far: float
+    plan: Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """A slate and its tracks: `parts` [F, K, 4, 4] and `shadows` [F, S, 4, 4], row-vector world
+    matrices; `eye` [F, 3] and `axes` [F, 3, 3] (rows right, up, forward) of the camera.
+    """
+
+    slate: Slate
+    parts: Array
+    shadows: Array
+    eye: Array
+    axes: Array
+
+    def __len__(self) -> int:
+        return len(self.eye)
+
+    def viewpoint(self, frame: int) -> Viewpoint:
+        """The camera at a frame."""
+        slate = self.slate
+        right, up, forward = self.axes[frame]
+        aspect = slate.width / slate.height
+        return Viewpoint(
+            self.eye[frame], right, up, forward, slate.fov_y, aspect, slate.near, slate.far
+        )
+
+
+def save_take(take: Take, folder: Path) -> None:
+    """Writes `tracks.npz`, then `take.json`: a folder with the latter is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tracks: dict[str, Any] = {
+        "parts": take.parts,
+        "shadows": take.shadows,
+        "eye": take.eye,
+        "axes": take.axes,
+    }
+    np.savez_compressed(folder / "tracks.npz", **tracks)
+    text = json.dumps(asdict(take.slate), indent=1)
+    part = folder / "take.json.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(folder / "take.json")
+
+
+def load_take(folder: Path) -> Take:
+    """The take that `save_take` wrote. Raises ValueError, naming the file, when it is not whole."""
+    try:
+        text = (folder / "take.json").read_text(encoding="utf-8")
+        slate = TypeAdapter(Slate).validate_json(text)
+        with np.load(folder / "tracks.npz") as tracks:
+            return Take(slate, **{key: tracks[key] for key in ("parts", "shadows", "eye", "axes")})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{folder} holds no whole take: {error}") from error

@@ -1,0 +1,96 @@
+"""Air between the camera and the scene, added to a picture: haze, rain and flakes.
+
+Drops and flakes are points in the world that fall as time goes on, so that they agree from frame
+to frame; the world repeats itself every few metres, and only the cell around the camera is drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from street.city.viewpoint import Viewpoint
+from street.studio.climate import Climate
+from street.studio.cycles import MIST_REACH, Picture
+
+Floats = NDArray[np.float32]
+_CELL = 16.0
+_RAIN_FALL, _SNOW_FALL = np.array([0.8, 0.3, -8.0]), np.array([0.35, 0.2, -1.3])
+_STEPS = 20
+
+
+def hazed(picture: Picture, climate: Climate) -> Floats:
+    """The picture's light seen through haze (Koschmieder's law)."""
+    through = np.exp(-picture.distance / climate.haze)
+    air = 0.6 * np.array(climate.horizon) + 0.4 * np.array(climate.zenith)
+    air = air + np.array([0.030, 0.021, 0.013]) * climate.glow * climate.lamps
+    if climate.haze > 300:
+        beyond = np.clip((picture.distance / MIST_REACH - 0.9) * 10, 0, 1)
+        through = through + (1 - through) * beyond
+    veil = (1 - through)[..., None]
+    return (picture.light * (1 - veil) + air * veil).astype(np.float32)
+
+
+def falling(
+    light: Floats, distance: Floats, climate: Climate, view: Viewpoint, seed: int, time: float
+) -> Floats:
+    """The picture with rain or snow at `time` seconds; as it was in other weather."""
+    if climate.snow:
+        share = _drawn(distance, view, _flakes(seed, time), 0.35)
+        return _washed(light, share, _brightness(climate) * 1.1)
+    if climate.wet > 0.5:
+        share = _drawn(distance, view, _drops(seed, time), 0.055)
+        return _washed(light, share, _brightness(climate) * 1.3)
+    return light
+
+
+def _washed(light: Floats, share: Floats, colour: NDArray[np.float64]) -> Floats:
+    """The picture, each pixel's share of it replaced by a colour."""
+    return light + share[..., None] * (colour.astype(np.float32) - light)
+
+
+def _brightness(climate: Climate) -> NDArray[np.float64]:
+    """Light that water in the air throws back."""
+    lamps = np.array([0.10, 0.075, 0.05]) * climate.glow * climate.lamps
+    return 0.8 * np.array(climate.zenith) + 0.2 * np.array(climate.horizon) + lamps
+
+
+def _drops(seed: int, time: float) -> NDArray[np.float64]:
+    """Streaks [N, S, 3] of one shutter time, S points along each."""
+    start = np.random.default_rng([seed, 61]).uniform(0, _CELL, (2600, 1, 3))
+    shutter = np.linspace(0, 0.045, _STEPS)[None, :, None]
+    return start + _RAIN_FALL * (time + shutter)
+
+
+def _flakes(seed: int, time: float) -> NDArray[np.float64]:
+    """Flakes [N, 4, 3], tumbling, a little drawn out by the shutter."""
+    rng = np.random.default_rng([seed, 62])
+    start = rng.uniform(0, _CELL, (3800, 1, 3))
+    phase, pace = rng.uniform(0, 7, (3800, 1)), rng.uniform(1.5, 3.5, (3800, 1))
+    shutter = np.linspace(0, 0.03, 4)[None]
+    turn = pace * (time + shutter) + phase
+    sway = 0.25 * np.stack([np.sin(turn), np.cos(0.8 * turn), 0 * turn], axis=-1)
+    return start + _SNOW_FALL * (time + shutter)[..., None] + sway
+
+
+def _drawn(distance: Floats, view: Viewpoint, tracks: NDArray[np.float64], weight: float) -> Floats:
+    """How much [H, W] of each pixel the tracks [N, S, 3] cover, those behind things left out."""
+    height, width = distance.shape
+    # The whole track wraps with its first point, so that none is torn.
+    first = tracks[:, :1]
+    home = (first - view.position + _CELL / 2) % _CELL - _CELL / 2
+    points = view.position + home + (tracks - first)
+    pixel, depth = view.pixels(points, width, height)
+    pixel = pixel - 0.5
+    x, y = np.floor(pixel[..., 0]), np.floor(pixel[..., 1])
+    seen = (depth > 0.7) & (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
+    column, row, near = x[seen].astype(int), y[seen].astype(int), depth[seen]
+    visible = near < distance[row, column]
+    column, row, near = column[visible], row[visible], near[visible]
+    fx, fy = (pixel[seen][visible] - np.stack([column, row], axis=1)).T
+    strength = weight * np.clip(4.0 / near, 0.15, 1.2)
+    cover = np.zeros((height, width))
+    for dx, share_x in ((0, 1 - fx), (1, fx)):
+        for dy, share_y in ((0, 1 - fy), (1, fy)):
+            np.add.at(cover, (row + dy, column + dx), strength * share_x * share_y)
+    return np.clip(cover, 0, 0.75).astype(np.float32)

@@ -1,0 +1,108 @@
+"""Every hour in every weather builds a scene; what is drawn without Blender is in range."""
+
+import json
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from street.city.take import Atmosphere, Hour, Weather
+from street.studio.climate import climate_of
+from street.studio.panes import shop_atlas, window_atlas
+from street.studio.png import write_png
+from street.studio.sky import panorama
+from street.studio.textures import asphalt, bricks, concrete, noise, plaster, slabs, stains
+from street.studio.tone_mapping import developed
+
+PAIRS = [(hour, weather) for hour in get_args(Hour) for weather in get_args(Weather)]
+
+BUILD = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+import bpy
+from street.city.take import Atmosphere, load_take
+from street.studio.climate import climate_of
+from street.studio.light import add_sky, add_street_lamps
+from street.studio.materials import all_materials
+from street.studio.surface import Stuff
+
+take = load_take(Path(sys.argv[1]))
+for hour, weather in json.loads(sys.argv[2]):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    climate = climate_of(Atmosphere(hour, weather))
+    materials = all_materials(climate, 5)
+    add_sky(climate, 5)
+    add_street_lamps(take.slate.plan, climate, take.eye)
+    ends = [next(n for n in m.node_tree.nodes if n.type == "OUTPUT_MATERIAL") for m in materials]
+    assert len(ends) == len(Stuff) and all(end.inputs[0].is_linked for end in ends)
+    print("built", hour, weather, len(bpy.data.lights))
+"""
+
+
+def test_every_pair_builds_materials_sky_and_lamps(studio, take_folder):
+    said = studio.run("-c", BUILD, take_folder, json.dumps(PAIRS))
+    built = [line.split()[1:] for line in said.splitlines() if line.startswith("built")]
+    lamps = {(hour, weather): int(count) for hour, weather, count in built}
+    assert set(lamps) == set(PAIRS)
+    assert lamps["night", "clear"] > lamps["noon", "clear"] == 1
+    assert lamps["noon", "overcast"] == 0
+
+
+@pytest.mark.parametrize(("hour", "weather"), PAIRS)
+def test_the_sky_is_finite_and_as_bright_as_its_hour(hour, weather):
+    climate = climate_of(Atmosphere(hour, weather))
+    sky = panorama(climate, 3)
+    assert np.isfinite(sky).all()
+    assert (sky >= 0).all()
+    upper = sky[len(sky) // 2 :] * climate.exposure
+    assert (0.005 < upper.mean() < 0.2) if hour == "night" else (0.3 < upper.mean() < 2.0)
+
+
+def test_the_sun_is_brightest_where_it_stands():
+    climate = climate_of(Atmosphere("sunset", "clear"))
+    low = panorama(climate, 3)[128:150].sum(axis=(0, 2))
+    assert low.max() > 1.5 * low.min()
+
+
+@pytest.mark.parametrize("draw", [asphalt, bricks, concrete, plaster, slabs, stains])
+def test_textures_multiply_by_about_one_and_tile(draw):
+    pixels = draw(4)
+    assert pixels.shape == (512, 512, 3)
+    assert 0.75 < pixels.mean() < 1.15
+    assert pixels.min() >= 0
+    assert np.array_equal(pixels, draw(4))
+    assert not np.array_equal(pixels, draw(5))
+
+
+def test_noise_has_no_seam():
+    field = noise(7, 1.5)
+    across = np.abs(field[:, 0] - field[:, -1]).mean()
+    inside = np.abs(np.diff(field, axis=1)).mean()
+    assert across < 1.5 * inside
+
+
+@pytest.mark.parametrize("atlas", [window_atlas, shop_atlas])
+def test_panes_have_glass_and_light_but_frames_do_not_glow(atlas):
+    day, lit = atlas(2)
+    frame = day[..., 3] == 0
+    assert 0.05 < frame.mean() < 0.6
+    assert (lit[frame] == 0).all()
+    assert lit[~frame][:, :3].mean() > 2 * day[~frame][:, :3].mean()
+
+
+def test_development_keeps_order_and_never_clips_to_colour():
+    ramp = np.repeat(np.geomspace(0.001, 30, 64)[None, :, None], 3, axis=2).astype(np.float32)
+    shown = developed(np.repeat(ramp, 36, axis=0), 1.0).astype(int)
+    assert (np.diff(shown[4, :, 0]) >= 0).all()
+    assert (np.ptp(shown, axis=2) <= 1).all()
+    assert shown.max() > 250
+
+
+def test_png_reads_back(tmp_path):
+    from PIL import Image
+
+    rgb = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    write_png(tmp_path / "a.png", rgb)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), rgb)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -1,0 +1,1 @@
+"""`c2r data synthesize`: pairs of coarse and fine clips of the sample world."""

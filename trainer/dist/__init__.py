@@ -1,0 +1,1 @@
+"""Several processes: who shares weights, clips and tokens."""

@@ -1,0 +1,68 @@
+"""Frozen DINOs of several renderers, each distinct one once: teacher and student often share it.
+
+A coarse film of a cache is the same in every epoch, so its features are remembered. Clips are
+looked at one by one: features do not depend on who else is in the batch.
+
+Shapes: B samples, F pixel frames, N tokens of one frame, Dd DINO width.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor
+
+from c2r.models.build import settle
+from c2r.models.dino import DinoEncoder
+from trainer.data.batch import Batch
+from trainer.networks.encoders import FRAMES_AT_ONCE
+from trainer.networks.start import Start, weights_hash
+
+
+class Sight:
+    """Features of the same frames for everyone; renderers are told apart by the key of `add`.
+
+    `most_bytes`: of features kept, of clips whose control never changes; 0 keeps none.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype, most_bytes: float = 0) -> None:
+        self.device, self.dtype, self.most_bytes = device, dtype, most_bytes
+        self._dinos: dict[str, DinoEncoder] = {}
+        self._kept: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+
+    def add(self, start: Start) -> str:
+        """A renderer's DINO; its key."""
+        dino = start.dino()
+        key = weights_hash(dino)
+        if key not in self._dinos:
+            self._dinos[key] = settle(dino, self.dtype, self.device)
+        return key
+
+    @torch.no_grad()
+    def see(self, key: str, frames: Tensor) -> Tensor:
+        """Frames `[B, F, 3, H, W]` uint8 -> tokens `[B, F, N, Dd]`."""
+        return self._dinos[key](frames, batch=FRAMES_AT_ONCE)
+
+    def look(self, batch: Batch, most: int | None = None) -> dict[str, Tensor]:
+        """Tokens of a batch's control by key, of its first `most` frames or all."""
+        assert batch.control is not None, "the dataset was opened without control"
+        most = batch.control.shape[1] if most is None else min(most, batch.control.shape[1])
+        found = {}
+        for key in self._dinos:
+            rows = [self._one(key, batch, row, most) for row in range(len(batch.clips))]
+            found[key] = torch.cat(rows)
+        return found
+
+    def _one(self, key: str, batch: Batch, row: int, most: int) -> Tensor:
+        assert batch.control is not None
+        frames, name = batch.control[row : row + 1], (key, batch.clips[row])
+        if not self.most_bytes or batch.sources[row] != "cg":
+            return self.see(key, frames[:, :most])
+        tokens = self._kept.pop(name, None)
+        if tokens is None:
+            tokens = self.see(key, frames)
+        self._kept[name] = tokens  # the latest used stands last
+        while sum(one.nbytes for one in self._kept.values()) > self.most_bytes:
+            self._kept.popitem(last=False)
+        return tokens[:, :most]

@@ -1,0 +1,140 @@
+"""What a frozen teacher says under guidance, all passes of a question in one batch.
+
+Guidance is `c2r.streaming.guidance.cfg`; passes that its scales cancel are not run.
+
+Shapes: B samples, T latents, F pixel frames, N tokens, S text tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from c2r.models.attention import LatentMask
+from c2r.streaming.guidance import GuidanceConfig, Predictions, cfg
+from c2r.streaming.schedule import TRAIN_STEPS, clean_from_velocity
+from trainer.distill.student import CausalDenoiser
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a batch is to show: `text` `[B, S, text_dim]`, the empty prompt's in its shape, the
+    control's `features` `[B, F, N, Dd]` and `strength` `[B]`.
+    """
+
+    text: Tensor
+    empty: Tensor
+    features: Tensor
+    strength: Tensor
+
+    def asked(self, question: str) -> Conditions:
+        """For one of guidance's passes: `both`, `control` (the empty prompt) or `nothing`."""
+        text = self.text if question == "both" else self.empty
+        strength = torch.zeros_like(self.strength) if question == "nothing" else self.strength
+        return Conditions(text, self.empty, self.features, strength)
+
+
+Ask = Callable[[Conditions, int], Tensor]
+"""(conditions of so many questions, batched; their number) -> velocities, batched alike."""
+
+
+def questions(guidance: GuidanceConfig) -> tuple[str, ...]:
+    """The passes that guidance needs."""
+    if guidance.kind == "none" or guidance.control_scale == guidance.text_scale == 1:
+        return ("both",)
+    if guidance.control_scale == 1:
+        return ("control", "both")
+    return ("nothing", "control", "both")
+
+
+def guided(ask: Ask, given: Conditions, guidance: GuidanceConfig) -> Tensor:
+    """The guided velocity `[B, T, C, h, w]`, in one batched pass."""
+    names = questions(guidance)
+    several = [given.asked(name) for name in names]
+    together = Conditions(
+        *(torch.cat([getattr(one, name) for one in several]) for name in vars(given))
+    )
+    found = dict(zip(names, ask(together, len(names)).chunk(len(names)), strict=True))
+    if len(names) == 1:
+        return found["both"]
+    nothing = found.get("nothing", found["control"])  # its weight is then 0
+    return cfg(Predictions(nothing, found["control"], found["both"]), guidance)
+
+
+def score(denoiser: CausalDenoiser, x: Tensor, levels: Tensor, given: Conditions) -> Tensor:
+    """Clean latents `[B, T, C, h, w]` that an unguided denoiser sees in a noisy clip."""
+    velocity = denoiser(
+        x, TRAIN_STEPS * levels, given.text, features=given.features, strength=given.strength
+    )
+    return clean_from_velocity(x, velocity, levels[:, None, None, None, None])
+
+
+class Teacher:
+    """A frozen renderer's denoiser. Answers have no gradient."""
+
+    def __init__(self, denoiser: CausalDenoiser, guidance: GuidanceConfig) -> None:
+        self.denoiser, self.guidance = denoiser, guidance
+
+    @torch.no_grad()
+    def clean(self, x: Tensor, levels: Tensor, given: Conditions) -> Tensor:
+        """What it sees in a noisy clip `[B, T, C, h, w]` at `levels` `[B]`, all latents at once."""
+
+        def ask(many: Conditions, count: int) -> Tensor:
+            clip, timestep = x.repeat(count, 1, 1, 1, 1), TRAIN_STEPS * levels.repeat(count)
+            return self.denoiser(
+                clip, timestep, many.text, features=many.features, strength=many.strength
+            )
+
+        velocity = guided(ask, given, self.guidance)
+        return clean_from_velocity(x, velocity, levels[:, None, None, None, None])
+
+    @torch.no_grad()
+    def forced(
+        self,
+        clean: Tensor,
+        noisy: Tensor,
+        levels: Tensor,
+        mask: LatentMask,
+        given: Conditions,
+        context: float = 0.0,
+    ) -> Tensor:
+        """Velocity of a causal teacher; see `CausalDenoiser.forced`."""
+
+        def ask(many: Conditions, count: int) -> Tensor:
+            return self.denoiser.forced(
+                clean.repeat(count, 1, 1, 1, 1),
+                noisy.repeat(count, 1, 1, 1, 1),
+                levels.repeat(count, 1),
+                many.text,
+                mask,
+                features=many.features,
+                strength=many.strength,
+                context=context,
+            )
+
+        return guided(ask, given, self.guidance)
+
+
+def keep_on_cpu(denoiser: CausalDenoiser, device: torch.device) -> None:
+    """Move all but the blocks to the device; each block is there while it runs."""
+
+    def fetch(block: nn.Module, arguments: object) -> None:
+        block.to(device)
+
+    def send_back(block: nn.Module, arguments: object, result: object) -> None:
+        block.to("cpu")
+
+    stay = {module for block in denoiser.blocks for module in block.modules()}
+    for module in denoiser.modules():
+        if module in stay:
+            continue
+        for name, weight in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(weight.data.to(device), weight.requires_grad))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, buffer.to(device))
+    for block in denoiser.blocks:
+        block.register_forward_pre_hook(fetch)
+        block.register_forward_hook(send_back)

@@ -1,0 +1,1 @@
+"""The measures of `c2r eval`, one file each."""

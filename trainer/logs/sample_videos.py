@@ -1,0 +1,114 @@
+"""Sample videos during training, and the CG-artefact monitor that looks at them."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data.batch import Batch, collate
+from trainer.data.dataset import Opened, open_clips
+from trainer.dist.parallel import World
+from trainer.logs.artefact_monitor import Look, Monitor, look
+from trainer.logs.run_log import Recorder
+from trainer.phases.phase import Phase
+from trainer.settings import TrainConfig
+
+log = logging.getLogger(__name__)
+
+SAMPLE_DRAW = 1 << 40
+"""Number of the first sample for show, far from those that training draws."""
+
+
+def _shown(config: TrainConfig) -> Opened:
+    """Clips that samples are made for: held-out ones, or those of training where there are none."""
+    try:
+        return open_clips(config, "held_out")
+    except ValueError as error:
+        log.info("samples are made for training clips: %s", error)
+        return open_clips(config, "train")
+
+
+class Gallery:
+    """Makes samples every `log.sample_every` steps, for the same clips and from the same noise.
+
+    Every process takes part, since weights may be sharded; the first writes.
+    """
+
+    def __init__(self, config: TrainConfig, phase: Phase, world: World) -> None:
+        self.config, self.phase, self.world = config, phase, world
+        self.every = config.log.sample_every
+        self.batch: Batch | None = None
+        self.monitor: Monitor | None = None
+        if not self.every:
+            return
+        shown = _shown(config)
+        # Pairs first: in a phase with control they are what it is about.
+        clips = sorted(shown.clips, key=lambda clip: (clip.role != "cg", clip.id))
+        samples = [
+            shown.reader.read(
+                clip,
+                SAMPLE_DRAW + place,
+                control=phase.needs_control,
+                fine=not phase.only_control,
+            )
+            for place, clip in enumerate(clips[: max(1, config.log.sample_clips)])
+        ]
+        self.batch = collate(samples)
+        self.monitor = self._monitor()
+
+    def _monitor(self) -> Monitor | None:
+        """From real training clips as the VAE shows them, each guided by its own control."""
+        opened = open_clips(self.config, "train")
+        real = [clip for clip in opened.clips if clip.role == "real"]
+        real = real[: self.config.log.monitor_clips]
+        if len(real) < 2:
+            log.info("the CG-artefact monitor is off: it needs two real clips or more")
+            return None
+        looks = []
+        for place, clip in enumerate(real):
+            sample = opened.reader.read(clip, SAMPLE_DRAW + place, control=self.phase.needs_control)
+            batch = collate([sample])
+            looks += _looks(self.phase.decoded(batch), batch)
+        return Monitor(looks)
+
+    def look_after(self, step: int, recorder: Recorder | None) -> None:
+        """Make samples if it is time to; warn in words when they look like graphics."""
+        if self.batch is None or step % self.every:
+            return
+        with self.world.autocast(self.config.precision):
+            pictures = self.phase.pictures(self.batch)
+        if recorder is None:
+            return
+        for place, video in enumerate(pictures):
+            shown = video if self.batch.control is None else self._beside(video, place)
+            rows = np.ascontiguousarray(shown.permute(0, 2, 3, 1).numpy())
+            recorder.video(step, f"{place}", rows)
+        if self.monitor is not None:
+            self._watch(step, pictures, recorder)
+
+    def _beside(self, video: Tensor, place: int) -> Tensor:
+        assert self.batch is not None
+        assert self.batch.control is not None
+        return torch.cat([self.batch.control[place], video], dim=-1)
+
+    def _watch(self, step: int, pictures: Tensor, recorder: Recorder) -> None:
+        assert self.batch is not None
+        assert self.monitor is not None
+        looks = _looks(pictures, self.batch)
+        names = Look.__dataclass_fields__
+        mean = Look(**{n: sum(getattr(one, n) for one in looks) / len(looks) for n in names})
+        recorder.numbers(step - 1, {f"look/{n}": getattr(mean, n) for n in names})
+        for sentence in self.monitor.advice(mean):
+            log.warning("step %d: samples look like graphics: %s", step, sentence)
+
+
+def _looks(pictures: Tensor, batch: Batch) -> list[Look]:
+    """A look at each clip of `[B, F, 3, H, W]` uint8, the guide its control where there is one."""
+    guides = batch.control
+    return [
+        look(video.float() / 255, None if guides is None else guides[place].float() / 255)
+        for place, video in enumerate(pictures)
+    ]

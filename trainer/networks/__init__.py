@@ -1,0 +1,1 @@
+"""Networks as training needs them: found, assembled, sharded, written."""
