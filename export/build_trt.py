@@ -30,7 +30,8 @@ from c2r.exported.libraries import ONNX, TENSORRT
 from c2r.exported.manifest import read_manifest
 from c2r.exported.open_engines import capability_of
 from c2r.models.build import Networks, seeded_notice
-from c2r.models.presets import PRESETS, Preset, get_preset
+from c2r.models.configs import Preset
+from c2r.models.presets import PRESETS, get_preset
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
 from export.build import BuildRequest, build_engines
 from export.builders.targets import (

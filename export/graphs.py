@@ -24,11 +24,11 @@ from c2r.exported import names
 from c2r.exported.names import numbered
 from c2r.models.adapter import ControlAdapter
 from c2r.models.build import Networks
+from c2r.models.configs import Preset
 from c2r.models.control import ControlInput, ControlState
 from c2r.models.controlnet import ControlNet
 from c2r.models.dino import DinoEncoder
 from c2r.models.dit import DiT
-from c2r.models.presets import Preset
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import VAEState, WanVAE
 

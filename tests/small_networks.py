@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from c2r.models.adapter import ControlAdapter
+from c2r.models.configs import ControlConfig, DiTConfig
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
-from c2r.models.presets import ControlConfig, DiTConfig
 
 torch.set_num_threads(1)
 

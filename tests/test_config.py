@@ -8,14 +8,8 @@ import sys
 import pytest
 
 from c2r.config import load_config, override, parse_overrides, read_yaml, save_config
-from c2r.models.presets import (
-    PRESETS,
-    ControlConfig,
-    Preset,
-    TinyVAEConfig,
-    WanVAEConfig,
-    get_preset,
-)
+from c2r.models.configs import ControlConfig, Preset, TinyVAEConfig, WanVAEConfig
+from c2r.models.presets import PRESETS, get_preset
 
 TINY = get_preset("tiny")
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import nn
 
+from c2r.models.configs import DiTConfig
 from c2r.models.dino import build_dino
-from c2r.models.presets import DiTConfig
 from trainer.dist.parallel import Layout
 from trainer.networks.denoiser import Denoiser
 from trainer.settings import TrainConfig

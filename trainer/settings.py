@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from c2r.config import override, parse_overrides, read_yaml
-from c2r.models.presets import Preset, check_positive, get_preset, latent_count
+from c2r.models.configs import Preset, check_positive, latent_count
+from c2r.models.presets import get_preset
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
 from trainer.distill.settings import DistilConfig, DmdConfig

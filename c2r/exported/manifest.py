@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 
 MANIFEST = "manifest.json"
 FORMAT = 1

@@ -7,7 +7,7 @@ Shapes: n latents of a chunk, N tokens of a latent, D width, S slots' tokens of 
 
 from __future__ import annotations
 
-from c2r.models.presets import Preset, StreamConfig
+from c2r.models.configs import Preset, StreamConfig
 
 DINO, DENOISE = "dino", "denoise"
 CONTROL_FIRST, CONTROL = "control_first", "control"

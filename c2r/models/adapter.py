@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from c2r.models.configs import ControlConfig
 from c2r.models.control import ControlInput, ControlState, Hint, injected_blocks
 from c2r.models.forward_pass import Pass
-from c2r.models.presets import ControlConfig
 
 STAGES = 2  # each halves the frame rate: 4 frames a latent
 

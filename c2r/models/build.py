@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
+from c2r.models.configs import Preset, TextConfig, TinyVAEConfig
 from c2r.models.controlnet import ControlNet
 from c2r.models.dino import DinoEncoder
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
-from c2r.models.presets import Preset, TextConfig, TinyVAEConfig
 from c2r.models.seeded import SeededText, seeded
 from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE

@@ -16,10 +16,10 @@ from functools import partial
 from torch import Tensor, nn
 
 from c2r.models.adapter import PatchAdapter
+from c2r.models.configs import ControlConfig, DiTConfig
 from c2r.models.control import ControlInput, ControlState, Hint, HintsAhead, injected_blocks
 from c2r.models.dit import Block, DiT
 from c2r.models.forward_pass import Pass
-from c2r.models.presets import ControlConfig, DiTConfig
 
 
 class ControlNet(nn.Module):

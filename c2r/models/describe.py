@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from c2r.models.build import build_control, build_dit, build_vae
+from c2r.models.configs import DiTConfig, Preset
 from c2r.models.control import injected_blocks
 from c2r.models.dino import build_dino
-from c2r.models.presets import DiTConfig, Preset
 
 H200_BF16 = 790e12
 """bf16 matrix products a second that one H200 sustains; the bound quoted by `Cost.fps_bound`."""

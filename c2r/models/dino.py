@@ -31,7 +31,7 @@ from transformers import (
 )
 
 from c2r.kernels.attention import sdpa
-from c2r.models.presets import DinoConfig
+from c2r.models.configs import DinoConfig
 from c2r.models.pretrained import Pretrained, locate
 from c2r.models.seeded import seeded
 

@@ -22,10 +22,10 @@ from c2r.kernels.attention import get_attention
 from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.kernels.linear import Product, join, linear_gelu
 from c2r.models.attention import LatentMask, attend_masked
+from c2r.models.configs import DiTConfig
 from c2r.models.control import ControlInput, ControlModule
 from c2r.models.forward_pass import EmbeddedText, LayerCache, Pass, Text, TextKV, TokenShare
 from c2r.models.precision import full_precision
-from c2r.models.presets import DiTConfig
 from c2r.models.rope import rope_table
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from c2r.models.presets import TextConfig
+from c2r.models.configs import TextConfig
 
 
 def fold_seed(seed: int) -> int:

@@ -27,7 +27,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from c2r.models.presets import TextConfig
+from c2r.models.configs import TextConfig
 from c2r.models.pretrained import Pretrained, locate
 from c2r.models.seeded import seeded
 

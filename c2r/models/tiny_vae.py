@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c2r.models.presets import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
+from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.vae import VAEState, check_frames, check_latents
 
 FOLDED = 3 * FRAMES_PER_LATENT * PIXELS_PER_LATENT**2

@@ -17,7 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from c2r.models.presets import FRAMES_PER_LATENT, PIXELS_PER_LATENT, WanVAEConfig, latent_count
+from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, WanVAEConfig, latent_count
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLWan

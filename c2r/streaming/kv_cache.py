@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from c2r.models.presets import DiTConfig, StreamConfig
+from c2r.models.configs import DiTConfig, StreamConfig
 from c2r.models.rope import shift_time
 
 

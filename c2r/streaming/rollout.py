@@ -19,10 +19,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from c2r.models.configs import StreamConfig
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
 from c2r.models.forward_pass import Text
-from c2r.models.presets import StreamConfig
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise, clean_from_velocity, few_step_levels

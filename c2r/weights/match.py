@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from c2r.models.adapter import ControlAdapter
+from c2r.models.configs import Preset, TinyVAEConfig, WanVAEConfig
 from c2r.models.controlnet import ControlNet
 from c2r.models.dino import build_dino
 from c2r.models.dit import DiT
-from c2r.models.presets import PRESETS, Preset, TinyVAEConfig, WanVAEConfig
+from c2r.models.presets import PRESETS
 from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE, trim_tgrow
 from c2r.models.vae import WanVAE

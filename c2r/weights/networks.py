@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from c2r.models.adapter import ControlAdapter
+from c2r.models.configs import DiTConfig, TinyVAEConfig, WanVAEConfig
 from c2r.models.dit import DiT
-from c2r.models.presets import DiTConfig, TinyVAEConfig, WanVAEConfig
 from c2r.models.tiny_vae import TinyVAE, trim_tgrow
 from c2r.models.vae import WanVAE
 from c2r.weights.folders import open_source

@@ -24,8 +24,9 @@ from c2r.models.build import (
     seeded_text,
     settle,
 )
+from c2r.models.configs import Preset, TinyVAEConfig
 from c2r.models.dino import DinoEncoder, build_dino, load_dino
-from c2r.models.presets import Preset, TinyVAEConfig, get_preset
+from c2r.models.presets import get_preset
 from c2r.models.seeded import seeded
 from c2r.models.text import TextEncoder, load_text
 from c2r.models.tiny_vae import TinyVAE

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from c2r.models.configs import DiTConfig
 from c2r.models.dit import DiT
-from c2r.models.presets import DiTConfig
 from c2r.weights.dit_names import to_diffusers
 from c2r.weights.layouts import recognise
 

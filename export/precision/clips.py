@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from c2r.clips import read_clip
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from c2r.models.build import Networks
-from c2r.models.presets import PRESETS, Preset, get_preset
+from c2r.models.configs import Preset
+from c2r.models.presets import PRESETS, get_preset
 from runtime.bench import gpu_checks as checks
 from runtime.bench.gpu_profile import Apart, ceilings, profile
 from runtime.bench.gpu_report import Findings, SpeedRow, tables

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from c2r.models.configs import Preset
 from c2r.models.describe import cost
-from c2r.models.presets import Preset
 from runtime.bench.pipeline_alone import measure_local
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.graphs.schedule import Step, Streams, Work

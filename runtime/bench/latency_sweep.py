@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from runtime.bench.measured import Measured
 from runtime.bench.pipeline_alone import measure_local
 from runtime.pipeline.pipeline import Pictures, Pipeline

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from c2r.models.build import Networks, build_control, build_dit, build_vae, settle
+from c2r.models.configs import Preset
 from c2r.models.dino import build_dino
-from c2r.models.presets import Preset
 from c2r.models.seeded import SeededText
 from runtime.pipeline.pipeline import Pictures
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from c2r.config import override, parse_overrides
 from c2r.models.attention import BACKENDS as KERNELS
 from c2r.models.build import PART_NAMES, Networks, seeded_notice, tune_for_cpu
+from c2r.models.configs import Preset
 from c2r.models.precision import multiplies_bfloat16
-from c2r.models.presets import PRESETS, Preset
+from c2r.models.presets import PRESETS
 from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
 from runtime.backends import BACKENDS, RECORDED, check_backend, pipeline_of
 from runtime.bench.synthetic import coarse_chunk

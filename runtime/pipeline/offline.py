@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from c2r.models.configs import FRAMES_PER_LATENT, latent_count
 from c2r.models.control import ControlInput, strength_tensor
-from c2r.models.presets import FRAMES_PER_LATENT, latent_count
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import Sampler, SamplerConfig
 from runtime.pipeline.pipeline import Pictures, Pipeline, pad_frames

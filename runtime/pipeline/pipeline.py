@@ -18,9 +18,9 @@ from torch import Tensor
 
 from c2r.exported.stages import Stages, eager_stages
 from c2r.models.build import Networks
+from c2r.models.configs import latent_count
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
-from c2r.models.presets import latent_count
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import Chunk, Rollout, StreamState
 from runtime.pipeline.stage_timer import Lap, StageTimer, milliseconds

@@ -16,7 +16,7 @@ from c2r.kernels.attention import get_attention
 from c2r.kernels.autotune import AttentionShape, TokenShape, choose_attention, choose_fused_ops
 from c2r.kernels.fp8 import calibrate, to_fp8
 from c2r.models.build import Networks
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from c2r.streaming.fill_levels import fill_levels
 from runtime.pipeline.pipeline import Pictures, Pipeline
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from c2r.wire import (
     Accepted,
     ErrorCode,

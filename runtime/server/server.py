@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc.aio
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from runtime.pipeline.pipeline import Pipeline
 from runtime.pipeline.render_thread import RenderScheduler, RenderThread
 from runtime.pipeline.video_stream import warm_up

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 
 
 @dataclass(frozen=True)

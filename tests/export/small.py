@@ -7,15 +7,15 @@ from dataclasses import replace
 import torch
 
 from c2r.models.build import Networks
-from c2r.models.presets import (
+from c2r.models.configs import (
     ControlConfig,
     DinoConfig,
     DiTConfig,
     Preset,
     StreamConfig,
     TinyVAEConfig,
-    get_preset,
 )
+from c2r.models.presets import get_preset
 from c2r.weights.renderer import seeded_networks
 
 SMALL: Preset = replace(

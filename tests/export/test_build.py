@@ -164,7 +164,7 @@ def serve(folder: Path, backend: str = "onnxruntime", seed: int = 1, **changes):
 
 
 def test_every_mismatch_names_its_field(built, tmp_path):
-    from c2r.models.presets import StreamConfig
+    from c2r.models.configs import StreamConfig
 
     serve(built)
     with pytest.raises(ValueError, match=r"settings\.stream\.window is 6, here 8"):

@@ -16,7 +16,8 @@ import onnx
 from c2r.__main__ import run
 from c2r.config import override
 from c2r.exported.manifest import MANIFEST, file_sha256, read_manifest
-from c2r.models.presets import Preset, get_preset
+from c2r.models.configs import Preset
+from c2r.models.presets import get_preset
 from c2r.weights.renderer import read_renderer, save_renderer, seeded_networks
 from export.builders.targets import get_target
 from runtime.backends import stages_of

@@ -14,8 +14,9 @@ import onnx_ir as ir
 
 from c2r.exported.names import fill_levels, graphs_of
 from c2r.models.build import Networks, build_control, build_dit
+from c2r.models.configs import ControlConfig, StreamConfig
 from c2r.models.precision import cast
-from c2r.models.presets import ControlConfig, StreamConfig, get_preset
+from c2r.models.presets import get_preset
 from export.graphs import build_graphs, denoise_graph
 from export.onnx_export import export_onnx, export_program, onnx_specs
 from export.onnx_facts import (

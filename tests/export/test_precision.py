@@ -10,7 +10,7 @@ import torch
 
 from c2r.clips import VideoWriter
 from c2r.kernels.e4m3 import channel_scales, round_e4m3
-from c2r.models.presets import ControlConfig
+from c2r.models.configs import ControlConfig
 from export.precision.calibrate import calibrate, rounded
 from export.precision.clips import CoarseClip, chunks_of, coarse_clips
 from export.precision.nvfp4 import E2M1, round_nvfp4

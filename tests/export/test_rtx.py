@@ -12,7 +12,8 @@ pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 pytest.importorskip("tensorrt_rtx", reason="the extra `trt` is not installed")
 
 from c2r.exported.manifest import MANIFEST, EngineEntry, TensorSpec, read_manifest
-from c2r.models.presets import ControlConfig, get_preset
+from c2r.models.configs import ControlConfig
+from c2r.models.presets import get_preset
 from c2r.weights.renderer import seeded_networks
 from export.build import BuildRequest, build_engines
 from export.builders.plan import check_plan, plan_graphs

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from c2r.models.adapter import CausalPool, ControlAdapter
+from c2r.models.configs import ControlConfig
 from c2r.models.control import injected_blocks, strength_tensor
 from c2r.models.controlnet import ControlNet
-from c2r.models.presets import ControlConfig
 from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
 
 

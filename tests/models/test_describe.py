@@ -9,6 +9,7 @@ import torch
 
 from c2r.__main__ import run
 from c2r.models.build import build_control, build_dit
+from c2r.models.configs import ControlConfig, DiTConfig, StreamConfig
 from c2r.models.control import ControlInput
 from c2r.models.describe import (
     clones_cost,
@@ -18,7 +19,7 @@ from c2r.models.describe import (
     pass_cost,
     traced_operations,
 )
-from c2r.models.presets import PRESETS, ControlConfig, DiTConfig, StreamConfig, get_preset
+from c2r.models.presets import PRESETS, get_preset
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 
 
@@ -94,7 +95,7 @@ def test_the_command(capsys):
     assert run(["describe", "--preset", "tiny", "--window", "6", "--stream.chunk", "1"]) == 0
     assert "window 6 latents" in capsys.readouterr().out
     assert run(["describe", "--preset", "huge"]) == 2
-    assert "known presets: tiny, wan-1.3b, wan-14b" in capsys.readouterr().err
+    assert "known presets: debug, tiny, wan-1.3b, wan-14b" in capsys.readouterr().err
     assert run(["describe", "--preset", "tiny", "--window", "2"]) == 2
     assert "shorter than a chunk" in capsys.readouterr().err
     assert run(["paint"]) == 2

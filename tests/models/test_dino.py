@@ -15,16 +15,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, Dinov2Config, Dinov2ForImageClassification
 
+from c2r.models.configs import DinoConfig
 from c2r.models.dino import DinoEncoder, build_dino, load_dino
-from c2r.models.presets import (
-    DINOV2_B,
-    DINOV3_B,
-    DINOV3_H_PLUS,
-    DINOV3_L,
-    DINOV3_S,
-    PRESETS,
-    DinoConfig,
-)
+from c2r.models.presets import DINOV2_B, DINOV3_B, DINOV3_H_PLUS, DINOV3_L, DINOV3_S, PRESETS
 
 GRID = (3, 4)
 V3 = DinoConfig(hidden=32, mlp=64, layers=2, heads=2)

@@ -10,8 +10,8 @@ import torch
 
 from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.models.attention import block_causal, teacher_forcing
+from c2r.models.configs import StreamConfig
 from c2r.models.dit import DiT, sinusoid
-from c2r.models.presets import StreamConfig
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 from tests.small_networks import DINO_DIM, SMALL, make_adapter, make_control, make_dit
 
@@ -248,7 +248,7 @@ def test_a_mask_for_another_clip_is_refused(dit):
 
 
 def test_unsplittable_width_is_refused():
-    from c2r.models.presets import DiTConfig
+    from c2r.models.configs import DiTConfig
 
     with pytest.raises(ValueError, match="heads"):
         DiTConfig(dim=100, ffn_dim=10, heads=3, layers=1)

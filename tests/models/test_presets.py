@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from c2r.models.presets import get_preset, latent_count
+from c2r.models.configs import latent_count
+from c2r.models.presets import get_preset
 
 
 @pytest.mark.parametrize(("frames", "latents"), [(1, 1), (5, 2), (49, 13), (81, 21)])

@@ -20,7 +20,8 @@ from transformers import (
     UMT5ForConditionalGeneration,
 )
 
-from c2r.models.presets import UMT5_XXL, TextConfig
+from c2r.models.configs import TextConfig
+from c2r.models.presets import UMT5_XXL
 from c2r.models.text import (
     PromptTruncatedWarning,
     TextEncoder,

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from c2r.models.presets import PRESETS, TinyVAEConfig
+from c2r.models.configs import TinyVAEConfig
+from c2r.models.presets import PRESETS
 from c2r.models.tiny_vae import MemBlock, TinyVAE, trim_tgrow
 
 TAEHV = TinyVAEConfig(encoder_width=8, decoder_widths=(16, 12, 8, 8))

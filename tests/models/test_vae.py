@@ -16,7 +16,7 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from c2r.models.presets import TinyVAEConfig, WanVAEConfig
+from c2r.models.configs import TinyVAEConfig, WanVAEConfig
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import VAEState, VideoVAE, WanVAE
 

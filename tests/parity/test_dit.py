@@ -6,8 +6,8 @@ import pytest
 import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
+from c2r.models.configs import DiTConfig
 from c2r.models.dit import DiT
-from c2r.models.presets import DiTConfig
 from c2r.weights.networks import load_dit
 
 

@@ -15,7 +15,7 @@ import grpc.aio
 import numpy as np
 import torch
 
-from c2r.models.presets import (
+from c2r.models.configs import (
     ControlConfig,
     DinoConfig,
     DiTConfig,

@@ -10,7 +10,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from c2r.exported.stages import eager_stages
-from c2r.models.presets import StreamConfig
+from c2r.models.configs import StreamConfig
 from runtime.backends import choose_backends, pipeline_of, stages_of
 from runtime.backends.compiled import CompiledBlocks, compiled_stages
 from runtime.graphs.graphed_pipeline import GraphedPipeline

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from c2r.models.presets import StreamConfig
+from c2r.models.configs import StreamConfig
 from runtime.bench import gpu_checks as checks
 from runtime.bench.gpu import main, parser, run
 from runtime.bench.gpu_profile import operations

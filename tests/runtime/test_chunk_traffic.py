@@ -20,7 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from c2r.exported.stages import eager_stages
-from c2r.models.presets import Preset, StreamConfig, get_preset
+from c2r.models.configs import Preset, StreamConfig
+from c2r.models.presets import get_preset
 from runtime.backends.compiled import CompiledBlocks
 from runtime.bench.synthetic import coarse_chunk, drawn_networks
 from runtime.graphs.graphed_pipeline import GraphedPipeline

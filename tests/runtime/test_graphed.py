@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from c2r.models.presets import ControlConfig, StreamConfig
+from c2r.models.configs import ControlConfig, StreamConfig
 from runtime.graphs.graphed_pipeline import GraphedPipeline, Launched
 from runtime.graphs.schedule import CHUNK, LANES, STEPS, Step, Work
 from runtime.pipeline.pipeline import Pictures, Pipeline, VideoState

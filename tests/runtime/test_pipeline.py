@@ -10,8 +10,9 @@ import torch
 
 from c2r.models.attention import block_causal
 from c2r.models.build import Networks
+from c2r.models.configs import ControlConfig, DiTConfig, Preset, StreamConfig
 from c2r.models.control import ControlInput, strength_tensor
-from c2r.models.presets import ControlConfig, DiTConfig, Preset, StreamConfig, get_preset
+from c2r.models.presets import get_preset
 from c2r.streaming.noise import latent_noise
 from c2r.weights.renderer import seeded_networks
 from runtime.pipeline.pipeline import Pipeline

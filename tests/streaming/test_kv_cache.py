@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from c2r.models.attention import block_causal, teacher_forcing
+from c2r.models.configs import DiTConfig, StreamConfig
 from c2r.models.dit import DiT
-from c2r.models.presets import DiTConfig, StreamConfig, get_preset
+from c2r.models.presets import get_preset
 from c2r.models.rope import shift_time
 from c2r.streaming.kv_cache import CacheSpec, KVCache
 from tests.small_networks import SMALL

@@ -12,11 +12,11 @@ import torch
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.attention import block_causal
+from c2r.models.configs import StreamConfig
 from c2r.models.control import ControlInput
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
-from c2r.models.presets import StreamConfig
 from c2r.streaming import rollout as rollout_module
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.rollout import Chunk, Rollout, StreamState, denoise

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from c2r.models.presets import TinyVAEConfig, get_preset
+from c2r.models.configs import TinyVAEConfig
+from c2r.models.presets import get_preset
 from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE
 from tests.trainer.small_run import MODEL, ROOT, changes, losses, make_clip, make_clips

@@ -7,8 +7,9 @@ import torch
 from diffusers import WanTransformer3DModel
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 
+from c2r.models.configs import DiTConfig
 from c2r.models.dit import DiT
-from c2r.models.presets import DiTConfig, get_preset
+from c2r.models.presets import get_preset
 from c2r.weights.dit_names import to_diffusers, to_official
 
 TOTALS = {"wan-1.3b": 1_418_996_800, "wan-14b": 14_288_491_584}

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import Tensor
 
-from c2r.models.presets import TinyVAEConfig
+from c2r.models.configs import TinyVAEConfig
 from c2r.models.tiny_vae import TinyVAE
 from c2r.weights.folders import open_source, weight_files
 from c2r.weights.hub import is_hub_id

@@ -13,15 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
+from c2r.models.configs import ControlConfig, DiTConfig, TinyVAEConfig, WanVAEConfig
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
-from c2r.models.presets import (
-    ControlConfig,
-    DiTConfig,
-    TinyVAEConfig,
-    WanVAEConfig,
-    get_preset,
-)
+from c2r.models.presets import get_preset
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
 from c2r.weights.dit_names import to_diffusers

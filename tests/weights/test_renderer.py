@@ -11,14 +11,8 @@ from torch import nn
 
 from c2r.__main__ import run
 from c2r.models.build import PART_NAMES, Networks, seeded_notice, seeded_text
-from c2r.models.presets import (
-    ControlConfig,
-    DinoConfig,
-    DiTConfig,
-    TextConfig,
-    WanVAEConfig,
-    get_preset,
-)
+from c2r.models.configs import ControlConfig, DinoConfig, DiTConfig, TextConfig, WanVAEConfig
+from c2r.models.presets import get_preset
 from c2r.models.seeded import SeededText
 from c2r.models.text import TextEncoder
 from c2r.weights.renderer import (

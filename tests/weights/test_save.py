@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from c2r.models.adapter import ControlAdapter
+from c2r.models.configs import ControlConfig
 from c2r.models.dit import DiT
-from c2r.models.presets import ControlConfig
 from c2r.weights import save
 from c2r.weights.folders import open_source
 from c2r.weights.networks import load_control, load_dit

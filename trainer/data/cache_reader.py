@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from c2r.models.presets import Preset, latent_count
+from c2r.models.configs import Preset, latent_count
 from trainer.data.batch import Sample
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip

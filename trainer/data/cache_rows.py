@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from c2r.models.presets import Preset, latent_count
+from c2r.models.configs import Preset, latent_count
 from trainer.data.manifest import Clip
 from trainer.data.window import Window, draw_window, frames_at, whole_window
 from trainer.sample_random import plain_random

@@ -24,7 +24,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from c2r.clips import VideoWriter
-from c2r.models.presets import PRESETS, Preset, latent_count
+from c2r.models.configs import Preset, latent_count
+from c2r.models.presets import PRESETS
 from c2r.models.text import TextEncoder
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from trainer.data.batch import Sample
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from c2r.clips import VideoClip
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from trainer.data.jitter import Frames
 from trainer.data.manifest import Clip
 

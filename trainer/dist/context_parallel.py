@@ -15,7 +15,7 @@ import torch.distributed as dist
 from einops import rearrange
 from torch import Tensor
 
-from c2r.models.presets import DiTConfig
+from c2r.models.configs import (DiTConfig)
 from c2r.models.rope import rope_table
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from c2r.models.build import PromptEncoder
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import WanVAE
 from trainer.networks.start import Start, weights_hash

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from c2r.models.presets import StreamConfig
+from c2r.models.configs import StreamConfig
 from c2r.streaming.schedule import few_step_levels, many_step_levels
 
 

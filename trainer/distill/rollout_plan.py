@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from c2r.models.presets import FRAMES_PER_LATENT, StreamConfig
+from c2r.models.configs import FRAMES_PER_LATENT, StreamConfig
 from trainer.sample_random import plain_random
 from trainer.settings import DmdConfig, TrainConfig
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from c2r.models.presets import check_positive
+from c2r.models.configs import check_positive
 from c2r.streaming.guidance import GuidanceConfig
 
 

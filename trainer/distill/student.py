@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from c2r.models.attention import LatentMask, teacher_forcing
+from c2r.models.configs import Preset
 from c2r.models.control import ControlInput, ControlState
 from c2r.models.forward_pass import Text
-from c2r.models.presets import Preset
 from c2r.streaming.kv_cache import KVCache
 from c2r.streaming.rollout import Rollout, StreamState
 from c2r.streaming.schedule import TRAIN_STEPS

@@ -13,8 +13,8 @@ from functools import cached_property
 import torch
 
 from c2r.models.build import build_dit
+from c2r.models.configs import Preset
 from c2r.models.dit import DiT
-from c2r.models.presets import Preset
 from c2r.models.seeded import seeded
 from c2r.weights.networks import load_dit
 from c2r.weights.renderer import read_renderer

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from c2r.clips import VideoWriter
 from c2r.models.build import Networks
+from c2r.models.configs import FRAMES_PER_LATENT, Preset, latent_count
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
-from c2r.models.presets import FRAMES_PER_LATENT, Preset, latent_count
 from c2r.models.vae import VAEState
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.noise import latent_noise

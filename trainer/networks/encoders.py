@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from c2r.models.build import PromptEncoder, settle
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from c2r.models.text import TextEncoder
 from trainer.data.batch import Batch
 from trainer.data.cache_reader import check_cache

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.build import PromptEncoder, build_control, build_dit, build_vae, seeded_text
+from c2r.models.configs import TinyVAEConfig
 from c2r.models.controlnet import ControlNet
 from c2r.models.dino import DinoEncoder, build_dino, load_dino
 from c2r.models.dit import DiT
-from c2r.models.presets import TinyVAEConfig
 from c2r.models.seeded import seeded
 from c2r.models.text import TextEncoder, load_text
 from c2r.models.tiny_vae import TinyVAE

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c2r.models.presets import PIXELS_PER_LATENT, TinyVAEConfig
+from c2r.models.configs import PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.tiny_vae import TinyVAE
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch

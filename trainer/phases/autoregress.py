@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise
 from trainer.data.batch import Batch
 from trainer.distill.rollout_plan import RolloutPlan

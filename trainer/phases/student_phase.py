@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.attention import LatentMask
-from c2r.models.presets import Preset
+from c2r.models.configs import Preset
 from trainer.data.batch import Batch
 from trainer.dist.parallel import World
 from trainer.distill.compatibility import check_spaces

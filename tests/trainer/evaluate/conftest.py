@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from c2r.models.presets import (
+from c2r.models.configs import (
     ControlConfig,
     DinoConfig,
     DiTConfig,
     StreamConfig,
     TextConfig,
     TinyVAEConfig,
-    get_preset,
 )
+from c2r.models.presets import get_preset
 from c2r.weights.renderer import load_networks, read_renderer, save_renderer, seeded_networks
 from tests.trainer.evaluate.scenes import FRAMES, HEIGHT, WIDTH, write_set
 

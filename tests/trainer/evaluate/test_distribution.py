@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from c2r.models.configs import DinoConfig
 from c2r.models.dino import build_dino
-from c2r.models.presets import DinoConfig
 from tests.trainer.evaluate import scenes
 from trainer.evaluate.metrics.distribution import fid, kid
 from trainer.evaluate.metrics.features import (
