@@ -19,7 +19,8 @@ from torch import Tensor
 from c2r.report import Report
 from runtime.bench.pipeline_alone import PROMPT
 from runtime.bench.results import write_json
-from runtime.pipeline.pipeline import Pictures, Pipeline
+from runtime.core import Frames
+from runtime.pipeline.pipeline import Pipeline
 
 PARITY_CHUNKS = 4
 
@@ -40,9 +41,9 @@ class BackendRow:
 
 @dataclass(frozen=True)
 class Streamed:
-    """The beginning of a stream: pictures `[F, H, W, 3]`, clean latents `[1, T, C, h, w]`."""
+    """The beginning of a stream: frames `[F, H, W, 3]`, clean latents `[1, T, C, h, w]`."""
 
-    pictures: Pictures
+    frames: Frames
     latents: Tensor
 
 
@@ -58,7 +59,7 @@ def check_compared(backend: str, others: Sequence[str], transport: str | None) -
 
 def compare_backends(
     pipelines: Mapping[str, Pipeline],
-    coarse: Pictures,
+    coarse: Frames,
     measure: Callable[[str, Pipeline], Report],
     seed: int,
 ) -> list[BackendRow]:
@@ -71,25 +72,25 @@ def compare_backends(
     for name, pipeline in pipelines.items():
         found = streamed(pipeline, coarse, seed)
         first = found if first is None else first
-        psnr = psnr_db(first.pictures, found.pictures)
+        psnr = psnr_db(first.frames, found.frames)
         off = float((found.latents - first.latents).norm() / first.latents.norm())
         rows.append(BackendRow(name, psnr, off, measure(name, pipeline)))
     return rows
 
 
-def streamed(pipeline: Pipeline, coarse: Pictures, seed: int) -> Streamed:
+def streamed(pipeline: Pipeline, coarse: Frames, seed: int) -> Streamed:
     """The first chunks of a stream, each of the same frames."""
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(PROMPT))
     pictures, latents = [], []
     for _ in range(PARITY_CHUNKS):
         rendered = pipeline.render(state, coarse[: pipeline.frames_wanted(state)], text)
         pipeline.finalize(state, rendered)
-        pictures.append(rendered.pictures)
+        pictures.append(rendered.frames)
         latents.append(rendered.chunk.clean)
     return Streamed(np.concatenate(pictures), torch.cat(latents, dim=1))
 
 
-def psnr_db(expected: Pictures, found: Pictures) -> float | None:
+def psnr_db(expected: Frames, found: Frames) -> float | None:
     """Peak signal-to-noise ratio of 8-bit pictures; None when they are equal."""
     error = float(((expected.astype(np.float64) - found) ** 2).mean())
     return None if error == 0 else 10 * math.log10(255**2 / error)

@@ -14,20 +14,21 @@ import torch
 from torch import Tensor
 
 from runtime.bench.pipeline_alone import PROMPT, chunks_to_fill
+from runtime.core import Frames
 from runtime.graphs.graphed_pipeline import GraphedPipeline
-from runtime.pipeline.pipeline import Pictures, Pipeline
+from runtime.pipeline.pipeline import Pipeline
 
 EQUAL_DB, EQUAL_COSINE = 50.0, 0.999999
-"""Pictures and clean latents of the same kernels are at least this near: a part in a thousand."""
+"""Frames and clean latents of the same kernels are at least this near: a part in a thousand."""
 FP8_COSINE, KERNELS_COSINE = 0.95, 0.99
 """Clean latents of a whole rollout against the plain one's: in FP8, and with other kernels."""
 
 
 @dataclass(frozen=True)
 class Rolled:
-    """The beginning of a stream: pictures `[F, H, W, 3]`, clean latents `[1, T, C, h, w]`."""
+    """The beginning of a stream: frames `[F, H, W, 3]`, clean latents `[1, T, C, h, w]`."""
 
-    pictures: Pictures
+    frames: Frames
     latents: Tensor
 
 
@@ -43,14 +44,14 @@ class Check:
 
 
 @torch.no_grad()
-def rolled(pipeline: Pipeline, coarse: Pictures, seed: int, chunks: int) -> Rolled:
+def rolled(pipeline: Pipeline, coarse: Frames, seed: int, chunks: int) -> Rolled:
     """The first chunks of a stream, each of the same frames."""
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(PROMPT))
     pictures, latents = [], []
     for _ in range(chunks):
         rendered = pipeline.render(state, coarse[: pipeline.frames_wanted(state)], text)
         latents.append(rendered.chunk.clean.cpu())
-        pictures.append(rendered.pictures)
+        pictures.append(rendered.frames)
         pipeline.finalize(state, rendered)
     return Rolled(np.concatenate(pictures), torch.cat(latents, dim=1))
 
@@ -59,11 +60,11 @@ def compared(
     name: str, found: Rolled, expected: Rolled, passes: Callable[[float, float], bool]
 ) -> Check:
     """Two rollouts; `passes(PSNR in dB, cosine of the latents)` says whether they agree."""
-    error = float(((expected.pictures.astype(np.float32) - found.pictures) ** 2).mean())
+    error = float(((expected.frames.astype(np.float32) - found.frames) ** 2).mean())
     psnr_db = math.inf if error == 0 else 10 * math.log10(255**2 / error)
     pair = found.latents.flatten().double(), expected.latents.flatten().double()
     cosine = float(torch.nn.functional.cosine_similarity(*pair, dim=0))
-    sound = bool(np.isfinite(cosine)) and expected.pictures.std() > 1
+    sound = bool(np.isfinite(cosine)) and expected.frames.std() > 1
     note = "" if sound else "flat or not finite: proves nothing"
     return Check(name, sound and passes(psnr_db, cosine), psnr_db, cosine, note)
 
@@ -74,7 +75,7 @@ def enough_chunks(pipeline: Pipeline) -> int:
 
 
 def graph_equals_eager(
-    graphed: GraphedPipeline, plain: Pipeline, coarse: Pictures, seed: int
+    graphed: GraphedPipeline, plain: Pipeline, coarse: Frames, seed: int
 ) -> Check:
     """Recorded chunks on lanes against one stage after the other."""
     chunks = enough_chunks(plain)
@@ -88,26 +89,26 @@ def same_numbers(psnr_db: float, cosine: float) -> bool:
     return psnr_db >= EQUAL_DB and cosine >= EQUAL_COSINE
 
 
-def streams_are_apart(graphed: GraphedPipeline, coarse: Pictures, seeds: Sequence[int]) -> Check:
+def streams_are_apart(graphed: GraphedPipeline, coarse: Frames, seeds: Sequence[int]) -> Check:
     """Several streams in turns, chunk by chunk, each against itself alone."""
     chunks = enough_chunks(graphed)
     alone = [rolled(graphed, coarse, seed, chunks) for seed in seeds]
     text = graphed.text(graphed.prompt(PROMPT))
     states = [graphed.open(seed) for seed in seeds]
-    made: list[list[Pictures]] = [[] for _ in seeds]
+    made: list[list[Frames]] = [[] for _ in seeds]
     for _ in range(chunks):
         for state, pictures in zip(states, made, strict=True):
             rendered = graphed.render(state, coarse[: graphed.frames_wanted(state)], text)
             graphed.finalize(state, rendered)
-            pictures.append(rendered.pictures)
+            pictures.append(rendered.frames)
     same = all(
-        np.array_equal(np.concatenate(found), expected.pictures)
+        np.array_equal(np.concatenate(found), expected.frames)
         for found, expected in zip(made, alone, strict=True)
     )
     return Check(f"{len(seeds)} streams in turns = each alone", same)
 
 
-def nothing_waits(graphed: GraphedPipeline, coarse: Pictures, seed: int) -> list[Check]:
+def nothing_waits(graphed: GraphedPipeline, coarse: Frames, seed: int) -> list[Check]:
     """Inside a chunk nothing is synchronised and nothing allocated; only CUDA can tell."""
     if not graphed.cuda:
         return []

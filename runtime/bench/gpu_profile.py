@@ -17,10 +17,10 @@ import torch
 from c2r.models.configs import Preset
 from c2r.models.describe import cost
 from runtime.bench.pipeline_alone import measure_local
+from runtime.core import Frames
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.graphs.schedule import Step, Streams, Work
-from runtime.pipeline.pipeline import Pictures
-from runtime.pipeline.stage_timer import Lap
+from runtime.pipeline.stage_timer import Timing
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class StageRow:
 class Apart(Streams):
     """Streams with the device idle before each step: times of steps that share it with nobody."""
 
-    def run(self, step: Step, work: Work) -> Lap:
+    def run(self, step: Step, work: Work) -> Timing:
         """See `Lanes`."""
         torch.cuda.synchronize()
         return super().run(step, work)
@@ -107,7 +107,7 @@ def operations(preset: Preset) -> dict[str, float]:
 
 
 def profile(
-    pipeline: GraphedPipeline, coarse: Pictures, seed: int, chunks: int, product_tflops: float
+    pipeline: GraphedPipeline, coarse: Frames, seed: int, chunks: int, product_tflops: float
 ) -> list[StageRow]:
     """A row a stage, medians; give a pipeline on `Apart` lanes, or on none."""
     measured = measure_local(pipeline, coarse, chunks=chunks, seed=seed, on_chunk=lambda: None)

@@ -15,7 +15,8 @@ import numpy as np
 from c2r.models.configs import Preset
 from runtime.bench.measured import Measured
 from runtime.bench.pipeline_alone import measure_local
-from runtime.pipeline.pipeline import Pictures, Pipeline
+from runtime.core import Frames
+from runtime.pipeline.pipeline import Pipeline
 
 TIMESTEPS = {4: (1000.0, 750.0, 500.0, 250.0), 2: (1000.0, 500.0), 1: (1000.0,)}
 """Steps to a student's timesteps, before the shift."""
@@ -95,7 +96,7 @@ def row_of(setting: Setting, pipeline: Pipeline, measured: Measured, rate: float
 def sweep(
     settings: Sequence[Setting],
     make: Callable[[Setting], Pipeline],
-    coarse_of: Callable[[Preset], Pictures],
+    coarse_of: Callable[[Preset], Frames],
     *,
     chunks: int,
     rate: float,

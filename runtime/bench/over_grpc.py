@@ -31,7 +31,8 @@ from c2r.wire.v1 import renderer_pb2 as pb
 from c2r.wire.v1 import renderer_pb2_grpc as rpc
 from runtime.bench.measured import Measured
 from runtime.bench.pipeline_alone import PROMPT, chunks_to_fill
-from runtime.pipeline.pipeline import Pictures, Pipeline
+from runtime.core import Frames
+from runtime.pipeline.pipeline import Pipeline
 from runtime.server.server import start_server
 from runtime.session.settings import ServeSettings
 
@@ -81,7 +82,7 @@ class Answers:
 
 
 async def _measure(
-    pipeline: Pipeline, coarse: Pictures, *, chunks: int, seed: int, on_chunk: Callable[[], None]
+    pipeline: Pipeline, coarse: Frames, *, chunks: int, seed: int, on_chunk: Callable[[], None]
 ) -> Measured:
     preset = pipeline.preset
     fill = preset.chunk_frames(True) + (chunks_to_fill(pipeline) - 1) * preset.chunk_frames(False)
@@ -106,7 +107,7 @@ async def _measure(
 
 
 def measure_grpc(
-    pipeline: Pipeline, coarse: Pictures, *, chunks: int, seed: int, on_chunk: Callable[[], None]
+    pipeline: Pipeline, coarse: Frames, *, chunks: int, seed: int, on_chunk: Callable[[], None]
 ) -> Measured:
     """As `measure_local`, over gRPC on loopback; cold counts the server's warm-up in."""
     return asyncio.run(_measure(pipeline, coarse, chunks=chunks, seed=seed, on_chunk=on_chunk))
@@ -115,7 +116,7 @@ def measure_grpc(
 async def _converse(
     channel: grpc.aio.Channel,
     pipeline: Pipeline,
-    coarse: Pictures,
+    coarse: Frames,
     frames: int,
     seed: int,
     answers: Answers,

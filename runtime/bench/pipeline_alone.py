@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from c2r.streaming.fill_levels import fill_levels
 from runtime.bench.measured import Measured
-from runtime.pipeline.pipeline import Pictures, Pipeline
-from runtime.pipeline.stage_timer import HostLap, Lap
+from runtime.core import Frames
+from runtime.pipeline.pipeline import Pipeline
+from runtime.pipeline.stage_timer import HostTiming, Timing
 
 PROMPT = "a city street at noon, people walking, photorealistic"
 
 
-def first_frame_ms(pipeline: Pipeline, coarse: Pictures, seed: int) -> float:
+def first_frame_ms(pipeline: Pipeline, coarse: Frames, seed: int) -> float:
     """From opening a stream to its first pictures."""
     begin = time.perf_counter()
     state = pipeline.open(seed)
@@ -29,7 +30,7 @@ def chunks_to_fill(pipeline: Pipeline) -> int:
 
 
 def measure_local(
-    pipeline: Pipeline, coarse: Pictures, *, chunks: int, seed: int, on_chunk: Callable[[], None]
+    pipeline: Pipeline, coarse: Frames, *, chunks: int, seed: int, on_chunk: Callable[[], None]
 ) -> Measured:
     """Fill the cache, then measure `chunks` chunks of `coarse` `[chunk_frames, H, W, 3]`.
 
@@ -40,7 +41,7 @@ def measure_local(
     measured.ttff_cold_ms = first_frame_ms(pipeline, coarse, seed)
     measured.ttff_warm_ms = first_frame_ms(pipeline, coarse, seed)
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(PROMPT))
-    written: Lap = HostLap(0.0)
+    written: Timing = HostTiming(0.0)
     begun = before = time.perf_counter()
     for index in range(-chunks_to_fill(pipeline), chunks):
         if index == 0:

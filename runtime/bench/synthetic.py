@@ -14,7 +14,7 @@ from c2r.models.build import Networks, build_control, build_dit, build_vae, sett
 from c2r.models.configs import Preset
 from c2r.models.dino import build_dino
 from c2r.models.seeded import SeededText
-from runtime.pipeline.pipeline import Pictures
+from runtime.core import Frames
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def drawn_networks(preset: Preset, seed: int, device: torch.device, dtype: torch
     )
 
 
-def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
+def coarse_frames(count: int, width: int, height: int, seed: int) -> Frames:
     """Frames `[count, height, width, 3]` of flat boxes that move, from a seed."""
     draw = np.random.default_rng(seed)
     frames = np.full((count, height, width, 3), 90, np.uint8)
@@ -56,6 +56,6 @@ def coarse_frames(count: int, width: int, height: int, seed: int) -> Pictures:
     return frames
 
 
-def coarse_chunk(preset: Preset, seed: int) -> Pictures:
+def coarse_chunk(preset: Preset, seed: int) -> Frames:
     """Frames of one later chunk."""
     return coarse_frames(preset.chunk_frames(False), preset.width, preset.height, seed)

@@ -20,21 +20,22 @@ from c2r.clips import Image, VideoWriter, read_clip, write_image
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
 from runtime.cli.network_options import add_network_options, pipeline_from
+from runtime.core import Frames
 from runtime.pipeline.offline import render_offline
-from runtime.pipeline.pipeline import Pictures, Pipeline, pad_frames
+from runtime.pipeline.pipeline import Pipeline, pad_frames
 
 
 def stream_clip(
-    pipeline: Pipeline, frames: Pictures, *, prompt: str, strength: float, seed: int
-) -> Iterator[Pictures]:
-    """Pictures of a clip `[F, H, W, 3]`, a chunk at a time; the last one is filled up and cut."""
+    pipeline: Pipeline, frames: Frames, *, prompt: str, strength: float, seed: int
+) -> Iterator[Frames]:
+    """Frames of a clip `[F, H, W, 3]`, a chunk at a time; the last one is filled up and cut."""
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(prompt))
     done = 0
     while done < len(frames):
         wanted = pipeline.frames_wanted(state)
         chunk = frames[done : done + wanted]
         rendered = pipeline.render(state, pad_frames(chunk, wanted), text, strength)
-        yield rendered.pictures[: len(chunk)]
+        yield rendered.frames[: len(chunk)]
         pipeline.finalize(state, rendered)
         done += len(chunk)
 
@@ -84,8 +85,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _render(
-    chosen: argparse.Namespace, pipeline: Pipeline, coarse: Pictures, progress: Progress
-) -> Pictures:
+    chosen: argparse.Namespace, pipeline: Pipeline, coarse: Frames, progress: Progress
+) -> Frames:
     if chosen.mode == "stream":
         task = progress.add_task("rendering", total=len(coarse))
         parts = []

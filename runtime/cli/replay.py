@@ -1,8 +1,8 @@
 """`c2r replay`: play the client of a recording back against a server, with its timing.
 
-Every message leaves when it left then, counted from `accepted`. What the server answers is set
-beside what was recorded: replies by kind, latency and, when pictures are sent lossless, whether
-they are the same. They are when both servers run the same weights and no frame was passed over.
+Every message leaves when it left then, counted from `accepted`. What the server answers is
+compared with what was recorded: replies by kind, latency and, when frames are sent lossless,
+whether they are equal. They are when both servers run the same weights and no frame was dropped.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import grpc.aio
 from rich.console import Console
 
 from c2r.wire import Accepted, parse_request
-from runtime.recording.outcome import (
-    Outcome,
+from runtime.recording.recorder import Entry, Kind
+from runtime.recording.replies import (
+    StreamReplies,
     note_frame,
     read_stream,
-    recorded_outcome,
+    recorded_replies,
     report,
     table_of,
 )
-from runtime.recording.recorder import Entry, Kind
 from runtime.server.service import SERVICE
 
 METHOD = f"/{SERVICE}/RenderStream"
@@ -48,20 +48,20 @@ def opening(data: bytes, then: Accepted | None) -> bytes:
 async def play(
     channel: grpc.aio.Channel,
     entries: Sequence[Entry],
-    then: Outcome,
+    then: StreamReplies,
     *,
     speed: float,
     metadata: Sequence[tuple[str, str]] = (),
-) -> Outcome:
+) -> StreamReplies:
     """Play the requests back on a channel; `speed` 2 is twice as fast. `ValueError` if refused."""
     requests = [entry for entry in entries if entry.kind is Kind.REQUEST]
     call: Any = channel.stream_stream(METHOD)(metadata=list(metadata) or None)
-    now, sent_s = Outcome(), dict[int, float]()
+    now, sent_s = StreamReplies(), dict[int, float]()
     accepted = asyncio.Event()
 
     async def receive() -> None:
         while (data := await call.read()) is not grpc.aio.EOF:
-            now.take(data, time.perf_counter(), sent_s)
+            now.add(data, time.perf_counter(), sent_s)
             if now.accepted is not None:
                 accepted.set()
 
@@ -101,7 +101,7 @@ async def _accepted(accepted: asyncio.Event, receiving: asyncio.Task[None]) -> N
         raise TimeoutError
 
 
-def _check_codecs(now: Outcome, then: Outcome) -> None:
+def _check_codecs(now: StreamReplies, then: StreamReplies) -> None:
     if now.accepted is None or then.accepted is None:
         return
     here, there = now.accepted.codecs, then.accepted.codecs
@@ -128,7 +128,7 @@ def channel_to(chosen: argparse.Namespace) -> tuple[grpc.aio.Channel, list[tuple
 async def replay(chosen: argparse.Namespace) -> dict[str, Any]:
     """Play the chosen stream and compare."""
     entries = read_stream(chosen.file, chosen.stream)
-    then = recorded_outcome(entries)
+    then = recorded_replies(entries)
     channel, metadata = channel_to(chosen)
     async with channel:
         now = await play(channel, entries, then, speed=chosen.speed, metadata=metadata)
@@ -154,9 +154,9 @@ def main(arguments: Sequence[str]) -> int:
     console.print(table_of(made))
     same = made["pictures"]
     if same is None:
-        console.print("pictures were sent lossy: not compared")
+        console.print("frames were sent lossy: not compared")
     else:
-        console.print(f"{same['equal']} of {same['compared']} pictures are the same, bit for bit")
+        console.print(f"{same['equal']} of {same['compared']} frames are equal, bit for bit")
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -23,13 +23,14 @@ from c2r.models.forward_pass import TextKV
 from c2r.streaming.fill_levels import Fill, fill_levels
 from c2r.streaming.kv_cache import KVCache
 from c2r.streaming.rollout import Chunk
+from runtime.core import Frames
 from runtime.graphs.buffers import StaticBuffers
 from runtime.graphs.capture import CallAgain, CudaGraphs, Recorder
 from runtime.graphs.noise_prefetch import NoiseAhead, NoiseOrder, host_frames
 from runtime.graphs.schedule import CHUNK, STEPS, InOrder, Lanes, Streams, Work
 from runtime.graphs.steps import GraphSteps, order_of
-from runtime.pipeline.pipeline import Pictures, Pipeline, RenderedChunk, VideoState
-from runtime.pipeline.stage_timer import Lap, milliseconds
+from runtime.pipeline.pipeline import ChunkOutput, Pipeline, VideoState
+from runtime.pipeline.stage_timer import Timing, milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,12 @@ SPARE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Launched:
-    """A chunk on its way: its pictures `[F, H, W, 3]` on the host, there once `laps` are over."""
+    """A chunk on its way: its frames `[F, H, W, 3]` on the host, there once `timings` are over."""
 
     host: Tensor
     chunk: Chunk
-    laps: dict[str, Lap]
-    kv_write: Lap
+    timings: dict[str, Timing]
+    kv_write: Timing
 
 
 class GraphedPipeline(Pipeline):
@@ -133,14 +134,14 @@ class GraphedPipeline(Pipeline):
 
     @torch.no_grad()
     def render(
-        self, state: VideoState, frames: Pictures, text: TextKV, strength: float = 1.0
-    ) -> RenderedChunk:
+        self, state: VideoState, frames: Frames, text: TextKV, strength: float = 1.0
+    ) -> ChunkOutput:
         """See `Pipeline.render`. Keys and values are on their way when this returns."""
         return self.collect(self.launch(state, frames, text, strength))
 
     @torch.no_grad()
     def launch(
-        self, state: VideoState, frames: Pictures, text: TextKV, strength: float = 1.0
+        self, state: VideoState, frames: Frames, text: TextKV, strength: float = 1.0
     ) -> Launched:
         """Start a chunk without waiting for it. `ValueError` as `Pipeline.render`, and for frames
         of another size than the preset's.
@@ -153,23 +154,23 @@ class GraphedPipeline(Pipeline):
         fill = self._next_fill(state)
         noise = self._noise.take(self._noise_order(state, fill))
         works, host = self._works(state, fill, frames, noise, text, strength)
-        laps = {name: self._lanes.run(STEPS[name], work) for name, work in works.items()}
+        timings = {name: self._lanes.run(STEPS[name], work) for name, work in works.items()}
         clean = self._seat[f"clean.{order_of(fill.first)}"]
-        kv_write = laps.pop("kv_write")
-        return Launched(host, Chunk(clean, state.stream.latents, text, None), laps, kv_write)
+        kv_write = timings.pop("kv_write")
+        return Launched(host, Chunk(clean, state.stream.latents, text, None), timings, kv_write)
 
-    def collect(self, launched: Launched) -> RenderedChunk:
+    def collect(self, launched: Launched) -> ChunkOutput:
         """Wait for the pictures of a chunk; nothing else that was started is waited for."""
-        laps = launched.laps
-        stages_ms = milliseconds(laps)
+        timings = launched.timings
+        stages_ms = milliseconds(timings)
         stages_ms["denoise"] += stages_ms.pop("room", 0.0)
         pictures = launched.host.numpy()
         # The seat's memory is the next chunk's; what leaves is a copy.
         chunk = replace(launched.chunk, clean=launched.chunk.clean.clone())
-        return RenderedChunk(pictures, chunk, None, None, stages_ms, launched.kv_write)
+        return ChunkOutput(pictures, chunk, None, None, stages_ms, launched.kv_write)
 
     @torch.no_grad()
-    def finalize(self, state: VideoState, rendered: RenderedChunk) -> Lap:
+    def finalize(self, state: VideoState, rendered: ChunkOutput) -> Timing:
         """The stream moves on; its keys and values were started with the chunk.
 
         `ValueError` unless this stream's chunk was the last that was rendered.
@@ -188,7 +189,7 @@ class GraphedPipeline(Pipeline):
         self._noise.prepare(following)
         return rendered.kv_write
 
-    def _check_size(self, frames: Pictures) -> None:
+    def _check_size(self, frames: Frames) -> None:
         height, width = frames.shape[1:3]
         if (height, width) != (self.preset.height, self.preset.width):
             raise ValueError(
@@ -215,7 +216,7 @@ class GraphedPipeline(Pipeline):
         self,
         state: VideoState,
         fill: Fill,
-        frames: Pictures,
+        frames: Frames,
         noise: Tensor,
         text: TextKV,
         strength: float,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import torch
 
-from runtime.pipeline.stage_timer import DeviceLap, HostLap, Lap
+from runtime.pipeline.stage_timer import DeviceTiming, HostTiming, Timing
 
 Work = Callable[[], None]
 
@@ -52,7 +52,7 @@ STEPS = {step.name: step for step in CHUNK}
 class Lanes(Protocol):
     """Carries out steps."""
 
-    def run(self, step: Step, work: Work) -> Lap:
+    def run(self, step: Step, work: Work) -> Timing:
         """Start a step when what it waits for is over; does not wait for it."""
         ...
 
@@ -64,11 +64,11 @@ class Lanes(Protocol):
 class InOrder:
     """The plain twin: each step is over before the next begins."""
 
-    def run(self, step: Step, work: Work) -> Lap:
+    def run(self, step: Step, work: Work) -> Timing:
         """See `Lanes`."""
         begin_s = time.perf_counter()
         work()
-        return HostLap((time.perf_counter() - begin_s) * 1000)
+        return HostTiming((time.perf_counter() - begin_s) * 1000)
 
     def alone(self, work: Work) -> None:
         """See `Lanes`."""
@@ -78,7 +78,7 @@ class InOrder:
 class Streams:
     """A CUDA stream a lane, events between them. For one thread at a time.
 
-    Pictures go first: `out` has a higher priority, so that the write of keys and values beside
+    Frames go first: `out` has a higher priority, so that the write of keys and values beside
     it fills what the decoder leaves free.
     """
 
@@ -88,7 +88,7 @@ class Streams:
         }
         self._ends: dict[str, torch.cuda.Event] = {}
 
-    def run(self, step: Step, work: Work) -> Lap:
+    def run(self, step: Step, work: Work) -> Timing:
         """See `Lanes`."""
         stream = self.streams[step.lane]
         for name in (*step.after, *step.behind):
@@ -102,7 +102,7 @@ class Streams:
             work()
             end.record(stream)
         self._ends[step.name] = end
-        return DeviceLap(begin, end)
+        return DeviceTiming(begin, end)
 
     def alone(self, work: Work) -> None:
         """See `Lanes`."""

@@ -11,13 +11,14 @@ from c2r.models.configs import FRAMES_PER_LATENT, latent_count
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import Sampler, SamplerConfig
-from runtime.pipeline.pipeline import Pictures, Pipeline, pad_frames
+from runtime.core import Frames
+from runtime.pipeline.pipeline import Pipeline, pad_frames
 
 
 @torch.no_grad()
 def render_offline(
     pipeline: Pipeline,
-    frames: Pictures,
+    frames: Frames,
     *,
     prompt: str,
     negative_prompt: str = "",
@@ -25,8 +26,8 @@ def render_offline(
     seed: int = 0,
     config: SamplerConfig | None = None,
     on_step: Callable[[int, int], None] | None = None,
-) -> Pictures:
-    """Pictures of a whole clip `[F, height, width, 3]`, rendered at once.
+) -> Frames:
+    """Render a whole clip `[F, height, width, 3]` at once.
 
     F that is not 4n + 1 is padded with the last frame, as the published tool does; the padding is
     cut off again. Memory grows with F: attention runs over all latents together.

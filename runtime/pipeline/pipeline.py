@@ -1,19 +1,20 @@
-"""One chunk of coarse frames in, one chunk of pictures out.
+"""One chunk of coarse frames in, one chunk of rendered frames out; and a session's video.
 
-The order of a chunk: DINO, control tokens, denoise, VAE decode; then, when the pictures have left,
-`finalize` writes the clean chunk's keys and values. Knows tensors and one stream's state, no
-message and no session.
+The order of a chunk: DINO, control tokens, denoise, VAE decode; then, when the frames have left,
+`finalize` writes the clean chunk's keys and values. `Pipeline` is the networks and the way they are
+run, `Video` what one session has of them. Knows tensors and one stream's state; no message, no
+session and no thread: its caller runs everything here on the one thread that owns the device.
 
-Shapes: F frames of the chunk, H W pixel rows and columns.
+Shapes: F frames of the chunk, H W pixel rows and columns, S text tokens.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from c2r.exported.stages import Stages, eager_stages
@@ -23,10 +24,8 @@ from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import Chunk, Rollout, StreamState
-from runtime.pipeline.stage_timer import Lap, StageTimer, milliseconds
-
-Pictures = NDArray[np.uint8]
-"""RGB frames `[F, H, W, 3]`, row 0 at the top, 8-bit sRGB."""
+from runtime.core import ChunkRequest, Frames, RenderedChunk, RenderParameters
+from runtime.pipeline.stage_timer import HostTiming, StageTimer, Timing, milliseconds
 
 
 @dataclass
@@ -39,27 +38,27 @@ class VideoState:
     first: bool = True
 
     def reset(self) -> None:
-        """Begin anew after a cut; the memory stays where it is."""
+        """Back to the start, after a cut; the memory stays where it is."""
         self.stream.reset()
         self.control, self.vae, self.first = None, None, True
 
 
 @dataclass(frozen=True)
-class RenderedChunk:
-    """Pictures of one chunk, the milliseconds that each stage took, and what `finalize` keeps.
+class ChunkOutput:
+    """The frames of one chunk `[F, H, W, 3]`, its stages' times, and what `finalize` keeps.
 
-    `kv_write`: when the write of keys and values is on its way already.
+    `kv_write`: of the write of keys and values, where that is on its way already.
     """
 
-    pictures: Pictures
+    frames: Frames
     chunk: Chunk
     control: ControlState | None
     vae: VAEState | None
     stages_ms: dict[str, float] = field(default_factory=dict)
-    kv_write: Lap | None = None
+    kv_write: Timing | None = None
 
 
-def pad_frames(frames: Pictures, count: int) -> Pictures:
+def pad_frames(frames: Frames, count: int) -> Frames:
     """`count` frames: the given ones, then the last again; the end of a stream fills its chunk."""
     return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
 
@@ -68,8 +67,8 @@ class Pipeline:
     """Networks and the way they are run. Holds no stream: that is `VideoState`.
 
     `stages`: what computes each stage, where it is not the networks as they are. One stage runs
-    after the other: the reference of `runtime.graphs.graphed_pipeline`. `most_streams`: as many
-    as memory was found for; None: nobody measured.
+    after the other: the reference implementation of `runtime.graphs.graphed_pipeline`.
+    `most_streams`: as many as fit into memory; None: not measured.
     """
 
     most_streams: int | None = None
@@ -90,7 +89,6 @@ class Pipeline:
 
     @property
     def device(self) -> torch.device:
-        """Where the networks live."""
         return self.rollout.device
 
     def open(self, seed: int) -> VideoState:
@@ -98,7 +96,7 @@ class Pipeline:
         return VideoState(self.rollout.open([seed]))
 
     def reseed(self, state: VideoState, seed: int) -> None:
-        """Draw noise from another seed from the next chunk on."""
+        """Take noise from another seed from the next chunk on."""
         state.stream.seeds = (seed,)
 
     def frames_wanted(self, state: VideoState) -> int:
@@ -111,54 +109,54 @@ class Pipeline:
 
     @torch.no_grad()
     def prompt(self, prompt: str) -> Tensor:
-        """Text embeddings of a prompt, `[1, S, text_dim]`; remembered by the encoder."""
+        """Text embeddings of a prompt `[1, S, text_dim]`; cached by the encoder."""
         return self.networks.text.encode([prompt]).to(self.device)
 
     @torch.no_grad()
     def text(self, embeddings: Tensor) -> TextKV:
-        """Keys and values of embeddings for every layer, once a prompt."""
+        """Keys and values of embeddings for every layer, computed once per prompt."""
         return self.networks.dit.text_kv(embeddings, self.networks.control)
 
     @torch.no_grad()
     def render(
-        self, state: VideoState, frames: Pictures, text: TextKV, strength: float = 1.0
-    ) -> RenderedChunk:
-        """Pictures of one chunk of coarse frames `[F, height, width, 3]`.
+        self, state: VideoState, frames: Frames, text: TextKV, strength: float = 1.0
+    ) -> ChunkOutput:
+        """Render one chunk of coarse frames `[F, height, width, 3]`.
 
         `ValueError` when F is not `frames_wanted(state)` or strength is negative. The stream moves
-        on with `finalize` of the result; until then the same call gives the same pictures.
+        on with `finalize` of the result; until then the same call gives the same frames.
         """
         self._check(state, frames)
         scale = strength_tensor(strength, self.device)
-        laps: dict[str, Lap] = {}
-        with self.clock.lap(laps, "upload"):
+        timings: dict[str, Timing] = {}
+        with self.clock.time(timings, "upload"):
             pixels = self.upload(frames)
-        with self.clock.lap(laps, "dino"):
+        with self.clock.time(timings, "dino"):
             features = self._features(pixels)
-        with self.clock.lap(laps, "control"):
+        with self.clock.time(timings, "control"):
             control, control_state = self._control(features, state.control, scale)
-        with self.clock.lap(laps, "denoise"):
+        with self.clock.time(timings, "denoise"):
             latents = self.chunk_latents(state.first)
             chunk = self.rollout.generate(state.stream, text, control, latents=latents)
-        with self.clock.lap(laps, "vae"):
+        with self.clock.time(timings, "vae"):
             decoded, vae_state = self.stages.vae(chunk.clean, state.vae)
-        with self.clock.lap(laps, "download"):
-            pictures = self.download(decoded)
-        return RenderedChunk(pictures, chunk, control_state, vae_state, milliseconds(laps))
+        with self.clock.time(timings, "download"):
+            rendered = self.download(decoded)
+        return ChunkOutput(rendered, chunk, control_state, vae_state, milliseconds(timings))
 
     @torch.no_grad()
-    def finalize(self, state: VideoState, rendered: RenderedChunk) -> Lap:
-        """Write the chunk's keys and values, and how long that takes. The stream moves on.
+    def finalize(self, state: VideoState, output: ChunkOutput) -> Timing:
+        """Write the chunk's keys and values; returns how long that takes. The stream moves on.
 
-        On CUDA the write is on its way when this returns; only who reads the time waits for it.
+        On CUDA the write is on its way when this returns; only reading the time waits for it.
         """
-        laps: dict[str, Lap] = {}
-        with self.clock.lap(laps, "kv_write"):
-            self.rollout.finalize(state.stream, rendered.chunk)
-        state.control, state.vae, state.first = rendered.control, rendered.vae, False
-        return laps["kv_write"]
+        timings: dict[str, Timing] = {}
+        with self.clock.time(timings, "kv_write"):
+            self.rollout.finalize(state.stream, output.chunk)
+        state.control, state.vae, state.first = output.control, output.vae, False
+        return timings["kv_write"]
 
-    def _check(self, state: VideoState, frames: Pictures) -> None:
+    def _check(self, state: VideoState, frames: Frames) -> None:
         wanted = self.frames_wanted(state)
         if frames.ndim != 4 or frames.shape[0] != wanted or frames.shape[3] != 3:
             raise ValueError(
@@ -166,7 +164,7 @@ class Pipeline:
                 "width, 3] (frames_wanted says how many)"
             )
 
-    def upload(self, frames: Pictures) -> Tensor:
+    def upload(self, frames: Frames) -> Tensor:
         """Frames `[F, H, W, 3]` on the device as `[1, F, 3, H, W]` uint8."""
         pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
         return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)[None]
@@ -183,8 +181,8 @@ class Pipeline:
         tokens, state = run(features, state)
         return ControlInput(network, tokens, self.preset.grid, strength), state
 
-    def download(self, decoded: Tensor) -> Pictures:
-        """Decoded frames `[1, F, 3, H, W]` in [0, 1] as 8-bit pictures."""
+    def download(self, decoded: Tensor) -> Frames:
+        """Decoded frames `[1, F, 3, H, W]` in [0, 1] as 8-bit frames on the host."""
         return eight_bit(decoded).cpu().numpy()
 
 
@@ -192,3 +190,120 @@ def eight_bit(decoded: Tensor) -> Tensor:
     """Decoded frames `[1, F, 3, H, W]` in [0, 1] -> uint8 `[F, H, W, 3]` on the same device."""
     pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class PromptBlend:
+    """Embeddings `[1, S, text_dim]` on a straight line from `begin` to `end`, `step` of `steps`."""
+
+    begin: Tensor
+    end: Tensor
+    step: int = 1
+    steps: int = 1
+
+    @property
+    def embeddings(self) -> Tensor:
+        """What the chunk of this step is rendered with; at the last step exactly `end`."""
+        if self.settled:
+            return self.end
+        return torch.lerp(self.begin, self.end, self.step / self.steps)
+
+    @property
+    def settled(self) -> bool:
+        """The end is reached; further steps change nothing."""
+        return self.step >= self.steps
+
+    def next(self) -> PromptBlend:
+        """One chunk further."""
+        return self if self.settled else replace(self, step=self.step + 1)
+
+    def toward(self, end: Tensor, steps: int) -> PromptBlend:
+        """From the current embeddings to others, over `steps` chunks; this is the first of them."""
+        return PromptBlend(self.embeddings, end, 1, steps)
+
+
+class Video:
+    """One session's stream on the device, and the parameters of its last chunk.
+
+    A chunk has two halves, `render` and `write`. The frames are the first one's result, so that
+    they can be sent while the second one runs: the write needs a whole pass of the DiT and no
+    client waits for it.
+    """
+
+    def __init__(self, pipeline: Pipeline, params: RenderParameters) -> None:
+        self.pipeline = pipeline
+        self.state = pipeline.open(params.seed)
+        self.params = params
+        embeddings = pipeline.prompt(params.prompt)
+        self._blend = PromptBlend(embeddings, embeddings)
+        self._text: TextKV | None = None
+        self._unwritten: ChunkOutput | None = None
+        self._kv_write: Timing = HostTiming(0.0)
+
+    def render(self, request: ChunkRequest) -> RenderedChunk:
+        """The first half of a chunk. After any error the video is back at its start."""
+        begun_s = time.perf_counter()
+        try:
+            if request.reset:
+                self.state.reset()
+            if request.first != self.state.first:
+                # The write of the chunk before failed when this request was made already. Its
+                # size fits the state that is lost, so it cannot be rendered from the start.
+                raise RuntimeError("the video lost its state after this chunk was requested")
+            blend, text = self._blend_to(request.params)
+            self.pipeline.reseed(self.state, request.params.seed)
+            images = request.images
+            frames = pad_frames(images, request.size) if len(images) < request.size else images
+            output = self.pipeline.render(self.state, frames, text, request.params.strength)
+        except Exception:
+            self.state.reset()
+            raise
+        # Only now: a chunk that failed is no step of a blend.
+        self.params, self._blend, self._text = request.params, blend, text
+        self._unwritten = output
+        # The time of the last write is read here and not right after it: reading waits for the
+        # device, and on CUDA that write has run beside the beginning of this chunk.
+        kv_write_ms = self._kv_write.ms
+        return RenderedChunk(output.frames[: len(images)], begun_s, output.stages_ms, kv_write_ms)
+
+    def write(self) -> None:
+        """The second half: the keys and values of what was rendered. See `render` for errors."""
+        assert self._unwritten is not None, "write follows render"
+        try:
+            self._kv_write = self.pipeline.finalize(self.state, self._unwritten)
+        except Exception:
+            self.state.reset()
+            raise
+        finally:
+            self._unwritten = None
+
+    def close(self) -> None:
+        """Free the stream's memory; nothing can be rendered afterwards."""
+        del self.state, self._blend
+        self._text = None
+
+    def _blend_to(self, params: RenderParameters) -> tuple[PromptBlend, TextKV]:
+        if params.prompt != self.params.prompt:
+            end = self.pipeline.prompt(params.prompt)
+            blend = self._blend.toward(end, params.blend_chunks)
+        elif self._text is not None and self._blend.settled:
+            return self._blend, self._text
+        else:
+            blend = self._blend.next()
+        return blend, self.pipeline.text(blend.embeddings)
+
+
+def warm_up(pipeline: Pipeline, chunks: int) -> float:
+    """Render grey chunks on a stream of their own, so that no session pays for first calls.
+
+    Returns the milliseconds of the last one.
+    """
+    state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
+    took_ms = 0.0
+    for _ in range(chunks):
+        begun_s = time.perf_counter()
+        size = pipeline.frames_wanted(state), pipeline.preset.height, pipeline.preset.width, 3
+        output = pipeline.render(state, np.full(size, 128, np.uint8), text)
+        _ = pipeline.finalize(state, output).ms  # waits until the write is over
+        took_ms = (time.perf_counter() - begun_s) * 1000
+    return took_ms

@@ -1,8 +1,8 @@
-"""The one thread that owns the device, and the desk that gives sessions their turns on it.
+"""The one thread that owns the device, and the scheduler that gives sessions their turns on it.
 
 The thread does what it is given, in order: chunks, prompts, opening and closing of videos. A chunk
-has two halves: its pictures go to the event loop at once, and only then are its keys and values
-written. Meanwhile the desk has picked the next chunk, so that the device does not wait.
+has two halves: its frames go to the event loop at once, and only then are its keys and values
+written. Meanwhile the scheduler has picked the next chunk, so that the device does not wait.
 """
 
 from __future__ import annotations
@@ -15,21 +15,26 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
-from runtime.pipeline.video_stream import ChunkOrder, Painted, Video
+from runtime.core import ChunkRequest, RenderedChunk
+from runtime.pipeline.pipeline import Video
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class RenderThread:
-    """Runs work in the order given, one at a time."""
+    """Runs work in the order given, one at a time.
+
+    The order is a promise that others build on: a video is closed after the last chunk that was
+    scheduled for it, and a chunk finds the keys and values of the one before it written.
+    """
 
     def __init__(self) -> None:
+        # Unbounded, and short all the same: the scheduler has one chunk in it at a time.
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="c2r-render", daemon=True)
 
     def start(self) -> None:
-        """Begin with what was given so far."""
         self._thread.start()
 
     def put(self, work: Callable[[], None]) -> None:
@@ -37,7 +42,7 @@ class RenderThread:
         self._work.put(work)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-        """Run a function in its turn; the future, of the running loop, has what it gives."""
+        """Run a function in its turn; its result arrives in a future of the running loop."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -64,7 +69,9 @@ class RenderThread:
                 work()
             except Exception:
                 log.exception("work of the render thread failed; the thread goes on")
-            del work  # it may hold a chunk of frames
+            # `get` blocks until there is more to do, and the name would hold on to a chunk of
+            # frames, or to the video that was just closed, for as long.
+            del work
 
 
 def post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
@@ -74,6 +81,9 @@ def post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *argume
     except RuntimeError:
         if not loop.is_closed():
             raise
+
+
+# A future may be done before its result: who awaited it was cancelled meanwhile.
 
 
 def _fulfil(future: asyncio.Future[T], result: T) -> None:
@@ -87,73 +97,84 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
 
 
 class RenderJob(Protocol):
-    """Who has chunks rendered; called on the event loop."""
+    """Has chunks rendered, one at a time; called on the event loop."""
 
     @property
     def waits(self) -> bool:
         """It has a chunk to render now."""
         ...
 
-    def next_turn(self) -> tuple[Video, ChunkOrder]:
-        """The chunk, gathered at the last moment. Only when it waits."""
+    def next_chunk(self) -> tuple[Video, ChunkRequest]:
+        """The chunk of this turn, made at the last moment. Only called while it waits."""
         ...
 
-    def painted(self, painted: Painted) -> None:
-        """The pictures of its turn."""
+    def rendered(self, chunk: RenderedChunk) -> None:
+        """The frames of its turn. Their keys and values are yet to be written."""
         ...
 
     def failed(self, error: Exception) -> None:
-        """Its turn came to nothing."""
+        """Its turn gave no frames; the video is back at its start."""
         ...
 
-    def forgot(self, error: Exception) -> None:
-        """The pictures have left, but the stream lost its past."""
+    def on_state_lost(self, error: Exception) -> None:
+        """The write after `rendered` failed; the video is back at its start."""
         ...
 
 
 class RenderScheduler:
-    """Gives customers their turns, round robin, one chunk at a time. Lives on the event loop."""
+    """Gives jobs their turns, round robin, one chunk at a time. Lives on the event loop.
+
+    A job stands in the queue once, however often it asks, and goes to its end after its turn. So a
+    job with a chunk waits for one chunk of each other job at most, whatever those have waiting.
+    A chunk is made when its turn comes and not when it is asked for: until then newer frames may
+    still take the place of older ones.
+    """
 
     def __init__(self, thread: RenderThread) -> None:
         self._thread = thread
-        self._line: deque[RenderJob] = deque()
+        self._queue: deque[RenderJob] = deque()
         self._busy = False
 
-    def ask(self, customer: RenderJob) -> None:
-        """The customer has a chunk; asking again while it stands in line changes nothing."""
-        if not any(other is customer for other in self._line):
-            self._line.append(customer)
+    def ask(self, job: RenderJob) -> None:
+        """The job has a chunk; asking again while it is queued changes nothing."""
+        if not any(other is job for other in self._queue):
+            self._queue.append(job)
         self._next()
 
     def _next(self) -> None:
-        while self._line and not self._busy:
-            customer = self._line.popleft()
-            if customer.waits:
+        while self._queue and not self._busy:
+            job = self._queue.popleft()
+            if job.waits:  # its stream may have ended since it asked
                 self._busy = True
-                self._give(customer, *customer.next_turn())
+                self._submit(job, *job.next_chunk())
 
-    def _give(self, customer: RenderJob, video: Video, order: ChunkOrder) -> None:
+    def _submit(self, job: RenderJob, video: Video, request: ChunkRequest) -> None:
         loop = asyncio.get_running_loop()
 
         def work() -> None:
             try:
-                painted = video.paint(order)
+                chunk = video.render(request)
             except Exception as error:
-                post(loop, self._over, customer, customer.failed, error)
+                post(loop, self._finished, job, job.failed, error)
                 return
-            post(loop, self._over, customer, customer.painted, painted)
+            # First the frames, then the write: a client waits for the former, and the loop picks
+            # and submits the next chunk while the thread is busy with the latter.
+            post(loop, self._finished, job, job.rendered, chunk)
             try:
                 video.write()
             except Exception as error:
-                post(loop, customer.forgot, error)
+                # Posted after `rendered`, which the loop therefore sees first. By now the job's
+                # next chunk may be submitted: `Video.render` refuses it.
+                post(loop, job.on_state_lost, error)
 
         self._thread.put(work)
 
-    def _over(self, customer: RenderJob, tell: Callable[..., None], result: Any) -> None:
+    def _finished(self, job: RenderJob, tell: Callable[[Any], None], result: Any) -> None:
         self._busy = False
         try:
             tell(result)
         finally:
-            if customer.waits:
-                self.ask(customer)
+            # Whatever `tell` raises, other sessions get their turns.
+            if job.waits:
+                self.ask(job)
             self._next()

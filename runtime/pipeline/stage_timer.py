@@ -1,4 +1,4 @@
-"""Times of a chunk's stages, without making the device wait for each.
+"""How long the stages of a chunk take, without making the device wait for each.
 
 On CUDA the marks are events, read when somebody asks; elsewhere they are clock reads.
 """
@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 
 
-class Lap(Protocol):
+class Timing(Protocol):
     """How long something took."""
 
     @property
@@ -24,47 +24,46 @@ class Lap(Protocol):
 
 
 @dataclass(frozen=True)
-class HostLap:
+class HostTiming:
     """Between two clock reads."""
 
     ms: float
 
 
 @dataclass(frozen=True)
-class DeviceLap:
-    """Between two events of one stream."""
+class DeviceTiming:
+    """Between two events of one CUDA stream."""
 
     begin: torch.cuda.Event
     end: torch.cuda.Event
 
     @property
     def ms(self) -> float:
-        """Milliseconds; waits until the second event has come."""
         self.end.synchronize()
         return self.begin.elapsed_time(self.end)
 
 
 class StageTimer:
-    """Takes the laps of one device."""
+    """Times what runs on one device."""
 
     def __init__(self, device: torch.device) -> None:
         self.cuda = device.type == "cuda"
 
     @contextmanager
-    def lap(self, laps: dict[str, Lap], name: str) -> Iterator[None]:
-        """Everything inside is the lap of that name."""
+    def time(self, timings: dict[str, Timing], name: str) -> Iterator[None]:
+        """Everything inside the block counts as stage `name`."""
         if self.cuda:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             yield
             end.record()
-            laps[name] = DeviceLap(begin, end)
+            timings[name] = DeviceTiming(begin, end)
         else:
             begin_s = time.perf_counter()
             yield
-            laps[name] = HostLap((time.perf_counter() - begin_s) * 1000)
+            timings[name] = HostTiming((time.perf_counter() - begin_s) * 1000)
 
 
-def milliseconds(laps: Mapping[str, Lap]) -> dict[str, float]:
-    """All laps, read; waits for the last of them."""
-    return {name: lap.ms for name, lap in laps.items()}
+def milliseconds(timings: Mapping[str, Timing]) -> dict[str, float]:
+    """All timings, read; waits for the last of them."""
+    return {name: timing.ms for name, timing in timings.items()}

@@ -18,7 +18,8 @@ from c2r.kernels.fp8 import calibrate, to_fp8
 from c2r.models.build import Networks
 from c2r.models.configs import Preset
 from c2r.streaming.fill_levels import fill_levels
-from runtime.pipeline.pipeline import Pictures, Pipeline
+from runtime.core import Frames
+from runtime.pipeline.pipeline import Pipeline
 
 PRECISIONS = ("bf16", "fp8")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -40,9 +41,7 @@ class Tuning:
 
 
 @torch.no_grad()
-def tune(
-    networks: Networks, precision: str, coarse: Pictures, *, attention: str = "auto"
-) -> Tuning:
+def tune(networks: Networks, precision: str, coarse: Frames, *, attention: str = "auto") -> Tuning:
     """Change the DiT in place; `coarse`: frames of a later chunk, to find FP8's scales with.
 
     `attention`: a kernel's name, or `auto`. `ValueError` for a kernel that is not here.
@@ -79,7 +78,7 @@ def token_shape(preset: Preset) -> TokenShape:
     return TokenShape(preset.stream.chunk, preset.tokens_per_latent, dit.heads, dit.head_dim)
 
 
-def _stream(networks: Networks, coarse: Pictures) -> None:
+def _stream(networks: Networks, coarse: Frames) -> None:
     """A stream until its window is full."""
     pipeline, stream = Pipeline(networks), networks.preset.stream
     state, text = pipeline.open(0), pipeline.text(pipeline.prompt(CALIBRATION_PROMPT))

@@ -1,7 +1,9 @@
-"""Who is in: admission with a queue, and sessions that wait for their client to return.
+"""Who is served: session slots with a queue, and sessions that wait for their client to return.
 
-A session takes memory on the device from its admission until it is let go. Parked sessions give
-way to new ones, the one parked longest first. Lives on the event loop.
+A session takes a slot, and memory on the device, from its admission until it is let go. Parked
+sessions keep theirs, but give way to new ones, the one parked longest first. Lives on the event
+loop; every change of slots, queue and parked sessions happens between two awaits, so that none of
+them needs a lock.
 """
 
 from __future__ import annotations
@@ -13,57 +15,67 @@ import time
 from collections.abc import Callable
 
 from c2r.wire import OpenRequest
-from runtime.pipeline.pipeline import Pipeline
+from runtime.core import RenderParameters
+from runtime.pipeline.pipeline import Pipeline, Video
 from runtime.pipeline.render_thread import RenderThread
-from runtime.pipeline.video_stream import RenderParameters, Video
-from runtime.session.session import Session, look_of, look_resumed
+from runtime.session.session import (
+    Refusal,
+    RefusedError,
+    Session,
+    open_parameters,
+    resume_parameters,
+)
 from runtime.session.settings import ServeSettings
-from runtime.session.status import Refusal, RefusedError
 
 log = logging.getLogger(__name__)
 
-Told = Callable[[int], None]
-"""Is told how many are ahead in the queue, 1 being next; 0 once admitted."""
+OnPosition = Callable[[int], None]
+"""Is told a client's position in the queue, 1 being next; 0 once admitted."""
 
 
 class Admission:
-    """Lets sessions in, one by one, up to the limit; keeps the parked ones."""
+    """Admits sessions, one by one, up to the limit; keeps the parked ones."""
 
     def __init__(self, thread: RenderThread, settings: ServeSettings) -> None:
         self._thread = thread
         self._settings = settings
         self._pipeline: Pipeline | None = None
-        self._seated = 0
-        self._queue: list[tuple[asyncio.Future[None], Told]] = []
+        self._slots_taken = 0
+        self._queue: list[tuple[asyncio.Future[None], OnPosition]] = []
         self._sessions: dict[bytes, Session] = {}
         self._parked: dict[bytes, asyncio.TimerHandle] = {}
         self._closing = False
         self.changed = asyncio.Event()
-        """Set whenever a session leaves."""
+        """Set whenever a stream leaves its session."""
 
     @property
-    def living(self) -> list[Session]:
+    def active(self) -> list[Session]:
         """Sessions on a stream."""
-        return [one for one in self._sessions.values() if one.line is not None]
+        return [session for session in self._sessions.values() if session.stream is not None]
 
     @property
-    def seated(self) -> int:
-        """Places taken: sessions, those being opened, and parked ones."""
-        return self._seated
+    def slots_taken(self) -> int:
+        """Sessions on a stream, those being opened, and parked ones."""
+        return self._slots_taken
+
+    @property
+    def queued(self) -> int:
+        """Clients that wait for a slot."""
+        return len(self._waiting)
 
     def open(self, pipeline: Pipeline) -> None:
-        """The renderer is ready: let in who waits."""
+        """The renderer is ready: admit the clients that wait."""
         self._pipeline = pipeline
         self._admit()
 
     def close(self) -> None:
-        """Let nobody in any more; parked sessions are gone."""
+        """Admit no one any more; parked sessions are let go."""
         self._closing = True
-        for seat, _ in self._queue:
-            if not seat.done():
-                seat.set_exception(_stopping())
+        for slot, _ in self._queue:
+            if not slot.done():
+                slot.set_exception(_stopping())
         for key in list(self._parked):
-            self._forget(key)
+            self._let_go(key)
 
     def resume(self, request: OpenRequest) -> Session | None:
         """The session that the request's token names, taken over from the stream it is on."""
@@ -74,121 +86,128 @@ class Admission:
         timer = self._parked.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if session.line is not None:
-            session.line.take_over()
-            session.line = None
-        session.take(look_resumed(session.look, request, self._settings.blend_chunks))
+        if session.stream is not None:
+            # The client came back before its old connection was noticed to be dead. The old
+            # stream ends by and by; `leave` will find that the session is no longer on it.
+            session.stream.take_over()
+            session.stream = None
+        resumed = resume_parameters(session.params, request, self._settings.blend_chunks)
+        session.request(resumed)
         return session
 
-    async def enter(self, request: OpenRequest, told: Told) -> Session:
-        """A new session, when there is a place; `RefusedError` when even the queue is full."""
-        await self._sit(told)
+    async def enter(self, request: OpenRequest, on_position: OnPosition) -> Session:
+        """A new session, when there is a slot; `RefusedError` when even the queue is full."""
+        await self._take_slot(on_position)
         try:
-            look = look_of(request, self._settings.blend_chunks)
-            session = Session(await self._open_video(look), look, time.perf_counter())
+            params = open_parameters(request, self._settings.blend_chunks)
+            session = Session(await self._open_video(params), params, time.perf_counter())
             if self._closing:
                 raise _stopping()
         except BaseException:
-            self._stand_up()
+            self._release_slot()
             raise
         self._sessions[_key(session.token)] = session
         return session
 
-    def leave(self, session: Session, line: object, *, parks: bool) -> None:
-        """A stream of the session is over. No word when another one goes on with it."""
-        if session.line is not line:
+    def leave(self, session: Session, stream: object, *, parks: bool) -> None:
+        """A stream of the session is over. Does nothing when another one goes on with it."""
+        if session.stream is not stream:
             return
-        session.line = None
+        session.stream = None
         key = _key(session.token)
         grace_s = self._settings.resume_grace_s
         if parks and grace_s > 0 and not self._closing:
             loop = asyncio.get_running_loop()
-            self._parked[key] = loop.call_later(grace_s, self._forget, key)
-            self._admit()
+            self._parked[key] = loop.call_later(grace_s, self._let_go, key)
+            self._admit()  # a client may wait for this slot: then parking was in vain
         else:
-            self._forget(key)
+            self._let_go(key)
         self.changed.set()
 
-    async def _open_video(self, look: RenderParameters) -> Video:
-        assert self._pipeline is not None, "nobody sits before the renderer is ready"
+    async def _open_video(self, params: RenderParameters) -> Video:
+        assert self._pipeline is not None, "no slot is given before the renderer is ready"
         try:
-            return await self._thread.call(Video, self._pipeline, look)
+            return await self._thread.call(Video, self._pipeline, params)
         except (ValueError, RuntimeError, MemoryError) as error:
             log.exception("no session could be opened")
             message = f"the server cannot open a session: {error}"
             raise RefusedError(Refusal.NO_MEMORY, message) from error
 
-    async def _sit(self, told: Told) -> None:
+    async def _take_slot(self, on_position: OnPosition) -> None:
         if self._closing:
             raise _stopping()
-        ahead = len(self._waiting)
-        if self._pipeline is not None and ahead == 0 and self._free():
-            self._seated += 1
+        ahead = self.queued
+        if self._pipeline is not None and ahead == 0 and self._has_free_slot():
+            self._slots_taken += 1
             return
         if ahead >= self._settings.max_waiting:
-            message = (
-                f"the server is full: {self._places} sessions, {ahead} waiting; try again later"
-            )
-            raise RefusedError(Refusal.FULL, message)
-        seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((seat, told))
-        told(ahead + 1)
+            message = f"the server is full: {self._slots} sessions, {ahead} waiting"
+            raise RefusedError(Refusal.FULL, f"{message}; try again later")
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((slot, on_position))
+        on_position(ahead + 1)
         try:
-            await seat
+            await slot
         except BaseException:
-            if seat.done() and not seat.cancelled() and seat.exception() is None:
-                self._stand_up()  # it was given a place in the moment it left
+            # Cancelled between `_admit`, which counted the slot, and here, where it would have
+            # been used: the client left at the moment of its admission.
+            if slot.done() and not slot.cancelled() and slot.exception() is None:
+                self._release_slot()
             raise
         finally:
-            self._queue = [entry for entry in self._queue if entry[0] is not seat]
+            self._queue = [entry for entry in self._queue if entry[0] is not slot]
             self._admit()
-            for place, (_, tell) in enumerate(self._waiting, start=1):
-                tell(place)
+            for position, (_, tell) in enumerate(self._waiting, start=1):
+                tell(position)
 
-    def _free(self) -> bool:
-        """A place is free, or a parked session gives way."""
-        if self._seated >= self._places and self._parked:
-            self._forget(next(iter(self._parked)), admit=False)
-        return self._seated < self._places
+    def _has_free_slot(self) -> bool:
+        """Whether a slot is free, if need be one that a parked session gives up for it."""
+        if self._slots_taken >= self._slots and self._parked:
+            self._let_go(next(iter(self._parked)), admit=False)
+        return self._slots_taken < self._slots
 
     @property
-    def _places(self) -> int:
-        """Sessions at once: as many as are allowed, and as memory was found for."""
+    def _slots(self) -> int:
+        """Sessions at once: as many as are allowed, and as fit into memory."""
         most = None if self._pipeline is None else self._pipeline.most_streams
         return min(self._settings.max_sessions, most or self._settings.max_sessions)
 
     @property
-    def _waiting(self) -> list[tuple[asyncio.Future[None], Told]]:
+    def _waiting(self) -> list[tuple[asyncio.Future[None], OnPosition]]:
+        """The queue without those that were just admitted or have left, but have yet to run."""
         return [entry for entry in self._queue if not entry[0].done()]
 
     def _admit(self) -> None:
         if self._pipeline is None or self._closing:
             return
-        for seat, told in self._waiting:
-            if not self._free():
+        for slot, on_position in self._waiting:
+            if not self._has_free_slot():
                 return
-            self._seated += 1
-            told(0)
-            seat.set_result(None)
+            # Counted here and not when its task runs: until then another client could take it.
+            self._slots_taken += 1
+            on_position(0)
+            slot.set_result(None)
 
-    def _stand_up(self) -> None:
-        self._seated -= 1
+    def _release_slot(self) -> None:
+        self._slots_taken -= 1
         self._admit()
 
-    def _forget(self, key: bytes, *, admit: bool = True) -> None:
-        """Let a session go; its memory is freed on the render thread, after its last chunk."""
+    def _let_go(self, key: bytes, *, admit: bool = True) -> None:
+        """Forget a session. Its memory is freed on the render thread, and so after its last chunk,
+        which may be in the making; a new session's memory is taken there too, and so after that.
+        """
         timer = self._parked.pop(key, None)
         if timer is not None:
             timer.cancel()
         session = self._sessions.pop(key)
         self._thread.put(session.video.close)
-        self._seated -= 1
+        self._slots_taken -= 1
         if admit:
             self._admit()
 
 
 def _key(token: bytes) -> bytes:
-    """What a session is looked up by: how long it takes tells nothing about the token."""
+    """What a session is looked up by: a hash, so that the time a look-up takes tells nothing."""
     return hashlib.sha256(token).digest()
 
 

@@ -74,15 +74,15 @@ class Negotiation:
             codecs=codecs,
             side_channels=tuple(one for one in request.side_channels if one in SIDE_CHANNELS),
             limits=self.limits,
-            strength=session.look.strength,
-            seed=session.look.seed,
+            strength=session.params.strength,
+            seed=session.params.seed,
             server=self.server,
         )
 
     def notices(
         self, request: OpenRequest, session: Session, random_weights: bool, *, resumed: bool
     ) -> list[SessionWarning]:
-        """What a person should know as the session begins."""
+        """What the client should know as the session begins."""
         notices = []
         minor = check_protocol(request.protocol_major, request.protocol_minor)
         if minor is not None:
@@ -91,7 +91,7 @@ class Negotiation:
             message = "the resume token names no living session; this one is new"
             notices.append(SessionWarning(WarningCode.RESTARTED, message))
         if random_weights:
-            message = "the renderer runs on random weights: its pictures mean nothing"
+            message = "the renderer runs on random weights: its frames mean nothing"
             notices.append(SessionWarning(WarningCode.RANDOM_WEIGHTS, message))
         if request.negative_prompt and session.warns(WarningCode.NO_EFFECT):
             notices.append(SessionWarning(WarningCode.NO_EFFECT, NO_NEGATIVE_PROMPT))
@@ -133,5 +133,5 @@ class Negotiation:
 def _own_version() -> str:
     try:
         return version("c2r")
-    except PackageNotFoundError:  # a checkout that nobody installed
+    except PackageNotFoundError:  # a checkout that is not installed
         return "checkout"

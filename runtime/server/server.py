@@ -17,15 +17,13 @@ from typing import Any
 import grpc.aio
 
 from c2r.models.configs import Preset
-from runtime.pipeline.pipeline import Pipeline
+from runtime.pipeline.pipeline import Pipeline, warm_up
 from runtime.pipeline.render_thread import RenderScheduler, RenderThread
-from runtime.pipeline.video_stream import warm_up
 from runtime.recording.recorder import Recorder
 from runtime.server.access import BearerGate, address_of, check_bind, server_credentials
 from runtime.server.admission import Admission
-from runtime.server.health import Health, add_reflection
 from runtime.server.negotiation import Negotiation
-from runtime.server.service import RenderService
+from runtime.server.service import SERVICE, RenderService
 from runtime.session.settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -36,10 +34,49 @@ SPARE_CALLS = 64
 
 @dataclass(frozen=True)
 class PendingPipeline:
-    """A pipeline that `load` makes, on the render thread, while the server says that it waits."""
+    """A pipeline that `load` makes, on the render thread, while clients queue already."""
 
     preset: Preset
     load: Callable[[], Pipeline]
+
+
+class Health:
+    """`grpc.health.v1`: whether sessions are served. `off`: needs no package and says nothing."""
+
+    def __init__(self, *, off: bool = False) -> None:
+        self._servicer: Any = None
+        if not off:
+            from grpc_health.v1 import health
+
+            self._servicer = health.aio.HealthServicer()
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        if self._servicer is not None:
+            from grpc_health.v1 import health_pb2_grpc
+
+            health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def set(self, *, serving: bool) -> None:
+        if self._servicer is None:
+            return
+        from grpc_health.v1 import health_pb2
+
+        status = health_pb2.HealthCheckResponse
+        for name in ("", SERVICE):
+            await self._servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+    async def close(self) -> None:
+        """NOT_SERVING from now on, whatever is set later."""
+        if self._servicer is not None:
+            await self._servicer.enter_graceful_shutdown()
+
+
+def add_reflection(server: grpc.aio.Server) -> None:
+    """Let tools ask which calls there are; a package of its own, like health."""
+    from grpc_health.v1 import health
+    from grpc_reflection.v1alpha import reflection
+
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME), server)
 
 
 class RunningServer:
@@ -51,11 +88,16 @@ class RunningServer:
         workers = max(2, min(8, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="c2r-codec")
         self._thread = RenderThread()
-        self._lobby = Admission(self._thread, settings)
-        terms = Negotiation(preset, settings)
-        self._recorder = _recorder(settings, terms)
-        desk = RenderScheduler(self._thread)
-        self._service = RenderService(terms, self._lobby, desk, self._pool, self._recorder)
+        self.admission = Admission(self._thread, settings)
+        negotiation = Negotiation(preset, settings)
+        self._recorder = _recorder(settings, negotiation)
+        self._service = RenderService(
+            negotiation,
+            self.admission,
+            RenderScheduler(self._thread),
+            self._pool,
+            self._recorder,
+        )
         self._health = Health(off=not settings.health)
         gates = [] if settings.token is None else [BearerGate(settings.token)]
         self._grpc = grpc.aio.server(
@@ -65,18 +107,13 @@ class RunningServer:
         )
         self._loading: asyncio.Task[None] | None = None
 
-    @property
-    def seated(self) -> int:
-        """Places taken by sessions: on a stream, being opened, or parked."""
-        return self._lobby.seated
-
     async def start(self, load: Callable[[], Pipeline]) -> None:
         """Bind the address, answer calls, and begin to load. `OSError` when the port is taken."""
         self._grpc.add_generic_rpc_handlers((self._service.handlers(),))
         self._health.add_to(self._grpc)
         if self.settings.reflection:
             add_reflection(self._grpc)
-        await self._health.say(serving=False)
+        await self._health.set(serving=False)
         self._thread.start()
         self.address = address_of(self.settings.host, self._bind())
         await self._grpc.start()
@@ -90,17 +127,17 @@ class RunningServer:
     async def stop(self) -> None:
         """Let open sessions finish their chunk, tell them, and end. Takes `drain_s` at most."""
         await self._health.close()
-        self._lobby.close()
-        for session in self._lobby.living:
-            assert session.line is not None, "the living are on a stream"
-            session.line.drain()
+        self.admission.close()
+        for session in self.admission.active:
+            assert session.stream is not None, "active sessions are on a stream"
+            session.stream.drain()
         try:
             async with asyncio.timeout(self.settings.drain_s):
-                while self._lobby.living:
-                    self._lobby.changed.clear()
-                    await self._lobby.changed.wait()
+                while self.admission.active:
+                    self.admission.changed.clear()
+                    await self.admission.changed.wait()
         except TimeoutError:
-            log.warning("%d sessions did not finish in time", len(self._lobby.living))
+            log.warning("%d sessions did not finish in time", len(self.admission.active))
         await self._grpc.stop(grace=1.0)
         if self._loading is not None:
             self._loading.cancel()
@@ -129,8 +166,8 @@ class RunningServer:
         chunk_ms = await self._thread.call(warm_up, pipeline, self.settings.warm_chunks)
         log.info("warm: a chunk takes %.0f ms", chunk_ms)
         self._service.pipeline = pipeline
-        self._lobby.open(pipeline)
-        await self._health.say(serving=True)
+        self.admission.open(pipeline)
+        await self._health.set(serving=True)
 
 
 async def start_server(
@@ -151,16 +188,17 @@ async def start_server(
     return server
 
 
-def _recorder(settings: ServeSettings, terms: Negotiation) -> Recorder | None:
+def _recorder(settings: ServeSettings, negotiation: Negotiation) -> Recorder | None:
     if settings.record is None:
         return None
-    return Recorder(settings.record, {"server": terms.server, "preset": terms.preset.name})
+    details = {"server": negotiation.server, "preset": negotiation.preset.name}
+    return Recorder(settings.record, details)
 
 
 def _options(settings: ServeSettings, preset: Preset) -> list[tuple[str, Any]]:
     largest = settings.message_bytes(preset)
     return [
-        ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
+        ("grpc.so_reuseport", 0),  # else a second server would silently share the port
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_receive_message_length", largest),
         ("grpc.max_send_message_length", -1),

@@ -1,6 +1,7 @@
 """The calls of `c2r.wire.v1.RenderService`: from the first message of a stream to its status.
 
-Sees messages as bytes and no tensor.
+The socket's end of a frame's way: messages are bytes here, and every exception that ends a stream
+becomes its gRPC status here and nowhere else. Sees no tensor.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from runtime.recording.recorder import Kind, Recorder
 from runtime.server.admission import Admission
 from runtime.server.negotiation import Negotiation
 from runtime.session.reader import read_open
-from runtime.session.session import Session
-from runtime.session.status import Refusal, RefusedError, status_of
+from runtime.session.session import Refusal, RefusedError, Session
 from runtime.session.stream import SessionStream
 from runtime.session.writer import Pipe
 
@@ -32,6 +32,29 @@ log = logging.getLogger(__name__)
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RenderService"].full_name
 Context = grpc.aio.ServicerContext[Any, Any]
+STATUS: dict[ErrorCode | Refusal, grpc.StatusCode] = {
+    ErrorCode.UNSPECIFIED: grpc.StatusCode.UNKNOWN,
+    ErrorCode.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.UNSUPPORTED: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorCode.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.OUT_OF_ORDER: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorCode.NEEDS_KEYFRAME: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
+    # UNAVAILABLE and DEADLINE_EXCEEDED tell a client that trying again a little later may work.
+    Refusal.FULL: grpc.StatusCode.UNAVAILABLE,
+    Refusal.STOPPING: grpc.StatusCode.UNAVAILABLE,
+    Refusal.NO_OPEN: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Refusal.NOT_READING: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Refusal.NO_MEMORY: grpc.StatusCode.UNAVAILABLE,
+    Refusal.FAULT: grpc.StatusCode.INTERNAL,
+}
+
+
+def status_of(error: WireError | RefusedError) -> tuple[grpc.StatusCode, str]:
+    """Code and details of the status that an error ends a stream with."""
+    code = error.code if isinstance(error, WireError) else error.refusal
+    return STATUS[code], str(error)
 
 
 class GrpcPipe:
@@ -43,7 +66,6 @@ class GrpcPipe:
         self._number = 0 if recorder is None else recorder.next_stream()
 
     async def read(self) -> bytes | None:
-        """The client's next message; None when it closed its side."""
         data = await self._context.read()
         if data is grpc.aio.EOF:
             return None
@@ -51,7 +73,6 @@ class GrpcPipe:
         return bytes(data)
 
     async def write(self, data: bytes) -> None:
-        """Send one message."""
         self._record(Kind.RESPONSE, data)
         try:
             await self._context.write(data)
@@ -59,7 +80,6 @@ class GrpcPipe:
             raise ConnectionError(f"the client is gone: {error}") from error
 
     def closed(self) -> None:
-        """The call is over."""
         self._record(Kind.CLOSED, b"")
 
     def _record(self, kind: Kind, data: bytes) -> None:
@@ -72,20 +92,20 @@ class RenderService:
 
     def __init__(
         self,
-        terms: Negotiation,
-        lobby: Admission,
-        desk: RenderScheduler,
+        negotiation: Negotiation,
+        admission: Admission,
+        scheduler: RenderScheduler,
         pool: Executor,
         recorder: Recorder | None,
     ) -> None:
-        self.terms = terms
         self.pipeline: Pipeline | None = None
-        self._lobby, self._desk, self._pool, self._recorder = lobby, desk, pool, recorder
+        self._negotiation, self._admission, self._scheduler = negotiation, admission, scheduler
+        self._settings = negotiation.settings
+        self._pool, self._recorder = pool, recorder
 
     def handlers(self) -> grpc.GenericRpcHandler:
-        """Messages of a stream stay bytes: they are parsed off the loop, and recorded as they are.
-
-        So a message that does not parse gets a status of ours.
+        """What gRPC calls. Messages of a stream stay bytes: they are parsed off the loop, recorded
+        as they are, and one that does not parse gets a status of ours.
         """
         calls = {
             "RenderStream": grpc.stream_stream_rpc_method_handler(self.render_stream),
@@ -98,19 +118,18 @@ class RenderService:
         return grpc.method_handlers_generic_handler(SERVICE, calls)
 
     async def get_server_info(self, request: Any, context: Context) -> pb.GetServerInfoResponse:
-        """What this server is and offers."""
         pipeline, response = self.pipeline, pb.GetServerInfoResponse()
-        info = self.terms.info(
+        info = self._negotiation.info(
             ready=pipeline is not None,
             device="" if pipeline is None else str(pipeline.device),
             random_weights=pipeline is not None and bool(pipeline.networks.random_parts),
-            sessions=len(self._lobby.living),
+            sessions=len(self._admission.active),
         )
         write_message(info, response)
         return response
 
     async def render_stream(self, requests: Any, context: Context) -> None:
-        """One stream; turns whatever ends it into a status."""
+        """One stream; turns what ends it into a status."""
         pipe = GrpcPipe(context, self._recorder)
         try:
             await self._serve(pipe)
@@ -127,25 +146,25 @@ class RenderService:
 
     async def _serve(self, pipe: Pipe) -> None:
         request = await self._first_message(pipe)
-        codecs = self.terms.check(request)
-        session = self._lobby.resume(request) if request.resume_token else None
+        codecs = self._negotiation.check(request)
+        session = self._admission.resume(request) if request.resume_token else None
         resumed = session is not None
         if session is None:
             session = await self._enter(request, pipe)
-        assert self.pipeline is not None, "nobody enters before the renderer is ready"
+        assert self.pipeline is not None, "no session is admitted before the renderer is ready"
         random_weights = bool(self.pipeline.networks.random_parts)
         stream = None
         try:
-            accepted = self.terms.accepted(request, codecs, session, resumed=resumed)
-            notices = self.terms.notices(request, session, random_weights, resumed=resumed)
+            accepted = self._negotiation.accepted(request, codecs, session, resumed=resumed)
+            notices = self._negotiation.notices(request, session, random_weights, resumed=resumed)
             stream = self._stream(session, accepted, request, pipe)
-            session.line = stream
+            session.stream = stream
             who = "resumed" if resumed else request.client or "new"
             log.info("session %s: %s", session.name, who)
             await stream.run(notices)
         finally:
             log.info("session %s: stream over, %s", session.name, session.stats)
-            self._lobby.leave(session, stream, parks=stream is not None and stream.parks)
+            self._admission.leave(session, stream, parks=stream is not None and stream.parks)
 
     def _stream(
         self, session: Session, accepted: Accepted, request: OpenRequest, pipe: Pipe
@@ -155,13 +174,13 @@ class RenderService:
             accepted,
             request.protocol_minor,
             pipe,
-            self._desk,
+            self._scheduler,
             self._pool,
-            self.terms.settings,
+            self._settings,
         )
 
     async def _first_message(self, pipe: Pipe) -> OpenRequest:
-        wait_s = self.terms.settings.first_message_s
+        wait_s = self._settings.first_message_s
         reading = asyncio.ensure_future(pipe.read())
         try:
             done, _ = await asyncio.wait({reading}, timeout=wait_s)
@@ -177,7 +196,7 @@ class RenderService:
         return read_open(data)
 
     async def _enter(self, request: OpenRequest, pipe: Pipe) -> Session:
-        """Wait for a place; the client hears how many are ahead, and that the server lives."""
+        """Wait for a slot; the client hears its place in the queue, and that the server lives."""
         ahead: asyncio.Queue[int] = asyncio.Queue()
 
         async def tell() -> None:
@@ -185,16 +204,16 @@ class RenderService:
             while place > 0:
                 await pipe.write(pack_response(Flow(0, place)).SerializeToString())
                 try:
-                    async with asyncio.timeout(self.terms.settings.keepalive_s):
+                    async with asyncio.timeout(self._settings.keepalive_s):
                         place = await ahead.get()
                 except TimeoutError:
                     continue
 
         telling = asyncio.create_task(tell())
         try:
-            session = await self._lobby.enter(request, ahead.put_nowait)
+            session = await self._admission.enter(request, ahead.put_nowait)
             ahead.put_nowait(0)
-            await asyncio.wait({telling}, timeout=self.terms.settings.flush_s)
+            await asyncio.wait({telling}, timeout=self._settings.flush_s)
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)

@@ -1,15 +1,19 @@
-"""Gathers the coarse frames of one stream into chunks, and drops what nobody could render in time.
+"""Gathers the coarse frames of one stream into chunks, and drops those that come too fast.
 
-The rules, for frames that come faster than they are rendered:
+The drop rule, for frames that come faster than they are rendered:
 
-* Pace: a frame is passed over when the stream has already kept more frames than the renderer could
-  have taken since, at the best of its latest chunks, with three chunks of slack. A steady stream
-  that is too fast is thus thinned evenly; a client that sends a chunk whenever one comes back keeps
-  every frame.
+* Pace: a frame is dropped when the stream has already kept more frames than the renderer could have
+  taken since, at the best of its latest chunks, with three chunks of slack. A steady stream that is
+  too fast is thus thinned evenly; a client that sends a chunk whenever one comes back keeps every
+  frame.
 * Bound: no more frames wait than the window that the client was told, less those being rendered,
-  or one chunk if that is more; while the pace is passing frames over, no more than one chunk.
-  Newest wins: the oldest goes.
+  or one chunk if that is more; while the pace is dropping frames, no more than one chunk. Newest
+  wins: the oldest goes.
 * A frame with `reset` drops all that wait and begins a first chunk.
+
+Why two rules: the bound alone keeps latency low but drops in blocks, so that a chunk would span a
+jump in time; the pace alone spaces frames evenly but trusts an estimate, and whatever that is wrong
+by would pile up as latency.
 
 Every frame that is added leaves exactly once: from `add`, `take` or `clear`. Knows no clock and no
 session; times are seconds of any steady clock.
@@ -19,37 +23,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 
-from c2r.wire import CoarseFrame, DropReason
+from c2r.wire import DropReason
+from runtime.core import ChunkRequest, ReceivedFrame
 
 SLACK_CHUNKS = 3
+"""A client that keeps two chunks in flight sends them at once; one more for an uneven renderer."""
 PACE_MARGIN = 0.95
 """The pace is a little faster than the renderer, which must never wait for a frame."""
 PERIODS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Waiting:
-    """A decoded frame: when its message arrived, and when and how fast it was decoded."""
-
-    frame: CoarseFrame
-    arrived_s: float
-    decoded_s: float = 0.0
-    decode_ms: float = 0.0
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """Frames of one chunk; when they are fewer than `size`, the last one stands in for the rest.
-
-    `first`: the chunk is a first one. `reset`: the renderer forgets its past before it.
-    """
-
-    items: tuple[Waiting, ...]
-    size: int
-    first: bool
-    reset: bool
+"""Chunks that the pace is estimated from. The fastest counts: one that other programs or sessions
+slowed down says nothing about the renderer, and a pace too low would drop frames for nothing."""
 
 
 class TokenBucket:
@@ -91,12 +75,12 @@ class Inbox:
         self.first = first
         self._first_frames, self._chunk_frames = first_frames, chunk_frames
         self._bound = bound
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[ReceivedFrame] = deque()
         self._reset = False
         self._pace = TokenBucket(SLACK_CHUNKS * chunk_frames)
-        self._pressed = self._was_pressed = False
+        self._too_fast = self._was_too_fast = False
         self._periods: deque[float] = deque(maxlen=PERIODS)
-        self._out: Gathered | None = None
+        self._out: ChunkRequest | None = None
         self._full_s: float | None = None
         self._out_since_s = self._done_s = -math.inf
 
@@ -113,24 +97,26 @@ class Inbox:
         """A whole chunk waits and none is out."""
         return self._out is None and len(self._waiting) >= self.wanted
 
-    def add(self, item: Waiting) -> list[tuple[Waiting, DropReason]]:
-        """Take a frame in; gives the frames that are passed over for it, perhaps itself."""
-        now_s = item.arrived_s
-        dropped: list[tuple[Waiting, DropReason]] = []
-        if item.frame.reset is not None:
+    def add(self, received: ReceivedFrame) -> list[tuple[ReceivedFrame, DropReason]]:
+        """Take a frame in; returns the frames that are dropped for it, perhaps itself."""
+        now_s = received.arrived_s
+        dropped: list[tuple[ReceivedFrame, DropReason]] = []
+        if received.frame.reset is not None:
+            # Never thinned out: the reset must not get lost, and the pace counts it as free.
             dropped = [(old, DropReason.RESET) for old in self.clear()]
             self.first = self._reset = True
         elif not self._pace.take(now_s):
-            self._pressed = True
-            return [(item, DropReason.SUPERSEDED)]
-        self._waiting.append(item)
+            self._too_fast = True
+            return [(received, DropReason.SUPERSEDED)]
+        self._waiting.append(received)
         while len(self._waiting) > self._room():
+            # This may drop the frame that carried a reset; `_reset` remembers it.
             dropped.append((self._waiting.popleft(), DropReason.SUPERSEDED))
         if self._full_s is None and len(self._waiting) >= self.wanted:
             self._full_s = now_s
         return dropped
 
-    def take(self, now_s: float, *, partial: bool = False) -> Gathered | None:
+    def take(self, now_s: float, *, partial: bool = False) -> ChunkRequest | None:
         """The next chunk, which is then out until `done` or `failed`; None when none is ready.
 
         `partial`: whatever waits, when it is less than a whole chunk.
@@ -138,35 +124,39 @@ class Inbox:
         count = min(self.wanted, len(self._waiting))
         if self._out is not None or count == 0 or (count < self.wanted and not partial):
             return None
-        items = tuple(self._waiting.popleft() for _ in range(count))
-        self._out = Gathered(items, self.wanted, self.first, self._reset)
+        frames = tuple(self._waiting.popleft() for _ in range(count))
+        self._out = ChunkRequest(frames, self.wanted, self.first, self._reset)
         self._out_since_s = now_s if self._full_s is None else self._full_s
         self.first = self._reset = False
         self._full_s = now_s if len(self._waiting) >= self.wanted else None
-        self._pressed, self._was_pressed = False, self._pressed
+        # Remembered for one chunk more: a stream that is a little too fast is dropped from only
+        # now and then, and the queue must not grow back in between.
+        self._too_fast, self._was_too_fast = False, self._too_fast
         return self._out
 
     def done(self, now_s: float) -> None:
-        """The pictures of the chunk that was out are there; the pace learns from it."""
+        """The chunk that was out is rendered; the pace learns from it."""
         assert self._out is not None, "done follows take"
-        # From when it could have begun: what the renderer needs, other streams' turns included.
+        # The period runs from when the chunk could have begun: its last frame had come, and the
+        # chunk before was done. It includes the turns of other sessions, as it must.
         period_s = now_s - max(self._done_s, self._out_since_s)
-        if len(self._out.items) == self._out.size and period_s > 0:
+        if len(self._out.frames) == self._out.size and period_s > 0:
             self._periods.append(period_s / self._out.size)
             self._pace.rate = 1 / (PACE_MARGIN * min(self._periods))
         self._done_s, self._out = now_s, None
 
     def failed(self) -> None:
-        """The chunk that was out came to nothing."""
+        """The chunk that was out gave no frames."""
         self._out = None
 
-    def begin_anew(self, *, reset: bool = False) -> None:
-        """The next chunk is a first one: the renderer lost its past, or `reset` takes it from it.
-        Nothing is dropped.
+    def restart(self, *, reset: bool = False) -> None:
+        """The next chunk is a first one; nothing is dropped.
+
+        The renderer lost its state already, or with `reset` it is told to discard it.
         """
         self.first, self._reset = True, self._reset or reset
 
-    def clear(self) -> list[Waiting]:
+    def clear(self) -> list[ReceivedFrame]:
         """All frames that wait, taken out."""
         left = list(self._waiting)
         self._waiting.clear()
@@ -174,7 +164,7 @@ class Inbox:
         return left
 
     def _room(self) -> int:
-        if self._pressed or self._was_pressed:
+        if self._too_fast or self._was_too_fast:
             return self.wanted
-        out = 0 if self._out is None else len(self._out.items)
+        out = 0 if self._out is None else len(self._out.frames)
         return max(self.wanted, self._bound - out)

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
 from c2r.wire import OpenRequest
 from c2r.wire.events import ControlChange, EndReason, WarningCode
-from runtime.pipeline.video_stream import RenderParameters, Video
+from runtime.core import RenderParameters
+from runtime.pipeline.pipeline import Video
 from runtime.session.stats import SessionStats
 
 TOKEN_BYTES = 32
 NO_NEGATIVE_PROMPT = "this renderer is distilled: a negative prompt has no effect"
+
+
+class Refusal(StrEnum):
+    """Why a stream is refused or cut off, when no message is to blame."""
+
+    FULL = "full"
+    STOPPING = "stopping"
+    NO_OPEN = "no_open"
+    NOT_READING = "not_reading"
+    NO_MEMORY = "no_memory"
+    FAULT = "fault"
+
+
+class RefusedError(Exception):
+    """A stream ends with a status; `message` says what to do."""
+
+    def __init__(self, refusal: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+        self.message = message
 
 
 @dataclass(frozen=True)
@@ -28,8 +50,8 @@ class Ending:
     error: Exception | None = None
 
 
-class Line(Protocol):
-    """The stream that a session is on, as the session knows it."""
+class ActiveStream(Protocol):
+    """The stream that a session is on, as the session and the server know it."""
 
     def take_over(self) -> None:
         """Another stream goes on with the session: end."""
@@ -39,70 +61,76 @@ class Line(Protocol):
         """The server stops: finish the chunk and end."""
         ...
 
-    def begin_anew(self) -> None:
-        """The video lost its past: the next chunk is a first one."""
+    def restart(self) -> None:
+        """The video lost its state: the next chunk is a first one."""
         ...
 
 
 class Session:
-    """One client's video, the look it asked for, and its numbers. Lives on the event loop.
+    """One client's video, the parameters it asked for, and its numbers. Lives on the event loop.
 
-    `look` is asked for; the video has it from its next chunk on. `fresh`: that chunk is a first
-    one. `painted`: the prompt of the chunk that was ordered last. `stale`: the next chunk is a
-    first one, since the video's past was painted for another prompt. `line` is None while the
-    session is parked.
+    `params` are requested; the video has them from its next chunk on. `rendered_prompt`: of the
+    chunk that was requested last. `at_start`: the next chunk is a first one, since the video has no
+    state. `needs_reset`: the next chunk is a first one, since the video's state was rendered with
+    another prompt. `stream` is None while the session is parked.
     """
 
-    def __init__(self, video: Video, look: RenderParameters, now_s: float) -> None:
+    def __init__(self, video: Video, params: RenderParameters, now_s: float) -> None:
         self.name = secrets.token_hex(4)
         self.token = secrets.token_bytes(TOKEN_BYTES)
         self.video = video
-        self.look = look
-        self.painted: str | None = None
-        self.fresh, self.stale = True, False
+        self.params = params
+        self.rendered_prompt: str | None = None
+        self.at_start, self.needs_reset = True, False
         self.stats = SessionStats(now_s)
-        self.line: Line | None = None
-        self._faults = 0
+        self.stream: ActiveStream | None = None
+        self._failures = 0
         self._warned: set[WarningCode] = set()
 
-    def take(self, look: RenderParameters) -> None:
-        """Ask for another look; a new prompt that is not blended in begins the stream anew.
+    def request(self, params: RenderParameters) -> None:
+        """Ask for other parameters; a new prompt that is not blended in resets the stream.
 
-        The prompt that waits already keeps the blend that it was asked for with.
+        A prompt that is requested again before its first chunk keeps the blend of the first time.
         """
-        if look.prompt == self.look.prompt:
-            look = replace(look, blend_chunks=self.look.blend_chunks)
-        elif self.painted in (None, look.prompt):
-            self.stale = False
+        if params.prompt == self.params.prompt:
+            params = replace(params, blend_chunks=self.params.blend_chunks)
+        elif self.rendered_prompt in (None, params.prompt):
+            # Nothing was rendered with another prompt, or the change was taken back in time.
+            self.needs_reset = False
         else:
-            self.stale |= not look.blend_chunks
-            look = replace(look, blend_chunks=0) if self.stale else look
-        self.look = look
+            # A reset that is due stays due: after it there is nothing to blend from.
+            self.needs_reset |= not params.blend_chunks
+            params = replace(params, blend_chunks=0) if self.needs_reset else params
+        self.params = params
 
     def warns(self, code: WarningCode) -> bool:
-        """Whether a warning is the first of its kind; it counts as said now."""
+        """Whether a warning is the first of its kind; it counts as sent now."""
         if code in self._warned:
             return False
         self._warned.add(code)
         return True
 
     def chunk_done(self, *, first: bool) -> int:
-        """A chunk was rendered; gives its index. A later chunk proves that those before held."""
-        self._faults = self._faults if first else 0
+        """Count a rendered chunk; returns its index.
+
+        Only a later chunk ends a row of failures: it shows that the write before it held. A first
+        chunk shows nothing, or a renderer whose writes all fail would be retried forever.
+        """
+        self._failures = self._failures if first else 0
         self.stats.chunks += 1
         return self.stats.chunks - 1
 
-    def stumbled(self) -> int:
-        """The video lost its past; gives how often that happened in a row."""
-        self._faults += 1
-        self.fresh = True
-        if self.line is not None:
-            self.line.begin_anew()
-        return self._faults
+    def record_failure(self) -> int:
+        """The video lost its state; returns how often that happened in a row."""
+        self._failures += 1
+        self.at_start = True
+        if self.stream is not None:
+            self.stream.restart()
+        return self._failures
 
 
-def look_of(request: OpenRequest, blend_chunks: int) -> RenderParameters:
-    """What a new session asks for; the seed is drawn when the client gave none."""
+def open_parameters(request: OpenRequest, blend_chunks: int) -> RenderParameters:
+    """What a new session asks for; the seed is random when the client gave none."""
     return RenderParameters(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
@@ -112,18 +140,18 @@ def look_of(request: OpenRequest, blend_chunks: int) -> RenderParameters:
     )
 
 
-def look_resumed(
-    look: RenderParameters, request: OpenRequest, blend_chunks: int
+def resume_parameters(
+    params: RenderParameters, request: OpenRequest, blend_chunks: int
 ) -> RenderParameters:
     """What a resumed session asks for: what its client says now, and the seed that it had."""
-    asked = look_of(request, blend_chunks)
-    return asked if request.seed is not None else replace(asked, seed=look.seed)
+    opened = open_parameters(request, blend_chunks)
+    return opened if request.seed is not None else replace(opened, seed=params.seed)
 
 
-def look_changed(
-    look: RenderParameters, change: ControlChange, blend_chunks: int
+def changed_parameters(
+    params: RenderParameters, change: ControlChange, blend_chunks: int
 ) -> RenderParameters:
-    """A look after a control change; `blend_chunks`: the server's choice."""
+    """Parameters after a control change; `blend_chunks`: the server's default."""
     wanted = {
         "prompt": change.prompt,
         "negative_prompt": change.negative_prompt,
@@ -133,4 +161,4 @@ def look_changed(
     changes = {name: value for name, value in wanted.items() if value is not None}
     if change.prompt is not None:
         changes["blend_chunks"] = change.blend_chunks or blend_chunks
-    return replace(look, **changes)  # type: ignore[arg-type]
+    return replace(params, **changes)  # type: ignore[arg-type]

@@ -23,15 +23,18 @@ class ServeSettings:
 
     `port` 0: any free one. `token`: what clients must send as `authorization: Bearer ...`.
     `health`: answer `grpc.health.v1`; `reflection`: let tools ask for the contract.
-    `max_sessions` hold memory at once, `max_waiting` more queue for a place. A session may have
+
+    `max_sessions` hold memory at once, `max_waiting` more queue for a slot. A session may have
     `max_in_flight_chunks` chunks of frames unanswered. `max_message_bytes` None: as much as a frame
     of the preset with all side channels needs, uncompressed. `blend_chunks`: chunks over which a
-    new prompt takes over unless the client says otherwise; 0: the stream begins anew with it, since
-    what a window remembers was painted for the old one. `first_message_s`: how long a stream may
-    stay silent before its `open`; `idle_timeout_s`: after it; `keepalive_s`: how often the server
-    says that it lives; `resume_grace_s`: how long a session waits for its client to return, 0
-    never; `drain_s`: how long sessions may take to finish when the server stops; `flush_s`: how
-    long the last messages of a session may take to leave. `warm_chunks`: rendered before serving.
+    new prompt takes over unless the client says otherwise; 0: it resets the stream, since the
+    frames in the window were rendered with the old prompt and would outweigh the new one.
+
+    `first_message_s`: how long a stream may be silent before its `open`; `idle_timeout_s`: after
+    it; `keepalive_s`: how often the server sends a sign of life; `resume_grace_s`: how long a
+    session waits for its client to return, 0: not at all; `drain_s`: how long sessions may take to
+    finish when the server stops; `flush_s`: how long the last messages of a session may take to
+    leave. `warm_chunks`: rendered before serving.
     """
 
     host: str = "127.0.0.1"

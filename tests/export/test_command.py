@@ -62,7 +62,7 @@ def test_a_stream_from_onnxruntime_is_eagers(built):
             count = pipeline.frames_wanted(state)
             rendered = pipeline.render(state, frames[done : done + count], text)
             pipeline.finalize(state, rendered)
-            pictures.append(rendered.pictures)
+            pictures.append(rendered.frames)
             done += count
         made.append(np.concatenate(pictures))
         caches.append(state.stream.cache)

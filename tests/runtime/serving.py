@@ -41,8 +41,9 @@ from c2r.wire import (
 from c2r.wire.events import Ended, Flow
 from c2r.wire.formats import Codec, CodecLists
 from c2r.wire.v1 import renderer_pb2 as pb
-from runtime.pipeline.pipeline import Pictures, Pipeline, RenderedChunk, VideoState
-from runtime.pipeline.stage_timer import Lap
+from runtime.core import Frames
+from runtime.pipeline.pipeline import ChunkOutput, Pipeline, VideoState
+from runtime.pipeline.stage_timer import Timing
 from runtime.server.server import RunningServer, start_server
 from runtime.server.service import SERVICE
 from runtime.session.settings import ServeSettings
@@ -96,15 +97,15 @@ class SlowPipeline(Pipeline):
         self.started = 0
 
     def render(
-        self, state: VideoState, frames: Pictures, text: Any, strength: float = 1.0
-    ) -> RenderedChunk:
+        self, state: VideoState, frames: Frames, text: Any, strength: float = 1.0
+    ) -> ChunkOutput:
         self.started += 1
         if self.faults and (fault := self.faults.pop(0)) is not None:
             raise fault
         time.sleep(self.chunk_s)
         return super().render(state, frames, text, strength)
 
-    def finalize(self, state: VideoState, rendered: RenderedChunk) -> Lap:
+    def finalize(self, state: VideoState, rendered: ChunkOutput) -> Timing:
         if self.write_faults and (fault := self.write_faults.pop(0)) is not None:
             raise fault
         return super().finalize(state, rendered)
@@ -256,7 +257,7 @@ class Client:
         return next(iter(self.heard(Ended)), None)
 
     def pictures(self) -> dict[int, np.ndarray]:
-        """Pictures by frame id."""
+        """Frames by frame id."""
         rendered = [one for one in self.replies if isinstance(one, RenderedFrame)]
         return {one.frame_id: one.rgb for one in rendered}
 
@@ -312,7 +313,7 @@ def direct(
         count = renderer.frames_wanted(state)
         rendered = renderer.render(state, coarse[done : done + count], text)
         renderer.finalize(state, rendered)
-        made.append(rendered.pictures)
+        made.append(rendered.frames)
         done += count
     return np.concatenate(made)
 

@@ -47,7 +47,7 @@ def stream(pipeline: Pipeline, chunks: int = 5) -> np.ndarray:
         count = pipeline.frames_wanted(state)
         rendered = pipeline.render(state, frames[done : done + count], text)
         pipeline.finalize(state, rendered)
-        made.append(rendered.pictures)
+        made.append(rendered.frames)
         done += count
     return np.concatenate(made)
 
@@ -109,6 +109,6 @@ def test_stages_may_be_mixed(tmp_path):
     assert np.abs(difference).max() <= 1
     state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
     frames = np.random.default_rng(1).integers(0, 256, (5, 48, 64, 3), np.uint8)
-    first = pipeline.render(state, frames, text).pictures
-    assert np.array_equal(first, pipeline.render(state, frames, text).pictures)
+    first = pipeline.render(state, frames, text).frames
+    assert np.array_equal(first, pipeline.render(state, frames, text).frames)
     assert first.shape == (5, SMALL.height, SMALL.width, 3)

@@ -188,7 +188,7 @@ def test_pictures_do_not_share_memory_with_the_next_chunk():
             frames = coarse[: pipeline.frames_wanted(state)]
             rendered = pipeline.render(state, frames, text)
             pipeline.finalize(state, rendered)
-            made.append(rendered.pictures)
+            made.append(rendered.frames)
         kept.append(made)
     assert all(np.array_equal(one, other) for one, other in zip(*kept, strict=True))
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from c2r.models.configs import ControlConfig, StreamConfig
+from runtime.core import Frames
 from runtime.graphs.graphed_pipeline import GraphedPipeline, Launched
 from runtime.graphs.schedule import CHUNK, LANES, STEPS, Step, Work
-from runtime.pipeline.pipeline import Pictures, Pipeline, VideoState
-from runtime.pipeline.stage_timer import HostLap, Lap
+from runtime.pipeline.pipeline import Pipeline, VideoState
+from runtime.pipeline.stage_timer import HostTiming, Timing
 from tests.export.small import SMALL, small_networks
 
 STREAMS = {
@@ -37,23 +38,23 @@ CONTROLS = {
 }
 
 
-def frames_of(pipeline: Pipeline, state: VideoState, seed: int) -> Pictures:
+def frames_of(pipeline: Pipeline, state: VideoState, seed: int) -> Frames:
     draw = np.random.default_rng(seed)
     return draw.integers(0, 256, (pipeline.frames_wanted(state), 48, 64, 3), np.uint8)
 
 
-def stream(pipeline: Pipeline, chunks: int, seed: int = 3, **settings: Any) -> list[Pictures]:
+def stream(pipeline: Pipeline, chunks: int, seed: int = 3, **settings: Any) -> list[Frames]:
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt("noon"))
     made = []
     for index in range(chunks):
         frames = frames_of(pipeline, state, index)
         rendered = pipeline.render(state, frames, text, **settings)
         pipeline.finalize(state, rendered)
-        made.append(rendered.pictures)
+        made.append(rendered.frames)
     return made
 
 
-def assert_same(found: list[Pictures], expected: list[Pictures]) -> None:
+def assert_same(found: list[Frames], expected: list[Frames]) -> None:
     for index, (one, other) in enumerate(zip(found, expected, strict=True)):
         assert np.array_equal(one, other), f"chunk {index} differs"
 
@@ -81,19 +82,19 @@ def test_streams_take_turns_at_the_seat():
     expected = {seed: stream(plain, 6, seed) for seed in (1, 2, 3)}
     text = graphed.text(graphed.prompt("noon"))
     states = {seed: graphed.open(seed) for seed in expected}
-    made: dict[int, list[Pictures]] = {seed: [] for seed in expected}
+    made: dict[int, list[Frames]] = {seed: [] for seed in expected}
     draw = random.Random(5)
     while waiting := [seed for seed in made if len(made[seed]) < 6]:
         seed = draw.choice(waiting)
         state = states[seed]
         rendered = graphed.render(state, frames_of(graphed, state, len(made[seed])), text)
         graphed.finalize(state, rendered)
-        made[seed].append(rendered.pictures)
+        made[seed].append(rendered.frames)
     for seed, pictures in expected.items():
         assert_same(made[seed], pictures)
 
 
-def script(pipeline: Pipeline) -> list[Pictures]:
+def script(pipeline: Pipeline) -> list[Frames]:
     """Chunks with everything that happens to a stream: new prompt, strength, seed, a cut."""
     state, made = pipeline.open(1), []
     prompts = {"noon": pipeline.text(pipeline.prompt("noon"))}
@@ -107,7 +108,7 @@ def script(pipeline: Pipeline) -> list[Pictures]:
         text = prompts["night" if 2 <= index < 5 else "noon"]
         rendered = pipeline.render(state, frames_of(pipeline, state, index), text, 0.1 * index)
         pipeline.finalize(state, rendered)
-        made.append(rendered.pictures)
+        made.append(rendered.frames)
     return made
 
 
@@ -119,15 +120,15 @@ def test_prompts_strengths_seeds_and_cuts():
 def test_a_chunk_may_be_rendered_again_until_it_is_finalized():
     networks = small_networks()
     pipelines = GraphedPipeline(networks), Pipeline(networks)
-    found: list[Pictures] = []
-    expected: list[Pictures] = []
+    found: list[Frames] = []
+    expected: list[Frames] = []
     for pipeline, made in zip(pipelines, (found, expected), strict=True):
         state, text = pipeline.open(1), pipeline.text(pipeline.prompt("noon"))
         for index in range(5):
             frames = frames_of(pipeline, state, index)
-            made.append(pipeline.render(state, frames[::-1].copy(), text).pictures)
+            made.append(pipeline.render(state, frames[::-1].copy(), text).frames)
             rendered = pipeline.render(state, frames, text)
-            made.append(rendered.pictures)
+            made.append(rendered.frames)
             pipeline.finalize(state, rendered)
     assert_same(found, expected)
 
@@ -170,11 +171,11 @@ class Deferred:
         self.waits: list[set[int]] = []
         self._latest: dict[str, int] = {}
 
-    def run(self, step: Step, work: Work) -> Lap:
+    def run(self, step: Step, work: Work) -> Timing:
         names = (*step.after, *step.behind)
         self._add(work, {self._latest[name] for name in names if name in self._latest})
         self._latest[step.name] = len(self.work) - 1
-        return HostLap(0.0)
+        return HostTiming(0.0)
 
     def alone(self, work: Work) -> None:
         self._add(work, set(range(len(self.work))))

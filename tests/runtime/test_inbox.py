@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2r.wire import DropReason, ResetReason
-from runtime.session.inbox import Gathered, Inbox, TokenBucket, Waiting
+from runtime.core import ChunkRequest, ReceivedFrame
+from runtime.session.inbox import Inbox, TokenBucket
 
 FIRST, LATER = 5, 8
 
 
-def item(number: int, at_s: float = 0.0, *, reset: bool = False) -> Waiting:
+def item(number: int, at_s: float = 0.0, *, reset: bool = False) -> ReceivedFrame:
     reason = ResetReason.CUT if reset else None
     frame: Any = SimpleNamespace(frame_id=number, reset=reason)
-    return Waiting(frame, at_s)
+    return ReceivedFrame(frame, at_s)
 
 
 def inbox(**changes: Any) -> Inbox:
@@ -46,13 +47,18 @@ def test_chunks_are_first_then_later():
     assert fill(box, range(4, 14)) == []
     chunk = box.take(0.0)
     assert chunk is not None
-    assert (ids(chunk.items), chunk.size, chunk.first, chunk.reset) == ([*range(5)], 5, True, False)
+    assert (ids(chunk.frames), chunk.size, chunk.first, chunk.reset) == (
+        [*range(5)],
+        5,
+        True,
+        False,
+    )
     assert not box.ready, "one chunk at a time"
     assert box.take(0.0) is None
     box.done(1.0)
     chunk = box.take(1.0)
     assert chunk is not None
-    assert (ids(chunk.items), chunk.size, chunk.first) == ([*range(5, 13)], 8, False)
+    assert (ids(chunk.frames), chunk.size, chunk.first) == ([*range(5, 13)], 8, False)
     assert len(box) == 1
 
 
@@ -77,7 +83,7 @@ def test_a_reset_drops_what_waits_and_begins_anew():
     box.done(0.1)
     chunk = box.take(0.1)
     assert chunk is not None
-    assert (ids(chunk.items), chunk.first, chunk.reset) == ([*range(11, 16)], True, True)
+    assert (ids(chunk.frames), chunk.first, chunk.reset) == ([*range(11, 16)], True, True)
     box.done(0.2)
     fill(box, range(16, 24), 0.3)
     chunk = box.take(0.3)
@@ -103,7 +109,7 @@ def test_the_end_takes_a_partial_chunk():
     fill(box, range(3))
     chunk = box.take(0.0, partial=True)
     assert chunk is not None
-    assert (ids(chunk.items), chunk.size) == ([0, 1, 2], 5)
+    assert (ids(chunk.frames), chunk.size) == ([0, 1, 2], 5)
     box.done(0.1)
     assert box.take(0.1, partial=True) is None
 
@@ -117,7 +123,7 @@ def test_newest_wins_beyond_the_window():
     box.done(1.0)
     chunk = box.take(1.0)
     assert chunk is not None
-    assert ids(chunk.items) == [*range(8, 16)]
+    assert ids(chunk.frames) == [*range(8, 16)]
 
 
 def test_after_a_fault_the_next_chunk_is_a_first_one():
@@ -127,11 +133,11 @@ def test_after_a_fault_the_next_chunk_is_a_first_one():
     fill(box, range(8, 14))
     box.failed()
     assert box.take(0.0) is None
-    box.begin_anew()
+    box.restart()
     assert box.ready
     chunk = box.take(0.0)
     assert chunk is not None
-    assert (ids(chunk.items), chunk.first, chunk.reset) == ([*range(8, 13)], True, False)
+    assert (ids(chunk.frames), chunk.first, chunk.reset) == ([*range(8, 13)], True, False)
 
 
 class Play:
@@ -144,7 +150,7 @@ class Play:
         self.sent: dict[int, float] = {}
         self.chunks: list[list[int]] = []
         self._busy_until: float | None = None
-        self._out: Gathered | None = None
+        self._out: ChunkRequest | None = None
 
     def frame(self, number: int, now_s: float) -> None:
         self.catch_up(now_s)
@@ -158,7 +164,7 @@ class Play:
         while self._busy_until is not None and self._busy_until <= now_s:
             done_s = self._busy_until
             assert self._out is not None
-            for number in ids(self._out.items):
+            for number in ids(self._out.frames):
                 assert number not in self.rendered
                 self.rendered[number] = done_s
             self.box.done(done_s)
@@ -168,7 +174,7 @@ class Play:
     def _start(self, now_s: float) -> None:
         if self._busy_until is None and (out := self.box.take(now_s)) is not None:
             self._out = out
-            self.chunks.append(ids(out.items))
+            self.chunks.append(ids(out.frames))
             self._busy_until = now_s + self.chunk_s * out.size / LATER
 
     def latencies(self) -> np.ndarray:
@@ -222,8 +228,8 @@ def test_a_client_that_sends_as_replies_come_keeps_every_frame(spread):
         assert chunk is not None
         now_s += 0.8 * draw.uniform(1 - spread, 1 + spread)
         box.done(now_s)
-        unanswered -= len(chunk.items)
-        rendered += len(chunk.items)
+        unanswered -= len(chunk.frames)
+        rendered += len(chunk.frames)
     assert rendered + len(box) == number
 
 
@@ -240,7 +246,7 @@ def test_a_client_that_sends_as_replies_come_keeps_every_frame(spread):
 def test_every_frame_leaves_exactly_once(steps):
     box, now_s, number = inbox(), 0.0, 0
     left: Counter[int] = Counter()
-    out: Gathered | None = None
+    out: ChunkRequest | None = None
     last_taken = -1
     for step, wait_s in steps:
         now_s += wait_s
@@ -253,21 +259,21 @@ def test_every_frame_leaves_exactly_once(steps):
             if taken is not None:
                 assert out is None
                 out = taken
-                assert 1 <= len(taken.items) <= taken.size == (FIRST if taken.first else LATER)
-                assert ids(taken.items) == sorted(ids(taken.items))
-                assert ids(taken.items)[0] > last_taken
-                last_taken = ids(taken.items)[-1]
-                left.update(ids(taken.items))
+                assert 1 <= len(taken.frames) <= taken.size == (FIRST if taken.first else LATER)
+                assert ids(taken.frames) == sorted(ids(taken.frames))
+                assert ids(taken.frames)[0] > last_taken
+                last_taken = ids(taken.frames)[-1]
+                left.update(ids(taken.frames))
         elif step in ("done", "fail") and out is not None:
             if step == "done":
                 box.done(now_s)
             else:
                 box.failed()
-                box.begin_anew()
+                box.restart()
             out = None
         elif step == "clear":
             left.update(ids(box.clear()))
-        out_now = 0 if out is None else len(out.items)
+        out_now = 0 if out is None else len(out.frames)
         assert len(box) + out_now <= 2 * LATER
     left.update(ids(box.clear()))
     assert left == Counter(range(number))

@@ -45,7 +45,7 @@ def stream(pipeline: Pipeline, frames: np.ndarray, seed: int, prompt: str = "noo
         count = pipeline.frames_wanted(state)
         rendered = pipeline.render(state, frames[done : done + count], text, **settings)
         pipeline.finalize(state, rendered)
-        made.append(rendered.pictures)
+        made.append(rendered.frames)
         done += count
     return np.concatenate(made)
 
@@ -99,7 +99,7 @@ def test_frames_of_any_size_are_resized(networks):
     pipeline = Pipeline(networks)
     state, text = pipeline.open(0), pipeline.text(pipeline.prompt(""))
     large = np.random.default_rng(0).integers(0, 256, (5, 100, 130, 3), np.uint8)
-    assert pipeline.render(state, large, text).pictures.shape == (5, 48, 64, 3)
+    assert pipeline.render(state, large, text).frames.shape == (5, 48, 64, 3)
 
 
 def test_reset_starts_a_first_chunk(networks):
@@ -125,7 +125,7 @@ def test_bad_input_changes_nothing(networks, frames, strength, message):
     state, text = pipeline.open(3), pipeline.text(pipeline.prompt(""))
     with pytest.raises(ValueError, match=message):
         pipeline.render(state, frames, text, strength)
-    good = pipeline.render(state, coarse(5), text).pictures
+    good = pipeline.render(state, coarse(5), text).frames
     assert np.array_equal(good, stream(pipeline, coarse(5), 3, prompt=""))
 
 
@@ -135,7 +135,7 @@ def test_render_again_gives_the_same(networks):
     pipeline.finalize(state, pipeline.render(state, coarse(5), text))
     first = pipeline.render(state, coarse(8), text)
     again = pipeline.render(state, coarse(8), text)
-    assert np.array_equal(first.pictures, again.pictures)
+    assert np.array_equal(first.frames, again.frames)
 
 
 def test_without_control_dino_does_not_run():

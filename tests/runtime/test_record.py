@@ -15,8 +15,8 @@ from c2r.wire import parse_request
 from c2r.wire.events import ControlChange, EndRequest
 from c2r.wire.formats import Codec, CodecLists
 from runtime.cli import replay
-from runtime.recording.outcome import read_stream, recorded_outcome
 from runtime.recording.recorder import Entry, Kind, Recorder, read_entries, read_header
+from runtime.recording.replies import read_stream, recorded_replies
 from tests.runtime.serving import FIRST, LATER, SlowPipeline, frames, run, serving, session
 
 
@@ -159,10 +159,10 @@ def test_streams_are_told_apart(tmp_path):
 
     run(test())
     for number, seed in ((1, 5), (2, 8)):
-        outcome = recorded_outcome(read_stream(path, number))
+        outcome = recorded_replies(read_stream(path, number))
         assert outcome.accepted is not None
         assert outcome.accepted.seed == seed
-        assert len(outcome.pictures) == FIRST
+        assert len(outcome.frames) == FIRST
     with pytest.raises(ValueError, match="no stream 3 to play; it has: 1, 2"):
         read_stream(path, 3)
 

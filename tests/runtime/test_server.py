@@ -13,14 +13,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from c2r.wire import DroppedFrame, FailedFrame, RenderedFrame
+from c2r.wire import DroppedFrame, RenderedFrame
 from c2r.wire.convert import from_message
 from c2r.wire.events import EndReason, EndRequest, Feedback, Flow, SessionWarning, WarningCode
 from c2r.wire.formats import Codec, CodecLists, SideChannel
 from c2r.wire.handshake import ServerInfo
 from c2r.wire.v1 import renderer_pb2 as pb
 from runtime.pipeline.pipeline import Pipeline
-from runtime.server.background import BackgroundServer
 from runtime.server.server import PendingPipeline, start_server
 from runtime.server.service import SERVICE
 from tests.runtime.serving import (
@@ -194,7 +193,7 @@ def test_what_cannot_be_granted_is_refused_with_what_to_change(changes, code, wo
             await client.send(request(**changes))
             assert await client.over() is grpc.StatusCode[code]
             assert words in client.details
-            assert server.seated == 0
+            assert server.admission.slots_taken == 0
 
     run(test())
 
@@ -254,7 +253,7 @@ def test_who_leaves_the_queue_makes_room():
                     await first.send(EndRequest())
                     await three.until(lambda: three.accepted)
             await asyncio.sleep(0.2)
-            assert server.seated == 0
+            assert server.admission.slots_taken == 0
 
     run(test())
 
@@ -395,16 +394,3 @@ def test_a_taken_port_is_said():
                 await start_server(pipeline(), replace(SETTINGS, port=port))
 
     run(test())
-
-
-def test_a_server_in_a_thread():
-    with BackgroundServer(pipeline(), SETTINGS) as server:
-
-        async def test() -> None:
-            async with session(server.address) as client:
-                await client.render(frames(FIRST))
-                assert not client.ids(FailedFrame)
-
-        run(test())
-    with pytest.raises(ValueError, match="can be reached"):
-        BackgroundServer(pipeline(), replace(SETTINGS, host="0.0.0.0")).__enter__()

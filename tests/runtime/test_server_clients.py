@@ -39,7 +39,7 @@ def test_eight_sessions_at_once_with_one_that_misbehaves():
 
     async def emptied(server: RunningServer) -> None:
         async with asyncio.timeout(10):
-            while server.seated:
+            while server.admission.slots_taken:
                 await asyncio.sleep(0.01)
 
     async def misbehave(client: Client) -> None:
@@ -116,7 +116,7 @@ def test_a_client_killed_in_mid_chunk_leaves_no_trace():
             await other.render(frames(FIRST))
             assert np.array_equal(other.pictures()[0], direct(images(FIRST))[0])
             await asyncio.sleep(0.3)
-            assert server.seated == 1
+            assert server.admission.slots_taken == 1
 
     run(test())
 
@@ -130,7 +130,7 @@ def test_memory_returns_to_its_start():
 
     async def emptied(server: RunningServer) -> None:
         async with asyncio.timeout(10):
-            while server.seated:
+            while server.admission.slots_taken:
                 await asyncio.sleep(0.01)
 
     async def misbehave(server: RunningServer, way: int) -> None:
@@ -181,7 +181,7 @@ def test_a_client_that_never_reads_is_ended():
                 flooding = asyncio.create_task(flood())
                 async with session(server) as other:
                     async with asyncio.timeout(15):
-                        while server.seated != 1:
+                        while server.admission.slots_taken != 1:
                             await other.send(Feedback())
                             await asyncio.sleep(0.1)
                     assert sent > 400, "its answers filled the buffers"

@@ -197,7 +197,7 @@ def test_bytes_that_are_no_message_end_the_stream_with_a_reason(garbage):
             assert client.details
             assert client.ids(DroppedFrame) == [0, 1], "what waited was answered first"
             await asyncio.sleep(0.05)
-            assert server.seated == 0, "who speaks nonsense does not come back"
+            assert server.admission.slots_taken == 0, "who speaks nonsense does not come back"
         async with serving() as server, stream(server) as client:
             await client.send(garbage)
             assert await client.over() is grpc.StatusCode.INVALID_ARGUMENT
@@ -275,6 +275,6 @@ def test_two_thousand_mutated_messages_harm_nobody():
                 assert all(np.array_equal(found[one], expected[one]) for one in found)
                 assert len(found) == FIRST + LATER
                 await asyncio.sleep(0.3)
-                assert server.seated == 1
+                assert server.admission.slots_taken == 1
 
     run(test(), timeout_s=90)

@@ -13,7 +13,7 @@ import pytest
 
 from c2r.wire import DroppedFrame, RenderedFrame
 from c2r.wire.events import EndReason, EndRequest, SessionWarning, WarningCode
-from runtime.pipeline.video_stream import Video
+from runtime.pipeline.pipeline import Video
 from tests.runtime.serving import (
     FIRST,
     LATER,
@@ -88,7 +88,7 @@ def test_a_session_resumed_with_another_prompt_begins_its_stream_anew():
         for part in (rest[:FIRST], rest[FIRST:]):
             rendered = renderer.render(state, part, night)
             renderer.finalize(state, rendered)
-            parts.append(rendered.pictures)
+            parts.append(rendered.frames)
         found = np.stack([shown[number] for number in range(FIRST, len(sent))])
         assert np.array_equal(found, np.concatenate(parts))
 
@@ -136,7 +136,7 @@ def test_a_living_session_can_be_taken_over():
                 await new.render(sent[FIRST:])
                 expected, found = direct(coarse), new.pictures()
                 assert np.array_equal(found[len(sent) - 1], expected[-1])
-                assert server.seated == 1
+                assert server.admission.slots_taken == 1
 
     run(test())
 
@@ -154,7 +154,7 @@ def test_a_token_of_no_living_session_restarts(how):
                         await before.send(EndRequest())
                         await before.over()
                 await asyncio.sleep(0.5)
-                assert server.seated == 0
+                assert server.admission.slots_taken == 0
             async with session(server, resume_token=token) as after:
                 assert after.accepted is not None
                 assert not after.accepted.resumed
@@ -174,7 +174,7 @@ def test_without_a_grace_period_there_is_no_token():
                 assert client.accepted is not None
                 assert client.accepted.resume_token == b""
             await asyncio.sleep(0.2)
-            assert server.seated == 0
+            assert server.admission.slots_taken == 0
 
     run(test())
 
@@ -187,7 +187,7 @@ def test_a_parked_session_gives_way_to_a_new_one():
                 token = before.accepted.resume_token
             await asyncio.sleep(0.2)
             async with session(server) as other:
-                assert server.seated == 1
+                assert server.admission.slots_taken == 1
                 await other.render(frames(FIRST))
             await asyncio.sleep(0.2)
             async with session(server, resume_token=token) as after:
@@ -215,7 +215,7 @@ def test_memory_returns_when_sessions_end():
                         await two.send(*frames(FIRST), EndRequest())
                         await two.over()
                 await asyncio.sleep(0.5)
-                assert server.seated == 0
+                assert server.admission.slots_taken == 0
                 gc.collect()
                 assert len(made) == 6
                 assert [one for one in made if one() is not None] == []

@@ -17,7 +17,7 @@ from c2r.wire.events import (
     SessionWarning,
     WarningCode,
 )
-from runtime.pipeline.video_stream import RenderParameters
+from runtime.core import RenderParameters
 from runtime.session.session import Session
 from tests.runtime.serving import (
     FIRST,
@@ -71,7 +71,7 @@ def by_hand(coarse: np.ndarray, looks: list[dict[str, Any]]) -> np.ndarray:
         text, strength = renderer.text(embedding), look.get("strength", 1.0)
         rendered = renderer.render(state, coarse[done : done + count], text, strength)
         renderer.finalize(state, rendered)
-        made.append(rendered.pictures)
+        made.append(rendered.frames)
         done += count
     return np.concatenate(made)
 
@@ -104,7 +104,7 @@ def test_a_prompt_that_nobody_blends_begins_the_stream_anew():
     noon, night = (renderer.text(renderer.prompt(one)) for one in ("noon", "night"))
     renderer.finalize(state, renderer.render(state, coarse[:FIRST], noon))
     state.reset()
-    alone = renderer.render(state, coarse[FIRST:], night).pictures
+    alone = renderer.render(state, coarse[FIRST:], night).frames
     shown = client.pictures()
     assert np.array_equal(np.stack([shown[FIRST + place] for place in range(FIRST)]), alone)
 
@@ -115,17 +115,17 @@ def test_the_same_prompt_again_leaves_the_stream_alone():
     assert same(client, by_hand(coarse, [{}, {}, {}]))
 
 
-def looks_taken(painted: str | None, *looks: tuple[str, int]) -> Session:
-    """A session that has been asked for prompts, each with its blend, since `painted` was."""
-    made = Session(cast(Any, None), RenderParameters(prompt=painted or "noon"), 0.0)
-    made.painted = painted
-    for prompt, blend_chunks in looks:
-        made.take(RenderParameters(prompt=prompt, blend_chunks=blend_chunks))
-    return made
+def requested(rendered: str | None, *prompts: tuple[str, int]) -> Session:
+    """A session, rendered with one prompt, that others were requested of, each with its blend."""
+    session = Session(cast(Any, None), RenderParameters(prompt=rendered or "noon"), 0.0)
+    session.rendered_prompt = rendered
+    for prompt, blend_chunks in prompts:
+        session.request(RenderParameters(prompt=prompt, blend_chunks=blend_chunks))
+    return session
 
 
 @pytest.mark.parametrize(
-    ("painted", "looks", "stale", "blend_chunks"),
+    ("rendered", "prompts", "resets", "blend_chunks"),
     [
         ("noon", [("night", 0)], True, 0),
         ("noon", [("night", 4)], False, 4),
@@ -138,10 +138,10 @@ def looks_taken(painted: str | None, *looks: tuple[str, int]) -> Session:
         ("noon", [("night", 4), ("snow", 0)], True, 0),
     ],
 )
-def test_when_a_stream_begins_anew(painted, looks, stale, blend_chunks):
-    found = looks_taken(painted, *looks)
-    assert found.stale == stale
-    assert (found.look.prompt, found.look.blend_chunks) == (looks[-1][0], blend_chunks)
+def test_when_a_stream_begins_anew(rendered, prompts, resets, blend_chunks):
+    found = requested(rendered, *prompts)
+    assert found.needs_reset == resets
+    assert (found.params.prompt, found.params.blend_chunks) == (prompts[-1][0], blend_chunks)
 
 
 def test_changes_before_one_chunk_add_up_and_are_each_acknowledged():

@@ -67,7 +67,7 @@ def test_the_rollout_gives_the_servers_frames_bit_for_bit(loop_of, tmp_path, str
     for one in served:
         part = rolled.detach()[:, begin : begin + one.chunk.clean.shape[1]]
         decoded, vae = phase.encoders.vae.decode_chunk(part, vae)
-        assert (pipeline.download(decoded) == one.pictures).all()
+        assert (pipeline.download(decoded) == one.frames).all()
         begin += part.shape[1]
 
 

@@ -57,7 +57,7 @@ def test_three_steps_give_a_renderer_that_streams(root, tmp_path, phase, more):
     state = pipeline.open(1)
     frames = np.zeros((pipeline.frames_wanted(state), 32, 48, 3), np.uint8)
     rendered = pipeline.render(state, frames, pipeline.text(pipeline.prompt("a street")))
-    assert rendered.pictures.shape == frames.shape
+    assert rendered.frames.shape == frames.shape
     story = json.loads((tmp_path / "run" / "renderer" / "made.json").read_text())
     assert (story["phase"], story["steps"], story["chunk"]) == (phase, 3, 2)
     assert story["metrics"]["loss"] == pytest.approx(np.mean(found))

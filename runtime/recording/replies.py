@@ -1,4 +1,4 @@
-"""What came back on one stream of a recording or of its replay, and how the two compare."""
+"""The replies of one stream, of a recording or of its replay, and how the two compare."""
 
 from __future__ import annotations
 
@@ -28,18 +28,21 @@ from runtime.recording.recorder import Entry, Kind, read_entries, read_header
 
 
 @dataclass
-class Outcome:
-    """What came back on one stream, with seconds of some clock."""
+class StreamReplies:
+    """What a server sent on one stream: rendered frames by id, replies by kind, latencies.
+
+    Times are seconds of any one clock.
+    """
 
     accepted: Accepted | None = None
     accepted_s: float = 0.0
-    pictures: dict[int, Image] = field(default_factory=dict)
-    replies: Counter[str] = field(default_factory=Counter)
+    frames: dict[int, Image] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     latency_ms: list[float] = field(default_factory=list)
     ended: str = ""
     _decoder: PictureDecoder | None = None
 
-    def take(self, data: bytes, now_s: float, sent_s: dict[int, float]) -> None:
+    def add(self, data: bytes, now_s: float, sent_s: dict[int, float]) -> None:
         """One response; `sent_s`: when each frame was sent."""
         body = unpack_response(parse_response(data))
         if isinstance(body, Accepted):
@@ -52,12 +55,12 @@ class Outcome:
                 raise ValueError("a frame was answered before the session was accepted")
             reply = self._decoder.decode(body)
             if isinstance(reply, RenderedFrame):
-                self.pictures[reply.frame_id] = reply.rgb
-                self.replies["rendered"] += 1
+                self.frames[reply.frame_id] = reply.rgb
+                self.counts["rendered"] += 1
                 if reply.frame_id in sent_s:
                     self.latency_ms.append((now_s - sent_s[reply.frame_id]) * 1000)
             else:
-                self.replies["dropped" if isinstance(reply, DroppedFrame) else "failed"] += 1
+                self.counts["dropped" if isinstance(reply, DroppedFrame) else "failed"] += 1
 
 
 def read_stream(path: Path, number: int) -> list[Entry]:
@@ -73,15 +76,15 @@ def read_stream(path: Path, number: int) -> list[Entry]:
     return chosen
 
 
-def recorded_outcome(entries: Iterable[Entry]) -> Outcome:
-    """What the server answered then."""
-    outcome, sent_s = Outcome(), dict[int, float]()
+def recorded_replies(entries: Iterable[Entry]) -> StreamReplies:
+    """What the server of the recording replied."""
+    replies, sent_s = StreamReplies(), dict[int, float]()
     for entry in entries:
         if entry.kind is Kind.RESPONSE:
-            outcome.take(entry.data, entry.time_us / 1e6, sent_s)
+            replies.add(entry.data, entry.time_us / 1e6, sent_s)
         elif entry.kind is Kind.REQUEST:
             note_frame(entry.data, entry.time_us / 1e6, sent_s)
-    return outcome
+    return replies
 
 
 def note_frame(data: bytes, now_s: float, sent_s: dict[int, float]) -> None:
@@ -91,30 +94,30 @@ def note_frame(data: bytes, now_s: float, sent_s: dict[int, float]) -> None:
         sent_s[request.frame.frame_id] = now_s
 
 
-def same_pictures(now: Outcome, then: Outcome) -> tuple[int, int] | None:
-    """(equal, compared) pictures of frames that both rendered; None when a codec is lossy."""
+def equal_frames(now: StreamReplies, then: StreamReplies) -> tuple[int, int] | None:
+    """(equal, compared) frames that both sides rendered; None when a codec is lossy."""
     sides = [side.accepted for side in (now, then)]
     if any(side is None or not side.codecs.picture.lossless for side in sides):
         return None
-    both = now.pictures.keys() & then.pictures.keys()
-    equal = sum(np.array_equal(now.pictures[one], then.pictures[one]) for one in both)
+    both = now.frames.keys() & then.frames.keys()
+    equal = sum(np.array_equal(now.frames[one], then.frames[one]) for one in both)
     return equal, len(both)
 
 
-def report(now: Outcome, then: Outcome) -> dict[str, Any]:
+def report(now: StreamReplies, then: StreamReplies) -> dict[str, Any]:
     """Both sides' numbers, ready for JSON."""
     sides = {"recorded": then, "replayed": now}
-    made: dict[str, Any] = {
+    comparison: dict[str, Any] = {
         name: {
-            **{kind: side.replies[kind] for kind in ("rendered", "dropped", "failed")},
+            **{kind: side.counts[kind] for kind in ("rendered", "dropped", "failed")},
             "latency_ms": _percentiles(side.latency_ms),
             "ended": side.ended,
         }
         for name, side in sides.items()
     }
-    same = same_pictures(now, then)
-    made["pictures"] = None if same is None else {"equal": same[0], "compared": same[1]}
-    return made
+    equal = equal_frames(now, then)
+    comparison["pictures"] = None if equal is None else {"equal": equal[0], "compared": equal[1]}
+    return comparison
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float] | None:
@@ -123,15 +126,15 @@ def _percentiles(values: Sequence[float]) -> dict[str, float] | None:
     return asdict(percentiles(values))
 
 
-def table_of(made: dict[str, Any]) -> Table:
+def table_of(comparison: dict[str, Any]) -> Table:
     """The report for a person."""
     table = Table("", "recorded", "replayed")
     for kind in ("rendered", "dropped", "failed"):
-        table.add_row(kind, *(str(made[side][kind]) for side in ("recorded", "replayed")))
+        table.add_row(kind, *(str(comparison[side][kind]) for side in ("recorded", "replayed")))
     for name in ("p50", "p90", "p99"):
-        times = [made[side]["latency_ms"] for side in ("recorded", "replayed")]
+        times = [comparison[side]["latency_ms"] for side in ("recorded", "replayed")]
         table.add_row(
             f"latency {name}, ms", *("-" if t is None else f"{t[name]:.1f}" for t in times)
         )
-    table.add_row("ended", *(made[side]["ended"] or "-" for side in ("recorded", "replayed")))
+    table.add_row("ended", *(comparison[side]["ended"] or "-" for side in ("recorded", "replayed")))
     return table
