@@ -10,8 +10,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from c2r.command_line import silence_libraries
+from c2r.spelling import did_you_mean
+
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("engine_bridge.cli.demo:main", "play the sample game through a server and film it"),
+    "demo": ("engine_bridge.cli.demo:main", "play the sample game through a server, as a video"),
     "serve": ("runtime.cli.serve:main", "wait for game engines and render what they send"),
     "play": ("engine_bridge.cli.play:main", "the sample game in a window, rendered by a server"),
     "render": ("runtime.cli.render:main", "a coarse clip through the renderer, without a network"),
@@ -43,8 +46,10 @@ def run(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     name, *rest = arguments
     if name not in COMMANDS:
-        print(f"c2r: unknown command {name!r}\n\n{usage()}", file=sys.stderr)
+        near = did_you_mean(name, COMMANDS) or "; c2r --help lists them"
+        print(f"c2r: unknown command {name!r}{near}", file=sys.stderr)
         return 2
+    silence_libraries()
     module, function = COMMANDS[name][0].split(":")
     try:
         return int(getattr(import_module(module), function)(rest))

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from c2r.spelling import did_you_mean
+
 Config = TypeVar("Config")
 
 
@@ -36,7 +38,9 @@ def _merge(schema: type, base: Any, changes: Mapping[str, Any], path: str) -> di
     for key, value in changes.items():
         place = f"{path}.{key}" if path else str(key)
         if key not in known:
-            raise ValueError(f"unknown key {place!r}; known there: {', '.join(known)}")
+            places = [f"{path}.{name}" if path else name for name in known]
+            near = did_you_mean(place, places) or f"; known there: {', '.join(known)}"
+            raise ValueError(f"unknown key {place!r}{near}")
         inner = _dataclasses_of(hints[key])
         if inner and isinstance(value, Mapping):
             kind = _chosen(inner, merged[key], value, place)
@@ -52,7 +56,10 @@ def _chosen(options: list[type], base: Any, value: Mapping[str, Any], path: str)
     if "kind" in value and len(options) > 1:
         kinds = {option.kind: option for option in options if hasattr(option, "kind")}
         if value["kind"] not in kinds:
-            raise ValueError(f"{path}.kind is {value['kind']!r}; known: {', '.join(kinds)}")
+            near = did_you_mean(str(value["kind"]), kinds)
+            raise ValueError(
+                f"{path}.kind is {value['kind']!r}{near or ';'} known: {', '.join(kinds)}"
+            )
         return kinds[value["kind"]]
     return type(base) if type(base) in options else options[0]
 

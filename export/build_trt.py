@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,15 @@ from rich.console import Console
 from rich.table import Table
 
 from c2r.__main__ import run
+from c2r.command_line import ArgumentParser, refuse
 from c2r.config import override, parse_overrides
 from c2r.exported.libraries import ONNX, TENSORRT
-from c2r.exported.manifest import read_manifest
+from c2r.exported.manifest import Manifest, read_manifest
 from c2r.exported.open_engines import capability_of
 from c2r.models.build import Networks, seeded_notice
 from c2r.models.configs import Preset
-from c2r.models.presets import PRESETS, get_preset
-from c2r.weights.renderer import WeightPaths, choose_networks, load_networks
+from c2r.models.presets import PRESETS
+from c2r.weights.renderer import WeightPaths, check_shipped, choose_networks, load_networks
 from export.build import BuildRequest, build_engines
 from export.builders.targets import (
     TARGETS,
@@ -48,25 +50,32 @@ from export.precision.on_clips import CalibrationRequest, ClipCalibration, calib
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 FORMATS = ("fp8", "nvfp4")
+CALIBRATING = ("clips", "format", "exclude", "quantize")
+BUILDING = (
+    *("target", "compute_capability", "via", "output", "precision", "strip", "calibrate"),
+    *CALIBRATING,
+)
+"""Options that only some runs use; the others refuse them."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser("c2r export", description=__doc__, allow_abbrev=False)
-    made.formatter_class = argparse.RawDescriptionHelpFormatter
-    made.add_argument("--preset", help=f"shape of the renderer: {', '.join(PRESETS)} (tiny)")
-    made.add_argument("--target", help=f"one of: {', '.join(TARGETS)}")
-    made.add_argument("--compute-capability", type=int, action="append", default=[], metavar="N")
-    made.add_argument("--via", help="torch-tensorrt: a third way to --target tensorrt")
-    made.add_argument("--weights", type=Path, help="folder of a trained renderer (random weights)")
-    made.add_argument("--output", type=Path, help="folder for the engines (engines/PRESET-TARGET)")
-    made.add_argument("--precision", choices=PRECISIONS, help="float32 for onnx, else bfloat16")
-    made.add_argument(
+    options = ArgumentParser("c2r export", __doc__)
+    options.add_argument("--preset", choices=list(PRESETS), help="shape of the renderer (tiny)")
+    options.add_argument("--target", choices=list(TARGETS), help="what runs the engines")
+    options.add_argument("--compute-capability", type=int, action="append", default=[], metavar="N")
+    options.add_argument("--via", help="torch-tensorrt: a third way to --target tensorrt")
+    options.add_argument("--weights", type=Path, help="folder of a trained renderer")
+    without = options.add_argument("--random-weights", action="store_true")
+    without.help = "make weights from --seed: real speed, frames of noise"
+    options.add_argument("--output", type=Path, help="their folder (engines/PRESET-TARGET)")
+    options.add_argument("--precision", choices=PRECISIONS, help="float32 for onnx, else bfloat16")
+    options.add_argument(
         "--strip", action="store_true", help="engines without weights, refitted later"
     )
-    verify = made.add_argument("--verify", type=Path, metavar="FOLDER")
+    verify = options.add_argument("--verify", type=Path, metavar="FOLDER")
     verify.help = "compare the engines there with PyTorch again; nothing is built"
-    lower = made.add_argument_group("fewer bits for the DiT's linear layers")
+    lower = options.add_argument_group("fewer bits for the DiT's linear layers")
     lower.add_argument("--calibrate", type=Path, metavar="MANIFEST", help="stream clips of it")
     lower.add_argument("--clips", type=int, default=2, help="how many of its training clips (2)")
     lower.add_argument("--format", choices=FORMATS, default="fp8", help="(fp8)")
@@ -74,18 +83,33 @@ def parser() -> argparse.ArgumentParser:
     exclude.help = "layers to leave as they are, like blocks.0.*; may be given more than once"
     quantize = lower.add_argument("--quantize", action="store_true")
     quantize.help = "build the denoise engine with the calibrated layers in FP8"
-    made.add_argument("--seed", type=int, default=0, help="of absent weights (0)")
-    made.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
-    made.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
-    made.epilog = "Any part of the preset can be changed: --stream.window 12."
-    return made
+    options.add_argument("--seed", type=int, default=0, help="of absent weights (0)")
+    options.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
+    options.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
+    options.changes = [field.name for field in fields(Preset) if field.name != "name"]
+    options.epilog = "Any part of the preset can be changed: --stream.window 12."
+    return options
 
 
-def _preset(chosen: argparse.Namespace, rest: Sequence[str]) -> tuple[Preset, WeightPaths]:
-    preset, paths = choose_networks(chosen.preset, chosen.weights, WeightPaths())
+def _preset(
+    chosen: argparse.Namespace, rest: Sequence[str], built: Manifest | None = None
+) -> tuple[Preset, WeightPaths]:
+    """What the options name; of a folder that was built already, what its manifest says."""
+    name = chosen.preset
+    if built is not None and chosen.weights is None:
+        name = name or built.preset
+    preset, paths = choose_networks(
+        name, chosen.weights, WeightPaths(), random_weights=chosen.random_weights
+    )
+    if built is not None and chosen.weights is None and chosen.preset is None:
+        preset = override(preset, {**built.settings})
     given = {key: getattr(chosen, key) for key in ("width", "height")}
     size = {key: value for key, value in given.items() if value is not None}
-    return override(preset, {**size, **parse_overrides(rest)}), paths
+    preset = override(preset, {**size, **parse_overrides(rest)})
+    check_shipped(preset, paths)
+    if not paths.absent:
+        refuse(chosen, ["seed"], "every network has weights")
+    return preset, paths
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -130,13 +154,9 @@ def _build(chosen: argparse.Namespace, rest: Sequence[str], console: Console) ->
 
 def _verify(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
     """Of the preset that the folder says it was built of, unless weights are named."""
-    if chosen.target is not None or chosen.calibrate is not None:
-        raise ValueError("--verify builds nothing: leave --target and --calibrate out")
+    refuse(chosen, BUILDING, "--verify builds nothing; leave it out")
     manifest = read_manifest(chosen.verify)
-    preset, paths = _preset(chosen, rest)
-    if chosen.weights is None and chosen.preset is None:
-        preset = override(get_preset(manifest.preset), {**manifest.settings})
-        preset = override(preset, parse_overrides(rest))
+    preset, paths = _preset(chosen, rest, manifest)
     target = get_target(manifest.target)
     target.library.load()
     networks = _networks(chosen, preset, paths, target, manifest.precision, console)
@@ -186,9 +206,7 @@ def _hardware(target: Target, asked: Sequence[int]) -> Sequence[int]:
 def _calibration(chosen: argparse.Namespace) -> CalibrationRequest | None:
     """What is to be calibrated, its clips found; None where that is not asked for."""
     if chosen.calibrate is None:
-        for option in ("exclude", "quantize"):
-            if getattr(chosen, option):
-                raise ValueError(f"--{option} is of --calibrate MANIFEST; give that too")
+        refuse(chosen, CALIBRATING, "it is of --calibrate MANIFEST; give that too")
         return None
     if chosen.quantize and chosen.format != "fp8":
         raise ValueError("--quantize builds FP8 only; --format nvfp4 is for the report")

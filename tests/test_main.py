@@ -26,7 +26,7 @@ def test_usage(capsys):
     assert all(name in listed for name in COMMANDS)
     assert run([]) == 2
     assert run(["paint"]) == 2
-    assert "unknown command 'paint'" in capsys.readouterr().err
+    assert capsys.readouterr().err == "c2r: unknown command 'paint'; c2r --help lists them\n"
 
 
 def test_a_missing_package_is_one_line(monkeypatch, capsys):

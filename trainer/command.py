@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
 
+from c2r.command_line import ArgumentParser, silence_libraries
 from trainer.settings import TrainConfig, read_settings
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options; all else is `--key.sub value`."""
-    made = argparse.ArgumentParser(
+def parser() -> ArgumentParser:
+    """The options; all else is `--key.sub VALUE`."""
+    options = ArgumentParser(
         "c2r train",
-        description="Train one phase. A run whose folder has checkpoints goes on from the newest.",
+        "Train one phase. A run whose folder has checkpoints goes on from the newest.",
+        changes=[field.name for field in fields(TrainConfig)],
         epilog="Any setting can be changed: --optim.lr 1e-4, --model.dit.dim 384. On many GPUs: "
         "torchrun --nproc-per-node 8 -m trainer.train --config FILE.",
-        allow_abbrev=False,
     )
-    made.add_argument("--config", type=Path, required=True, help="YAML file; names the phase")
-    made.add_argument(
+    options.add_argument("--config", type=Path, required=True, help="YAML file; names the phase")
+    options.add_argument(
         "--dry-run", action="store_true", help="count on the meta device, print, and stop"
     )
-    return made
+    return options
 
 
 def dry_run(config: TrainConfig) -> None:
@@ -62,6 +63,7 @@ def train(config: TrainConfig) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
+    silence_libraries()  # torchrun starts this without `c2r`
     chosen, rest = parser().parse_known_args(arguments)
     logging.basicConfig(
         level=logging.INFO,

@@ -186,7 +186,7 @@ def check_fit(
     for field_name, ours, theirs in _pairs(baked_settings(preset), manifest.settings, "settings"):
         _refuse(field_name, theirs, ours, "build engines of this preset, or change the preset back")
     if manifest.precision != precision:
-        _refuse("precision", manifest.precision, precision, f"use --dtype {manifest.precision}")
+        _refuse("precision", manifest.precision, precision, f"use --precision {manifest.precision}")
     if manifest.weights != weights:
         _refuse(
             "weights", manifest.weights[:12], weights[:12], "build engines of these weights, or "

@@ -14,6 +14,7 @@ from c2r.models.configs import (
     TinyVAEConfig,
     WanVAEConfig,
 )
+from c2r.spelling import did_you_mean
 
 DINOV3_S = DinoConfig(hidden=384, mlp=1536, layers=12, heads=6)
 DINOV3_B = DinoConfig(hidden=768, mlp=3072, layers=12, heads=12)
@@ -108,5 +109,6 @@ PRESETS: dict[str, Preset] = {
 def get_preset(name: str) -> Preset:
     """The preset of that name; `ValueError` names the known ones."""
     if name not in PRESETS:
-        raise ValueError(f"preset {name!r} is unknown; known presets: {', '.join(PRESETS)}")
+        near = did_you_mean(name, PRESETS) or ";"
+        raise ValueError(f"preset {name!r} is unknown{near} known presets: {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 
 import torch
 
+from c2r.command_line import ArgumentParser
 from c2r.models.presets import get_preset
 from c2r.weights.folders import open_source
 from c2r.weights.info import inspect_path
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
                 print(file)
         else:
             size = pack(
-                Path(arguments.folder), Path(arguments.output), arguments.dtype, arguments.vae
+                Path(arguments.folder), Path(arguments.output), arguments.precision, arguments.vae
             )
             print(f"{arguments.output}: {size / 1e6:.1f} MB")
     except (ValueError, OSError) as error:
@@ -84,8 +84,8 @@ def pack(folder: Path, output: Path, dtype: str, vae: str | None = None) -> int:
     return sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="c2r weights", description=__doc__)
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser("c2r weights", __doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     inspect = actions.add_parser(
         "inspect",
@@ -111,13 +111,13 @@ def _parser() -> argparse.ArgumentParser:
     pack = actions.add_parser(
         "pack",
         help="a renderer's folder, smaller",
-        description="Write a renderer's folder anew with all its networks in another type, to ship "
-        "it. They are loaded in whatever type a command asks for.",
+        description="Write a renderer's folder with all its networks in another type, to ship it. "
+        "They are loaded in whatever type a command asks for.",
     )
     pack.add_argument("folder", help="a renderer's folder, as training leaves it")
     pack.add_argument("output", help="the folder to write; it must not exist")
     pack.add_argument(
-        "--dtype",
+        "--precision",
         choices=["float16", "bfloat16", "float32"],
         default="float16",
         help="type of the weights (default: %(default)s)",

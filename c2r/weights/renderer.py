@@ -35,6 +35,8 @@ from c2r.weights.networks import load_control, load_dit, load_tiny_vae, load_wan
 from c2r.weights.save import save_weights
 
 PRESET_FILE = "preset.yaml"
+SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "assets" / "tiny"}
+"""Trained renderers that are part of the checkout, by preset."""
 
 
 @dataclass(frozen=True)
@@ -177,14 +179,34 @@ def save_renderer(networks: Networks, folder: Path) -> None:
 
 
 def choose_networks(
-    preset_name: str | None, folder: Path | None, parts: WeightPaths
+    preset_name: str | None,
+    folder: Path | None,
+    parts: WeightPaths,
+    *,
+    random_weights: bool = False,
 ) -> tuple[Preset, WeightPaths]:
     """Preset and paths from what a command was given: a folder, single parts, or only a name.
 
-    Single parts replace those of the folder. `ValueError` when preset and folder disagree.
+    Single parts replace those of the folder, which is the shipped one where none is given.
+    `random_weights`: whether parts may be without weights. `ValueError` when preset and folder
+    disagree, or a network has no weights and may not be random.
     """
+    if folder is not None and random_weights:
+        raise ValueError(f"--weights {folder} has all weights; leave --random-weights out")
+    name = preset_name or "tiny"
+    if folder is None and not random_weights:
+        folder = SHIPPED.get(name)
     if folder is None:
-        return get_preset(preset_name or "tiny"), parts
+        preset = get_preset(name)
+        needed = [
+            part for part in parts.absent if part != "control" or preset.control.kind != "none"
+        ]
+        if needed and not random_weights:
+            raise ValueError(
+                f"no weights for {', '.join(needed)} of {name}: give --weights FOLDER, or "
+                "--random-weights to measure speed (the frames are then noise)"
+            )
+        return preset, parts
     preset, paths = read_renderer(folder)
     if preset_name is not None and preset_name != preset.name:
         raise ValueError(
@@ -193,3 +215,21 @@ def choose_networks(
         )
     given = {part: getattr(parts, part) for part in PART_NAMES if getattr(parts, part) is not None}
     return preset, replace(paths, **given)
+
+
+def check_shipped(preset: Preset, paths: WeightPaths) -> None:
+    """`ValueError` where shipped weights were chosen for a preset whose networks were changed."""
+    folder = SHIPPED.get(preset.name)
+    if folder is None or paths.dit != str(folder / "dit.safetensors"):
+        return
+    shipped, _ = read_renderer(folder)
+    for part in ("dit", "control", "vae", "dino", "text"):
+        own, given = getattr(shipped, part), getattr(preset, part)
+        for field in fields(own):
+            if field.name in ("first_scale", "last_scale"):  # of hints: no weights follow from them
+                continue
+            if getattr(own, field.name) != getattr(given, field.name, None):
+                raise ValueError(
+                    f"--{part}.{field.name}: the weights in {folder} are not of this shape; give "
+                    "others (--weights FOLDER) or --random-weights"
+                )

@@ -2,7 +2,7 @@
 
 Starts a render server, plays the sample game through it over gRPC without a window, and leaves a
 video with the coarse frames beside the pictures, a contact sheet, and the numbers of the run.
-Options that are not listed here go to `c2r serve`, for example --weights or --stream.window 12.
+Options that are not listed here go to `c2r serve`: --preset, --weights, --stream.window 12 ...
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from c2r.command_line import ArgumentParser
 from c2r.report import versions
 from c2r.wire import ServerInfo
 from engine_bridge.client.channel import server_info
@@ -43,17 +44,12 @@ PROMPT = (
 LISTENING = "listening on "
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; unknown options go to the server."""
-    parser = argparse.ArgumentParser(
-        "c2r demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--seconds", type=float, default=20.0, help="of play (20)")
-    parser.add_argument("--prompt", default=PROMPT, help="what the world looks like")
-    parser.add_argument(
+def parser() -> ArgumentParser:
+    """The command's options; what is not among them belongs to `c2r serve`."""
+    options = ArgumentParser("c2r demo", __doc__)
+    options.add_argument("--seconds", type=float, default=20.0, help="of play (20)")
+    options.add_argument("--prompt", default=PROMPT, help="what the world looks like")
+    options.add_argument(
         "--then",
         nargs=2,
         action="append",
@@ -61,18 +57,25 @@ def main(arguments: Sequence[str]) -> int:
         metavar=("SECOND", "PROMPT"),
         help="another prompt from that second on; may be given again",
     )
-    parser.add_argument("--apart", action="store_true", help="coarse.mp4 and pictures.mp4, too")
-    parser.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
-    parser.add_argument("--seed", type=int, default=0, help="of city, noise, absent weights (0)")
-    parser.add_argument("--level", choices=LEVELS, default="mid", help="of the coarse frames (mid)")
-    parser.add_argument("--output", type=Path, default=Path("out"), help="folder (out)")
-    parser.add_argument("--start-timeout", type=float, default=300.0, help="seconds to load (300)")
-    chosen, for_server = parser.parse_known_args(arguments)
+    options.add_argument("--apart", action="store_true", help="coarse.mp4 and pictures.mp4, too")
+    options.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
+    options.add_argument("--seed", type=int, default=0, help="of city, noise, random weights (0)")
+    options.add_argument("--level", choices=LEVELS, default="mid", help="of coarse frames (mid)")
+    options.add_argument("--output", type=Path, default=Path("out"), help="folder (out)")
+    options.add_argument("--start-timeout", type=float, default=300.0, help="seconds to load (300)")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; unknown options go to the server."""
+    chosen, for_server = parser().parse_passing_on(arguments)
+    if "--random-weights" in for_server:
+        for_server += ["--seed", str(chosen.seed)]
     if not 0 < chosen.seconds < float("inf"):
         raise ValueError(f"--seconds {chosen.seconds:g}: give a positive number of seconds")
     chosen.then = [_change(second, prompt, chosen.seconds) for second, prompt in chosen.then]
     console = Console()
-    with started_server([*for_server, "--seed", str(chosen.seed)], chosen.start_timeout) as address:
+    with started_server(for_server, chosen.start_timeout) as address:
         endpoint = Endpoint(address)
         info = server_info(endpoint)
         console.print(f"{info.preset} {info.width}x{info.height} is ready at {address}")

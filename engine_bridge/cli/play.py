@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from c2r.command_line import ArgumentParser
 from c2r.wire import ServerInfo
 from c2r.wire.events import ControlAck, SessionWarning
 from engine_bridge.cli.play_keys import HELP, Knobs
@@ -44,7 +45,7 @@ HEADLESS_SECONDS = 20.0
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command: 0 when it played, ValueError or OSError for what the user can mend."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     endpoint = endpoint_from_files(
         chosen.server,
         token_file=chosen.token_file,
@@ -65,32 +66,31 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "c2r play", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--server", default=DEFAULT_ADDRESS, help=f"host:port ({DEFAULT_ADDRESS})")
-    parser.add_argument(
+def parser() -> ArgumentParser:
+    """The command's options."""
+    options = ArgumentParser("c2r play", __doc__)
+    options.add_argument("--server", default=DEFAULT_ADDRESS, help=f"host:port ({DEFAULT_ADDRESS})")
+    options.add_argument(
         "--prompt", action="append", help="what the world looks like; repeat it for the keys 1-9"
     )
-    parser.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the city and of the noise (0)")
-    parser.add_argument("--level", choices=LEVELS, default="mid", help="of the coarse frames (mid)")
-    parser.add_argument(
+    options.add_argument("--strength", type=float, default=1.0, help="of the control, 0 to 2 (1)")
+    options.add_argument("--seed", type=int, default=0, help="of the city and of the noise (0)")
+    options.add_argument("--level", choices=LEVELS, default="mid", help="of coarse frames (mid)")
+    options.add_argument(
         "--seconds", type=float, help=f"how long (headless {HEADLESS_SECONDS:g}, window endless)"
     )
-    parser.add_argument("--headless", action="store_true", help="no window; a seeded path")
-    parser.add_argument(
+    options.add_argument("--headless", action="store_true", help="no window; a seeded path")
+    options.add_argument(
         "--output", type=Path, help="with --headless: coarse and rendered side by side, an MP4"
     )
-    parser.add_argument("--token-file", type=Path, help="file with the server's token")
-    tls = parser.add_argument_group("TLS (any of these turns it on)")
+    options.add_argument("--token-file", type=Path, help="file with the server's token")
+    tls = options.add_argument_group("TLS (any of these turns it on)")
     tls.add_argument("--tls", action="store_true", help="trust the system's authorities")
     tls.add_argument("--tls-ca", type=Path, help="PEM file with the server's authority")
     tls.add_argument("--tls-cert", type=Path, help="PEM file with this client's certificate")
     tls.add_argument("--tls-key", type=Path, help="PEM file with its key")
     tls.add_argument("--tls-name", help="name in the server's certificate, if not its host")
-    return parser
+    return options
 
 
 def _check(chosen: argparse.Namespace) -> None:
@@ -99,6 +99,8 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ValueError(f"--seconds {seconds:g}: give a positive number of seconds")
     if chosen.output is not None and not chosen.headless:
         raise ValueError("--output needs --headless")
+    if chosen.headless and chosen.prompt is not None and len(chosen.prompt) > 1:
+        raise ValueError("--headless has no keys to choose prompts with; give one --prompt")
 
 
 def _introduction(endpoint: Endpoint, info: ServerInfo) -> str:

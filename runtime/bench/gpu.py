@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from c2r.command_line import ArgumentParser
 from c2r.models.build import Networks
 from c2r.models.configs import Preset
 from c2r.models.presets import PRESETS, get_preset
@@ -37,7 +38,7 @@ from runtime.bench.synthetic import coarse_chunk, drawn_networks
 from runtime.graphs.capture import CudaGraphs
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
-from runtime.pipeline.tuning import DTYPES, PRECISIONS, tune
+from runtime.pipeline.tuning import DTYPES, PRECISIONS, default_dtype, tune
 
 
 class Bench:
@@ -48,7 +49,8 @@ class Bench:
         self.chosen, self.preset = chosen, preset
         self.device = torch.device(chosen.device)
         self.cuda = self.device.type == "cuda"
-        dtype = DTYPES[chosen.dtype or ("bfloat16" if self.cuda else "float32")]
+        self.precisions = chosen_precisions(chosen.precision, self.device)
+        dtype = DTYPES.get(self.precisions[0], default_dtype(self.device))
         name = torch.cuda.get_device_name(self.device) if self.cuda else platform.machine()
         versions = {"python": platform.python_version(), "torch": torch.__version__}
         self.dtype = dtype
@@ -90,7 +92,8 @@ class Bench:
     def tuned(self, precision: str, preset: Preset | None = None) -> Networks:
         """The networks with the fastest kernels that are here, streamed as a preset says.
 
-        FP8 gets a DiT of its own; `bf16` changes the plain one, so nothing plain comes after it.
+        FP8 gets a copy of the DiT. Any other precision changes the DiT itself, so everything that
+        needs the untuned one has to run before.
         """
         if precision not in self._tuned:
             networks = self.networks
@@ -134,9 +137,9 @@ def check(bench: Bench) -> None:
     bench.part("check: graphs", graphs, needs_s=20)
     for name, precision, least in (
         ("FP8 = plain", "fp8", checks.FP8_COSINE),
-        ("fast kernels = plain", "bf16", checks.KERNELS_COSINE),
+        ("fast kernels = plain", bench.found.dtype, checks.KERNELS_COSINE),
     ):
-        if precision in bench.chosen.precision:
+        if precision in bench.precisions:
 
             def compare(name: str = name, precision: str = precision, least: float = least) -> None:
                 against_plain(name, precision, least)
@@ -147,7 +150,7 @@ def check(bench: Bench) -> None:
 def speed(bench: Bench) -> None:
     """Each precision at 4 steps and at 2, with and without transport."""
     stream = bench.preset.stream
-    for precision in bench.chosen.precision:
+    for precision in bench.precisions:
         for steps in (4, 2):
             setting = Setting(stream.chunk, stream.window, steps)
 
@@ -197,7 +200,7 @@ def stages(bench: Bench) -> None:
         if bench.cuda:
             lanes = Apart(bench.device)
             parts = {"lanes": lanes, "recorder": CudaGraphs(lanes)}
-        pipeline = bench.graphed(bench.tuned(bench.chosen.precision[0]), **parts)
+        pipeline = bench.graphed(bench.tuned(bench.precisions[0]), **parts)
         product, chunks = bench.found.ceilings.product_tflops, bench.chosen.chunks
         bench.found.stages = profile(pipeline, bench.coarse(), bench.chosen.seed, chunks, product)
 
@@ -210,7 +213,7 @@ def choices(bench: Bench) -> None:
     for setting in SETTINGS[:2] if chosen.quick else SETTINGS:
 
         def measure(setting: Setting = setting) -> None:
-            networks = bench.tuned(chosen.precision[0], setting.of(bench.preset))
+            networks = bench.tuned(bench.precisions[0], setting.of(bench.preset))
             bench.found.sweep += sweep(
                 [setting],
                 lambda _: bench.graphed(networks),
@@ -224,20 +227,31 @@ def choices(bench: Bench) -> None:
         bench.part(f"sweep: {setting}", measure, needs_s=25)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser("bench-gpu", description=__doc__, allow_abbrev=False)
-    made.add_argument("--preset", choices=list(PRESETS), default="wan-1.3b")
-    made.add_argument("--device", default="cuda", help="cuda, cuda:1 ... or cpu (cuda)")
-    made.add_argument("--dtype", choices=list(DTYPES), help="bfloat16 on CUDA, else float32")
-    made.add_argument("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
-    made.add_argument("--chunks", type=int, default=40, help="measured chunks (40)")
-    made.add_argument("--rate", type=float, default=24.0, help="frames a second of the game (24)")
-    made.add_argument("--budget", type=float, default=450.0, help="seconds, in all (450)")
-    made.add_argument("--quick", action="store_true", help="3 chunks, two choices of the sweep")
-    made.add_argument("--seed", type=int, default=0, help="of weights, noise and frames (0)")
-    made.add_argument("--json", type=Path, default=Path("out/bench-gpu.json"))
-    return made
+    options = ArgumentParser("bench-gpu", __doc__)
+    options.add_argument("--preset", choices=list(PRESETS), default="wan-1.3b")
+    options.add_argument("--device", default="cuda", help="cuda, cuda:1 ... or cpu (cuda)")
+    precision = options.add_argument("--precision", nargs="+", choices=PRECISIONS)
+    precision.help = "of all networks; fp8: of the DiT's products (bfloat16 fp8, float32 off CUDA)"
+    options.add_argument("--chunks", type=int, default=40, help="measured chunks (40)")
+    options.add_argument("--rate", type=float, default=24.0, help="the game's frames a second (24)")
+    options.add_argument("--budget", type=float, default=450.0, help="seconds, in all (450)")
+    options.add_argument("--quick", action="store_true", help="3 chunks, two rows of the sweep")
+    options.add_argument("--seed", type=int, default=0, help="of weights, noise and frames (0)")
+    options.add_argument("--json", type=Path, default=Path("out/bench-gpu.json"))
+    return options
+
+
+def chosen_precisions(given: Sequence[str] | None, device: torch.device) -> tuple[str, ...]:
+    """What is measured, the type of all networks first; `ValueError` for two such types."""
+    default = str(default_dtype(device)).removeprefix("torch.")
+    if given is None:
+        return default, "fp8"
+    types = [name for name in dict.fromkeys(given) if name != "fp8"]
+    if len(types) > 1:
+        raise ValueError(f"--precision {' '.join(types)}: one type at a time, and fp8 beside it")
+    return (*types, *(["fp8"] if "fp8" in given else []))
 
 
 def run(chosen: argparse.Namespace, preset: Preset) -> Findings:
@@ -252,8 +266,13 @@ def run(chosen: argparse.Namespace, preset: Preset) -> Findings:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; 1 when a check did not pass or a part failed."""
-    chosen = parser().parse_args(arguments)
+    """Run the command; 1 when a check did not pass or a part failed, 2 for the user's mistake."""
+    try:
+        chosen = parser().parse_args(arguments)
+        chosen_precisions(chosen.precision, torch.device(chosen.device))
+    except ValueError as error:
+        print(f"bench-gpu: {error}", file=sys.stderr)
+        return 2
     if torch.device(chosen.device).type == "cuda" and not torch.cuda.is_available():
         print(
             "bench-gpu: PyTorch sees no GPU; --device cpu --preset tiny --quick tries it on a CPU"

@@ -22,6 +22,10 @@ TIMESTEPS = {4: (1000.0, 750.0, 500.0, 250.0), 2: (1000.0, 500.0), 1: (1000.0,)}
 """Steps to a student's timesteps, before the shift."""
 
 
+SWEPT = ("chunk", "window", "sink", "timesteps", "first_timesteps", "first_chunk")
+"""What of a preset's stream a `Setting` replaces."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One choice: latents of a chunk and of the window, steps, and latents of the first chunk."""

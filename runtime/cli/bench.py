@@ -17,16 +17,23 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
+from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.report import Report, percentiles, processor_name
-from runtime.backends import check_backend
 from runtime.bench.backends import check_compared, compare_backends, table_of, write_rows
-from runtime.bench.latency_sweep import HEAD, SETTINGS, Setting, cells, sweep
+from runtime.bench.latency_sweep import HEAD, SETTINGS, SWEPT, Setting, cells, sweep
 from runtime.bench.measured import Measured
 from runtime.bench.over_grpc import measure_grpc
 from runtime.bench.pipeline_alone import chunks_to_fill, measure_local
 from runtime.bench.results import table, write_json
 from runtime.bench.synthetic import coarse_chunk
-from runtime.cli.network_options import add_network_options, networks_from, pipeline_from, recorded
+from runtime.cli.network_options import (
+    Choice,
+    add_network_options,
+    captured_pipeline,
+    load_chosen,
+    load_pipeline,
+    read_choice,
+)
 from runtime.pipeline.pipeline import Pipeline
 
 TRANSPORTS = {"none": measure_local, "grpc": measure_grpc}
@@ -73,35 +80,48 @@ def report_of(pipeline: Pipeline, measured: Measured, details: dict[str, object]
     )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser("c2r bench", description=__doc__, allow_abbrev=False)
-    made.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
-    transport = made.add_argument("--transport", choices=list(TRANSPORTS))
+    options = ArgumentParser("c2r bench", __doc__)
+    options.add_argument("--chunks", type=int, default=20, help="measured chunks (20)")
+    transport = options.add_argument("--transport", choices=list(TRANSPORTS))
     transport.help = "none: the pipeline alone; grpc: a server and a client on loopback (grpc)"
-    compare = made.add_argument("--compare", action="append", default=[], metavar="BACKEND")
+    compare = options.add_argument("--compare", action="append", default=[], metavar="BACKEND")
     compare.help = "measure this backend too, without transport; may be given more than once"
-    made.add_argument("--sweep", action="store_true", help="chunk, window and steps side by side")
-    made.add_argument("--rate", type=float, help="sweep: frames a second of the game (preset's)")
-    made.add_argument("--json", type=Path, help="write the report there")
-    add_network_options(made)
-    return made
+    options.add_argument("--sweep", action="store_true", help="chunk, window, steps side by side")
+    options.add_argument("--rate", type=float, help="sweep: frames a second of the game (preset's)")
+    options.add_argument("--json", type=Path, help="write the report there")
+    add_network_options(options, random_weights=False)
+    return options
+
+
+def check_mode(chosen: argparse.Namespace, rest: Sequence[str]) -> None:
+    """`ValueError` for options that the chosen kind of run would not use."""
+    if chosen.chunks < 1:
+        raise ValueError(f"--chunks {chosen.chunks}: measure at least one")
+    if chosen.transport == "grpc" and (chosen.compare or chosen.sweep):
+        mode = "--compare" if chosen.compare else "--sweep"
+        raise ValueError(f"{mode} measures the pipeline alone; leave --transport grpc out")
+    if not chosen.sweep:
+        refuse(chosen, ["rate"], "only --sweep computes with the game's rate")
+    elif chosen.compare:
+        raise ValueError("--sweep measures one backend; leave --compare out")
+    for name in option_names(rest):
+        if chosen.sweep and name.removeprefix("--stream.").replace("-", "_") in SWEPT:
+            raise ValueError(f"{name}: --sweep tries values of its own; leave it out")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     chosen, rest = parser().parse_known_args(arguments)
-    if chosen.chunks < 1:
-        raise ValueError(f"--chunks {chosen.chunks}: measure at least one")
-    console = Console(stderr=True)
-    if chosen.sweep and (chosen.compare or chosen.transport == "grpc"):
-        raise ValueError("--sweep measures one backend's pipeline alone; leave the others out")
+    check_mode(chosen, rest)
+    console, choice = Console(stderr=True), read_choice(chosen, rest, chosen.compare)
     if chosen.compare:
-        return _compare(chosen, rest, console)
+        return _compare(chosen, choice, console)
     if chosen.sweep:
-        return _sweep(chosen, rest, console)
-    pipeline = pipeline_from(chosen, rest, console)
-    report = _measure(chosen, chosen.backend, pipeline, chosen.transport or "grpc", console)
+        return _sweep(chosen, choice, console)
+    pipeline, transport = load_pipeline(choice, console), chosen.transport or "grpc"
+    report = _measure(chosen, choice.backend, pipeline, transport, console)
     Console().print(report.table())
     for missing in report.left_out:
         console.print(f"left out: {missing}")
@@ -129,14 +149,12 @@ def _measure(
     return report_of(pipeline, measured, {**details, "chunks": chosen.chunks})
 
 
-def _compare(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
+def _compare(chosen: argparse.Namespace, choice: Choice, console: Console) -> int:
     """The backends side by side, all over the same networks."""
-    check_compared(chosen.backend, chosen.compare, chosen.transport)
-    names = [chosen.backend, *chosen.compare]
-    for name in names:
-        check_backend(name, chosen.engines)  # a mistake there is told before anything is loaded
-    networks = networks_from(chosen, rest, console)
-    pipelines = {name: recorded(networks, name, chosen.engines, console) for name in names}
+    names = [choice.backend, *choice.compared]
+    check_compared(names)
+    networks = load_chosen(choice, console)
+    pipelines = {name: captured_pipeline(networks, name, choice.engines, console) for name in names}
     rows = compare_backends(
         pipelines,
         coarse_chunk(networks.preset, chosen.seed),
@@ -152,15 +170,15 @@ def _compare(chosen: argparse.Namespace, rest: Sequence[str], console: Console) 
     return 0
 
 
-def _sweep(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
+def _sweep(chosen: argparse.Namespace, choice: Choice, console: Console) -> int:
     """The choices for latency, all over the same networks."""
-    check_backend(chosen.backend, chosen.engines)
-    networks = networks_from(chosen, rest, console)
+    networks = load_chosen(choice, console)
 
     def make(setting: Setting) -> Pipeline:
-        preset = setting.of(networks.preset)
-        return recorded(replace(networks, preset=preset), chosen.backend, chosen.engines, console)
+        swept = replace(networks, preset=setting.of(networks.preset))
+        return captured_pipeline(swept, choice.backend, choice.engines, console)
 
+    rate = chosen.rate or networks.preset.fps
     with Progress(console=console) as progress:
         bar = progress.add_task("measuring", total=len(SETTINGS))
         rows = sweep(
@@ -168,12 +186,11 @@ def _sweep(chosen: argparse.Namespace, rest: Sequence[str], console: Console) ->
             make,
             lambda preset: coarse_chunk(preset, chosen.seed),
             chunks=chosen.chunks,
-            rate=chosen.rate or networks.preset.fps,
+            rate=rate,
             seed=chosen.seed,
             on_row=lambda _: progress.advance(bar),
         )
-    shown = chosen.rate or networks.preset.fps
-    print(f"{networks.preset.name}, milliseconds; frames come at {shown:g} a second", end="\n\n")
+    print(f"{networks.preset.name}, milliseconds; frames come at {rate:g} a second", end="\n\n")
     print(*table(HEAD, [cells(row) for row in rows]), sep="\n")
     if chosen.json is not None:
         write_json(chosen.json, {"sweep": [asdict(row) for row in rows]})

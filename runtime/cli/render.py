@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,12 +18,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from c2r.clips import Image, VideoWriter, read_clip, write_image
+from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
-from runtime.cli.network_options import add_network_options, pipeline_from
+from runtime.cli.network_options import Choice, add_network_options, load_pipeline, read_choice
 from runtime.core import Frames
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline, pad_frames
+
+GUIDANCE = ("apg", "cfg", "none")
+OFFLINE_ONLY = ("negative_prompt", "steps", "guidance", "text_scale", "control_scale")
 
 
 def stream_clip(
@@ -40,23 +45,43 @@ def stream_clip(
         done += len(chunk)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    made = argparse.ArgumentParser("c2r render", description=__doc__, allow_abbrev=False)
-    made.add_argument("--input", type=Path, required=True, help="video file or folder of images")
-    made.add_argument("--output", type=Path, required=True, help=".mp4 file, or a folder for PNGs")
-    made.add_argument("--prompt", default="", help="what the world looks like")
-    made.add_argument("--negative-prompt", default="", help="offline only: what it does not")
-    made.add_argument("--strength", type=float, default=1.0, help="of the control, 0 or more (1)")
-    made.add_argument("--mode", choices=["stream", "offline"], default="stream")
-    made.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
-    made.add_argument("--guidance", choices=["apg", "cfg", "none"], default="apg", help="offline")
-    made.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
-    made.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
-    made.add_argument("--frames", type=int, help="at most this many frames of the input")
-    made.add_argument("--beside", action="store_true", help="coarse and picture side by side")
-    add_network_options(made)
-    return made
+def parser() -> ArgumentParser:
+    """The command's options."""
+    options = ArgumentParser("c2r render", __doc__)
+    options.add_argument("--input", type=Path, required=True, help="video file or folder of images")
+    options.add_argument(
+        "--output", type=Path, required=True, help=".mp4 file, or a folder for PNGs"
+    )
+    options.add_argument("--prompt", default="", help="what the world looks like")
+    options.add_argument("--negative-prompt", default="", help="offline only: what it does not")
+    options.add_argument(
+        "--strength", type=float, default=1.0, help="of the control, 0 or more (1)"
+    )
+    options.add_argument("--mode", choices=["stream", "offline"], default="stream")
+    options.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
+    options.add_argument("--guidance", choices=GUIDANCE, default="apg", help="offline (apg)")
+    options.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
+    options.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
+    options.add_argument("--frames", type=int, help="at most this many frames of the input")
+    options.add_argument("--beside", action="store_true", help="coarse and picture side by side")
+    add_network_options(options)
+    return options
+
+
+def check_mode(chosen: argparse.Namespace, rest: Sequence[str], choice: Choice) -> None:
+    """`ValueError` for options that the chosen mode would not use."""
+    if choice.preset.control.kind == "none":
+        refuse(chosen, ["strength"], "it scales the control network, and control.kind is none")
+    if chosen.mode == "stream":
+        refuse(chosen, OFFLINE_ONLY, "it belongs to --mode offline; streams are not guided")
+        return
+    if chosen.guidance == "none":
+        unused = ["negative_prompt", "text_scale", "control_scale"]
+        refuse(chosen, unused, "--guidance none does not use it; choose apg or cfg")
+    refuse(chosen, ["backend", "engines"], "--mode offline runs the networks as they are (eager)")
+    for name in option_names(rest):
+        if name.startswith("--stream.") and name != "--stream.shift":
+            raise ValueError(f"{name}: --mode offline has no stream; only --stream.shift is used")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,7 +92,11 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.output.suffix not in ("", ".mp4"):
         raise ValueError(f"--output {chosen.output}: give a .mp4 file, or a folder for PNGs")
     console = Console(stderr=True)
-    pipeline = pipeline_from(chosen, rest, console)
+    choice = read_choice(chosen, rest)
+    check_mode(chosen, rest, choice)
+    if chosen.mode == "offline":
+        choice = replace(choice, backend="eager")  # whole clips: no chunk to capture as a graph
+    pipeline = load_pipeline(choice, console)
     preset = pipeline.preset
     clip = read_clip(chosen.input, width=preset.width, height=preset.height, fps=preset.fps)
     most = chosen.frames or (preset.frames if chosen.mode == "offline" else None)

@@ -19,6 +19,7 @@ import grpc
 import grpc.aio
 from rich.console import Console
 
+from c2r.command_line import ArgumentParser
 from c2r.wire import Accepted, parse_request
 from runtime.recording.recorder import Entry, Kind
 from runtime.recording.replies import (
@@ -135,28 +136,33 @@ async def replay(chosen: argparse.Namespace) -> dict[str, Any]:
     return report(now, then)
 
 
+def parser() -> ArgumentParser:
+    """The command's options."""
+    options = ArgumentParser("c2r replay", __doc__)
+    options.add_argument("file", type=Path, help="made by c2r serve --record FILE")
+    options.add_argument("--server", default="127.0.0.1:50051", help="HOST:PORT (127.0.0.1:50051)")
+    options.add_argument("--stream", type=int, default=1, help="which stream of the recording (1)")
+    options.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast (1)")
+    options.add_argument("--tls-ca", type=Path, help="PEM of the CA that signed the server")
+    options.add_argument("--token-file", type=Path, help="bearer token that the server wants")
+    options.add_argument("--json", type=Path, help="write the comparison there")
+    return options
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser("c2r replay", description=__doc__)
-    parser.add_argument("file", type=Path, help="made by c2r serve --record FILE")
-    parser.add_argument("--server", default="127.0.0.1:50051", help="HOST:PORT (127.0.0.1:50051)")
-    parser.add_argument("--stream", type=int, default=1, help="which stream of the recording (1)")
-    parser.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast (1)")
-    parser.add_argument("--tls-ca", type=Path, help="PEM of the CA that signed the server")
-    parser.add_argument("--token-file", type=Path, help="bearer token that the server wants")
-    parser.add_argument("--json", type=Path, help="write the comparison there")
-    chosen = parser.parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     if not 0 < chosen.speed < float("inf"):
         raise ValueError(f"--speed {chosen.speed} must be above 0")
     console = Console()
     with Console(stderr=True).status(f"playing {chosen.file} against {chosen.server}"):
-        made = asyncio.run(replay(chosen))
-    console.print(table_of(made))
-    same = made["pictures"]
+        comparison = asyncio.run(replay(chosen))
+    console.print(table_of(comparison))
+    same = comparison["pictures"]
     if same is None:
         console.print("frames were sent lossy: not compared")
     else:
         console.print(f"{same['equal']} of {same['compared']} frames are equal, bit for bit")
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+        chosen.json.write_text(json.dumps(comparison, indent=2) + "\n", encoding="utf-8")
     return 0

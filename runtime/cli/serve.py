@@ -15,8 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.wire.address import is_loopback
-from runtime.cli.network_options import add_network_options, chosen_preset, pipeline_from
+from runtime.cli.network_options import add_network_options, load_pipeline, read_choice
 from runtime.server.access import read_token
 from runtime.server.server import PendingPipeline, start_server
 from runtime.session.settings import ServeSettings, TLSFiles
@@ -24,25 +25,25 @@ from runtime.session.settings import ServeSettings, TLSFiles
 DEFAULTS = ServeSettings()
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser("c2r serve", description=__doc__, allow_abbrev=False)
-    made.add_argument("--host", default=DEFAULTS.host, help="address to listen on (127.0.0.1)")
-    made.add_argument("--port", type=int, default=DEFAULTS.port, help="0 finds one (50051)")
-    made.add_argument("--record", type=Path, help="keep all wire messages there, for c2r replay")
-    made.add_argument("--verbose", action="store_true", help="log every session")
-    group = made.add_argument_group("who may connect")
+    options = ArgumentParser("c2r serve", __doc__)
+    options.add_argument("--host", default=DEFAULTS.host, help="address to listen on (127.0.0.1)")
+    options.add_argument("--port", type=int, default=DEFAULTS.port, help="0 finds one (50051)")
+    options.add_argument("--record", type=Path, help="keep all wire messages there, for c2r replay")
+    options.add_argument("--verbose", action="store_true", help="log every session")
+    group = options.add_argument_group("who may connect")
     group.add_argument("--tls-cert", type=Path, help="PEM certificate; needed beyond this machine")
     group.add_argument("--tls-key", type=Path, help="its PEM key, unencrypted")
     group.add_argument("--tls-client-ca", type=Path, help="clients need a certificate signed by it")
     group.add_argument("--token-file", type=Path, help="clients need the bearer token in this file")
     group.add_argument("--reflection", action="store_true", help="let tools ask for the contract")
-    group = made.add_argument_group("sessions")
+    group = options.add_argument_group("sessions")
     whole = {
         "--max-sessions": ("at once", DEFAULTS.max_sessions),
         "--max-waiting": ("more that may queue", DEFAULTS.max_waiting),
         "--blend-chunks": (
-            "chunks over which a new prompt takes over; 0: the stream begins anew with it",
+            "chunks over which a new prompt takes over; 0: it resets the stream",
             DEFAULTS.blend_chunks,
         ),
     }
@@ -55,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
     }
     for name, (what, long) in seconds.items():
         group.add_argument(name, type=float, default=long, help=f"seconds {what} ({long:g})")
-    add_network_options(made)
-    return made
+    add_network_options(options)
+    return options
 
 
 def settings_from(chosen: argparse.Namespace) -> ServeSettings:
@@ -122,12 +123,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     chosen, rest = parser().parse_known_args(arguments)
     console, settings = Console(stderr=True), settings_from(chosen)
-    preset, _ = chosen_preset(chosen, rest)
+    choice = read_choice(chosen, rest)
+    if option_names(rest).count("--frames"):
+        raise ValueError("--frames: a served stream has no length; leave it out")
+    if not choice.paths.absent:
+        refuse(chosen, ["seed"], "every network has weights, and clients choose the noise's seed")
     level = logging.INFO if chosen.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s")
     if not is_loopback(settings.host) and settings.token is None and chosen.tls_client_ca is None:
         notice = "anyone who reaches this port may use it: consider --token-file or --tls-client-ca"
         console.print(notice, style="bold yellow")
-    source = PendingPipeline(preset, lambda: pipeline_from(chosen, rest, console))
+    source = PendingPipeline(choice.preset, lambda: load_pipeline(choice, console))
     asyncio.run(serve(source, settings, console))
     return 0

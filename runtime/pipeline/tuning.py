@@ -21,9 +21,9 @@ from c2r.streaming.fill_levels import fill_levels
 from runtime.core import Frames
 from runtime.pipeline.pipeline import Pipeline
 
-PRECISIONS = ("bf16", "fp8")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""What `--precision` and `--dtype` name."""
+PRECISIONS = (*DTYPES, "fp8")
+"""What `--precision` names: a type of all networks, or the DiT's products in FP8."""
 CALIBRATION_PROMPT = "a city street, people walking, photorealistic"
 
 
@@ -38,6 +38,11 @@ class Tuning:
     fp8_layers: int = 0
     attention_ms: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """Of networks for which nobody chose one, and of everything in an FP8 renderer but products."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 @torch.no_grad()

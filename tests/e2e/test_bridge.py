@@ -315,7 +315,7 @@ def _play(
 def _server_process(port: int, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`c2r serve` in a process of its own, ready."""
     command = [sys.executable, "-m", "c2r", "serve", "--port", str(port)]
-    command += ["--width", "64", "--height", "48", "--dit.layers", "1"]
+    command += ["--preset", "debug", "--random-weights"]
     with log.open("wb") as file:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)

@@ -27,6 +27,8 @@ from tests.export.small import small_networks
 
 SIZE = ["--width", "64", "--height", "48", "--dit.layers", "4", "--dino.layers", "2"]
 STREET = Path(__file__).parents[2] / "assets" / "street" / "manifest.jsonl"
+VERIFY = ("--random-weights", "--verify")
+CLONES_ONCE = "--control.every_pass=false"
 CALIBRATE = ["--calibrate", str(STREET), "--clips", "1", "--exclude", "blocks.3.*"]
 
 
@@ -40,6 +42,7 @@ def built(tmp_path_factory) -> Path:
     """The tiny preset by the command, calibrated on a clip on the way."""
     folder = tmp_path_factory.mktemp("tiny")
     arguments = ["--preset", "tiny", "--target", "onnx", "--output", str(folder), *SIZE]
+    arguments.append("--random-weights")
     assert run(["export", *arguments, *CALIBRATE]) == 0
     return folder
 
@@ -94,7 +97,7 @@ def test_verifying_again_builds_nothing(built, tmp_path, capsys):
     verified = read_manifest(folder).verified
     change(folder, verified={"not_run": "built elsewhere"})
     times = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.onnx*")}
-    assert run(["export", "--verify", str(folder)]) == 0
+    assert run(["export", *VERIFY, str(folder)]) == 0
     assert read_manifest(folder).verified == verified
     assert {file.name: file.stat().st_mtime_ns for file in folder.glob("*.onnx*")} == times
     assert "rollout" in capsys.readouterr().err
@@ -104,17 +107,17 @@ def test_what_does_not_verify_keeps_its_manifest(built, tmp_path, capsys):
     """Other weights, settings or library, a damaged file: each is named."""
     folder = copy_of(built, tmp_path / "copy")
     before = (folder / MANIFEST).read_bytes()
-    assert run(["export", "--verify", str(folder), "--seed", "1"]) == 2
+    assert run(["export", *VERIFY, str(folder), "--seed", "1"]) == 2
     assert "engines do not fit: weights is" in capsys.readouterr().err
-    assert run(["export", "--verify", str(folder), "--stream.window", "12"]) == 2
+    assert run(["export", *VERIFY, str(folder), "--stream.window", "12"]) == 2
     assert "settings.stream.window is 9, here 12" in capsys.readouterr().err
     file = folder / "decode.onnx"
     file.write_bytes(file.read_bytes() + b"\0")
-    assert run(["export", "--verify", str(folder)]) == 2
+    assert run(["export", *VERIFY, str(folder)]) == 2
     assert "decode.onnx: files.sha256 differs" in capsys.readouterr().err
     assert (folder / MANIFEST).read_bytes() == before
     change(folder, versions={**read_manifest(folder).versions, "onnxruntime": "0.1"})
-    assert run(["export", "--verify", str(folder)]) == 2
+    assert run(["export", *VERIFY, str(folder)]) == 2
     assert "versions.onnxruntime is '0.1'" in capsys.readouterr().err
 
 
@@ -131,34 +134,41 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
         for entry in read_manifest(folder).engines
     )
     change(folder, engines=entries)
-    assert run(["export", "--verify", str(folder)]) == 2
+    assert run(["export", *VERIFY, str(folder)]) == 2
     assert "do not agree with PyTorch in dino first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "cuda"], "target 'cuda' is unknown"),
+        (["--target", "cuda"], "--target 'cuda' is unknown"),
         (["--target", "rtx"], "say for which"),
+        (["--target", "onnx", "--clips", "1"], "--clips: it is of --calibrate"),
         (["--target", "rtx", "--compute-capability", "90"], "Hopper"),
         (["--target", "rtx", "--compute-capability", "75"], "Turing"),
         (["--target", "rtx", "--compute-capability", "70"], "70 is not supported by tensorrt-rtx"),
         (["--target", "onnx", "--strip"], "--strip is for TensorRT"),
         (["--target", "onnx", "--compute-capability", "89"], "is for --target rtx"),
         (["--target", "onnx", "--via", "torch-tensorrt"], "only tensorrt"),
-        (["--target", "onnx", "--preset", "huge"], "preset 'huge' is unknown"),
+        (["--target", "onnx", "--preset", "huge"], "--preset 'huge' is unknown"),
         (["--target", "onnx", "--weights", "absent"], "is no renderer's folder"),
-        (["--target", "onnx", "--stream.windw", "3"], "unknown key 'stream.windw'"),
         (
-            ["--target", "onnx", "--control.kind", "controlnet", "--control.every_pass", "false"],
+            ["--target", "onnx", "--stream.windw", "3"],
+            "did you mean stream.window?",
+        ),
+        (
+            ["--target", "onnx", "--random-weights", "--control.kind=controlnet", CLONES_ONCE],
             "export with --control.every_pass true, or serve with --backend compiled",
         ),
-        (["--target", "onnx", "--stream.first_chunk", "1"], "take chunks of one size"),
+        (
+            ["--target", "onnx", "--random-weights", "--stream.first_chunk=1"],
+            "take chunks of one size",
+        ),
         ([], "say what to build: --target onnx | rtx | tensorrt; or --verify FOLDER"),
         (["--verify", "absent"], "absent is no whole engine folder"),
         (["--verify", "absent", "--target", "onnx"], "--verify builds nothing"),
-        (["--target", "onnx", "--exclude", "head.*"], "--exclude is of --calibrate MANIFEST"),
-        (["--target", "onnx", "--quantize"], "--quantize is of --calibrate MANIFEST"),
+        (["--target", "onnx", "--exclude", "head.*"], "--exclude: it is of --calibrate MANIFEST"),
+        (["--target", "onnx", "--quantize"], "--quantize: it is of --calibrate MANIFEST"),
         (
             ["--target", "onnx", *CALIBRATE[:2], "--quantize", "--format", "nvfp4"],
             "--quantize builds FP8 only",
@@ -174,7 +184,7 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
         ),
         (["--target", "onnx", *CALIBRATE[:2], "--clips", "0"], "at least one clip"),
         (
-            ["--target", "onnx", *SIZE, *CALIBRATE[:2], "--exclude", "block.*"],
+            ["--target", "onnx", "--random-weights", *SIZE, *CALIBRATE[:2], "--exclude", "block.*"],
             "--exclude block.* names no linear layer",
         ),
     ],
@@ -197,7 +207,8 @@ def test_an_absent_wheel_is_told_before_any_work(via, tmp_path, capsys):
     else:
         pytest.skip(f"{target.library.distribution} is installed here")
     output = ["--output", str(tmp_path / "out")]
-    assert run(["export", "--preset", "wan-14b", "--target", "tensorrt", *via, *output]) == 2
+    arguments = ["--preset", "wan-14b", "--random-weights", "--target", "tensorrt"]
+    assert run(["export", *arguments, *via, *output]) == 2
     assert f"pip install {target.library.distribution}" in capsys.readouterr().err
 
 

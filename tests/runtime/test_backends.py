@@ -27,7 +27,7 @@ def test_one_backend_or_one_a_stage():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cuda", "backends are eager"),
+        ("cuda", "backends are auto, eager"),
         ("vea=eager", "stages are dino"),
         ("vae=", "backends are"),
         ("eager,vae=compiled", "one backend, or stage=backend"),

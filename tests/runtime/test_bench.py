@@ -15,7 +15,9 @@ from runtime.bench.latency_sweep import Setting
 from runtime.bench.synthetic import coarse_frames
 from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import small_networks
-from tests.runtime.test_render import SMALL_ARGUMENTS
+from tests.runtime.test_render import SHAPE
+
+UNSWEPT = [word for word in SHAPE if not word.startswith("--stream.")]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ from tests.runtime.test_render import SMALL_ARGUMENTS
 def test_the_report(tmp_path, transport, stages, capsys):
     file = tmp_path / "bench.json"
     arguments = ["--chunks", "3", "--transport", transport, "--json", str(file)]
-    assert run(["bench", *arguments, *SMALL_ARGUMENTS]) == 0
+    assert run(["bench", *arguments, *SHAPE]) == 0
     found = json.loads(file.read_text())
     assert found["frames_sent"] == found["frames_rendered"] + found["frames_dropped"] == 24
     assert found["frames_dropped"] == 0, "a bench whose client waits for room drops nothing"
@@ -49,7 +51,7 @@ def test_backends_side_by_side(tmp_path, capsys):
     """The same networks on the same frames, whatever the backends are called."""
     file = tmp_path / "backends.json"
     arguments = ["--chunks", "1", "--compare", "vae=eager", "--json", str(file)]
-    assert run(["bench", *arguments, *SMALL_ARGUMENTS]) == 0
+    assert run(["bench", *arguments, *SHAPE]) == 0
     first, second = json.loads(file.read_text())["backends"]
     assert (first["backend"], second["backend"]) == ("eager", "vae=eager")
     for row in (first, second):
@@ -67,7 +69,7 @@ def test_the_sweep(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("runtime.cli.bench.SETTINGS", settings)
     file = tmp_path / "sweep.json"
     arguments = ["--sweep", "--chunks", "2", "--rate", "2", "--json", str(file)]
-    assert run(["bench", *arguments, *SMALL_ARGUMENTS]) == 0
+    assert run(["bench", *arguments, *UNSWEPT]) == 0
     rows = json.loads(file.read_text())["sweep"]
     assert [row["setting"]["chunk"] for row in rows] == [2, 1, 2]
     assert [row["gather_ms"] for row in rows] == [3500, 1500, 3500]
@@ -104,12 +106,16 @@ def test_what_another_backend_computes_is_seen():
     ("arguments", "message"),
     [
         (["--chunks", "0"], "measure at least one"),
-        (["--preset", "tiny", "--stream.windw", "3"], "unknown key 'stream.windw'"),
-        (["--compare", "cuda"], "backends are eager"),
+        (["--preset", "tiny", "--stream.windw", "3"], "did you mean stream.window?"),
+        (["--compare", "cuda"], "backends are auto, eager"),
         (["--compare", "eager"], "--compare eager: it is measured already"),
         (["--compare", "compiled", "--transport", "grpc"], "the pipeline alone"),
         (["--compare", "onnxruntime"], "needs --engines FOLDER"),
-        (["--sweep", "--compare", "compiled"], "one backend's pipeline alone"),
+        (["--sweep", "--compare", "compiled"], "--sweep measures one backend"),
+        (["--sweep", "--transport", "grpc"], "--sweep measures the pipeline alone"),
+        (["--sweep", "--stream.window", "3"], "--stream.window: --sweep tries values of its own"),
+        (["--rate", "3"], "--rate: only --sweep"),
+        (["--engines", "x"], "runs no exported engine"),
         (["--backend", "graphs", "--device", "cpu"], "needs CUDA"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_whole_run(tmp_path, capsys):
     assert named["FP8 = plain"].cosine < 1, "FP8 that changes nothing was not used"
     assert [(row.name, row.transport) for row in found.speed] == [
         (f"{precision}, {steps} steps", transport)
-        for precision in ("bf16", "fp8")
+        for precision in ("float32", "fp8")
         for steps in (4, 2)
         for transport in ("none", "grpc")
     ]
@@ -59,7 +59,7 @@ def test_the_whole_run(tmp_path, capsys):
     assert len(written["speed"]) == 8
     shown = capsys.readouterr().out
     assert "TFLOP/s" in shown
-    assert shown.rindex("bf16, 4 steps") > shown.rindex("graphs = eager"), (
+    assert shown.rindex("float32, 4 steps") > shown.rindex("graphs = eager"), (
         "what matters most is last"
     )
 

@@ -24,7 +24,8 @@ from tests.runtime.test_pipeline import SMALL, coarse
 
 CHANGES = {"dit.dim": 96, "dit.ffn_dim": 128, "dit.layers": 3, "control.hidden": 64}
 SIZE = {"preset": "tiny", "width": 64, "height": 48, "stream.chunk": 2, "stream.window": 12}
-SMALL_ARGUMENTS = [f"--{key}={value}" for key, value in {**SIZE, **CHANGES}.items()]
+SHAPE = [f"--{key}={value}" for key, value in {**SIZE, **CHANGES}.items()]
+SMALL_ARGUMENTS = [*SHAPE, "--random-weights"]
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,8 @@ def test_stream_to_pngs(folder, tmp_path, capsys):
 
 def test_offline_to_video(folder, tmp_path):
     arguments = ["--input", str(folder), "--output", str(tmp_path / "out.mp4"), "--mode", "offline"]
-    extra = ["--steps", "2", "--beside", "--frames", "6"]
-    assert run(["render", *arguments, *extra, *SMALL_ARGUMENTS]) == 0
+    extra = ["--steps", "2", "--beside", "--frames", "6", "--preset", "debug", "--random-weights"]
+    assert run(["render", *arguments, *extra]) == 0
     frames = list(read_clip(tmp_path / "out.mp4", width=128, height=48, fps=16))
     assert len(frames) == 6
 
@@ -101,10 +102,16 @@ def test_offline_equals_its_parts(pipeline):
         (["--frames", "0"], "at least one"),
         (["--strength", "-1"], "strength"),
         (["--device", "tpu"], "is no device"),
-        (["--promt", "x"], "unknown key 'promt'"),
+        (["--promt", "x"], "unknown option --promt; did you mean --prompt?"),
         (["--width", "70"], "not a multiple of 16"),
-        (["--weights", "absent"], "is no renderer's folder"),
+        (["--weights", "absent"], "leave --random-weights out"),
         (["--input", "absent"], "there is no clip"),
+        (["--steps", "3"], "--steps: it belongs to --mode offline"),
+        (["--negative-prompt", "x"], "--negative-prompt: it belongs to --mode offline"),
+        (["--mode", "offline"], "--stream.chunk: --mode offline has no stream"),
+        (["--mode", "offline", "--backend", "eager"], "--backend: --mode offline runs"),
+        (["--mode", "offline", "--guidance", "none", "--text-scale", "3"], "choose apg or cfg"),
+        (["--control.kind", "none", "--strength", "0.5"], "control.kind is none"),
     ],
 )
 def test_mistakes_are_one_line(folder, tmp_path, capsys, extra, message):

@@ -8,12 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from c2r.weights.renderer import SHIPPED, WeightPaths
 from c2r.wire.events import EndReason
-from runtime.cli.serve import parser, settings_from
+from runtime.backends import resolve_backend
+from runtime.cli.network_options import Choice, read_choice
+from runtime.cli.serve import main, parser, settings_from
 from runtime.session.settings import TLSFiles
 from tests.runtime.serving import run, session
 
@@ -22,11 +27,10 @@ START_S = 60
 
 @contextmanager
 def started(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """`c2r serve` on a tiny renderer made tinier."""
-    program = "import sys; from runtime.cli.serve import main; sys.exit(main(sys.argv[1:]))"
-    small = ["--width", "64", "--height", "48", "--dit.layers", "1", "--stream.chunk", "1"]
+    """`c2r serve` with the debug preset, unless `words` say otherwise."""
+    words = words or ("--preset", "debug", "--random-weights", "--stream.chunk", "1")
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "--port", "0", *small, *words],
+        [sys.executable, "-m", "c2r", "serve", "--port", "0", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,6 +63,72 @@ def test_it_says_where_it_listens_and_ends_well():
         _, errors = process.communicate(timeout=START_S)
         assert process.returncode == 0
         assert "RANDOM WEIGHTS" in errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of other processes end them there")
+def test_the_shipped_weights_are_served_without_bars_of_libraries():
+    with started("--preset", "tiny", "--width", "64", "--height", "48") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on ")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=START_S)
+        assert "RANDOM WEIGHTS" not in errors
+        assert "%|" not in errors, "a progress bar of transformers"
+
+
+def choice_of(*words: str) -> Choice:
+    return read_choice(*parser().parse_known_args([*words, "--device", "cpu"]))
+
+
+def test_weights_without_the_option():
+    """The shipped ones where there are any, random ones if they are asked for."""
+    choice = choice_of()
+    assert choice.paths.absent == ()
+    assert Path(str(choice.paths.dit)).parent == SHIPPED["tiny"]
+    assert choice_of("--random-weights").paths == WeightPaths()
+    mixed = choice_of("--dit", "other.safetensors").paths
+    assert mixed == replace(choice.paths, dit="other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset", "wan-1.3b"], r"give --weights FOLDER, or --random-weights"),
+        (["--preset", "wan-1.3b", "--dit", "x"], r"no weights for control, vae, dino, text"),
+        (["--weights", str(SHIPPED["tiny"]), "--random-weights"], "leave --random-weights out"),
+        (["--dit.layers", "4"], r"--dit.layers: .* or --random-weights"),
+        (["--control.kind", "none"], r"--control.kind: .* or --random-weights"),
+        (["--engines", "x"], "runs no exported engine"),
+        (["--backend", "onnxruntime"], "needs --engines FOLDER"),
+        (["--backend", "graphs"], "needs CUDA"),
+        (["--attention", "flash"], "needs CUDA and --precision"),
+        (["--backend", "onnxruntime", "--engines", "x", "--attention", "sdpa"], "--attention: "),
+        (["--backend", "onnxruntime", "--engines", "x", "--precision", "fp8"], "--quantize"),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_anything_is_loaded(words, message):
+    with pytest.raises(ValueError, match=message):
+        choice_of(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--frames", "9"], "a served stream has no length"),
+        (["--seed", "9"], "every network has weights"),
+    ],
+)
+def test_what_serving_does_not_use_is_refused(words, message):
+    with pytest.raises(ValueError, match=message):
+        main(words)
+
+
+def test_backend_and_precision_without_the_options():
+    choice = choice_of()
+    assert (choice.backend, choice.precision, choice.dtype) == ("eager", None, torch.float32)
+    assert choice_of("--precision", "bfloat16").dtype == torch.bfloat16
+    assert choice_of("--precision", "fp8").dtype == torch.float32
+    assert resolve_backend("auto", torch.device("cuda")) == "graphs"
 
 
 def test_options_become_settings(tmp_path):

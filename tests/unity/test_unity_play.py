@@ -34,7 +34,7 @@ def real_server(log: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[byt
     """`c2r serve --preset tiny` with one block, which is quick; ready."""
     pytest.importorskip("torch", reason="the real server renders with PyTorch")
     command = [sys.executable, "-m", "c2r", "serve", "--preset", "tiny", "--port", str(port)]
-    command += ["--dit.layers", "1"]
+    command += ["--dit.layers", "1", "--random-weights"]
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, stdout=file, stderr=file, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}

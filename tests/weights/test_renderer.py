@@ -140,7 +140,7 @@ def test_a_dino_of_another_width(folder, tmp_path):
 
 
 def test_choice_of_preset_and_parts(folder):
-    assert choose_networks(None, None, WeightPaths()) == (TINY, WeightPaths())
+    assert choose_networks(None, None, WeightPaths(), random_weights=True) == (TINY, WeightPaths())
     preset, paths = choose_networks(None, folder, WeightPaths(vae="other.pth"))
     assert preset == SMALL
     assert paths.vae == "other.pth"
@@ -189,7 +189,7 @@ def test_a_packed_renderer_is_half_as_large_and_the_same_but_for_rounding(
         torch.testing.assert_close(again[name], value, rtol=1e-3, atol=1e-6)
     other = seeded_networks(SMALL, seed=5).vae
     save_weights(other, tmp_path / "vae.safetensors")
-    more = ["--vae", str(tmp_path / "vae.safetensors"), "--dtype", "float32"]
+    more = ["--vae", str(tmp_path / "vae.safetensors"), "--precision", "float32"]
     assert run(["weights", "pack", str(folder), str(tmp_path / "decoder"), *more]) == 0
     mixed = weights_of(load_networks(*read_renderer(tmp_path / "decoder")))
     expected = weights_of(networks) | {f"vae.{n}": v for n, v in other.state_dict().items()}

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from c2r.spelling import did_you_mean
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "synthesize": ("trainer.data.synthesize.command:main", "paired clips of a seeded city"),
     "curate": ("trainer.data.curate.command:main", "real footage, cut, sifted and captioned"),
@@ -30,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         raise SystemExit(0)
     name, *rest = arguments
     if name not in COMMANDS:
-        print(f"c2r data: unknown command {name!r}\n\n{usage()}", file=sys.stderr)
+        near = did_you_mean(name, COMMANDS) or "; c2r data --help lists them"
+        print(f"c2r data: unknown command {name!r}{near}", file=sys.stderr)
         return 2
     module, function = COMMANDS[name][0].split(":")
     return int(getattr(import_module(module), function)(rest))

@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from c2r.clips import VideoWriter
+from c2r.command_line import ArgumentParser, refuse
 from c2r.models.configs import Preset, latent_count
 from c2r.models.presets import PRESETS
 from c2r.models.text import TextEncoder
@@ -39,41 +40,43 @@ from trainer.networks.encoders import cache_fields
 from trainer.networks.start import Start, encoder_hash, weights_hash
 from trainer.settings import TrainConfig, settings_from
 
+VIDEOS = ("control", "all")
 BEGUN_FILE = "begun.json"
 """What an unfinished cache is made with; it becomes `cache.json` when all is there."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The options of the command."""
-    made = argparse.ArgumentParser(
+    options = ArgumentParser(
         "c2r data encode",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        __doc__,
     )
-    made.add_argument("set", type=Path, help="folder of a set, or its manifest.jsonl")
-    made.add_argument("--out", type=Path, required=True, help="folder of the cache")
-    made.add_argument("--weights", type=Path, help="renderer whose VAE and text encoder to use")
-    made.add_argument("--preset", choices=sorted(PRESETS), help="without --weights (tiny)")
-    made.add_argument("--vae", help="weights of the VAE, in place of the renderer's")
-    made.add_argument("--text", help="weights of the text encoder, in place of the renderer's")
-    made.add_argument("--latents", choices=("int8", "float16"), default="int8", help="(int8)")
-    made.add_argument("--videos", choices=("control", "all"), default="control", help="(control)")
-    made.add_argument("--crf", type=int, default=18, help="quality of the videos, 0 to 51 (18)")
-    made.add_argument("--shard-mb", type=float, default=8.0, help="most megabytes a shard (8)")
-    made.add_argument(
+    options.add_argument("set", type=Path, help="folder of a set, or its manifest.jsonl")
+    options.add_argument("--out", type=Path, required=True, help="folder of the cache")
+    options.add_argument("--weights", type=Path, help="renderer whose VAE and text encoder to use")
+    options.add_argument("--preset", choices=sorted(PRESETS), help="without --weights (tiny)")
+    options.add_argument("--vae", help="weights of the VAE, in place of the renderer's")
+    options.add_argument("--text", help="weights of the text encoder, in place of the renderer's")
+    options.add_argument("--latents", choices=("int8", "float16"), default="int8", help="(int8)")
+    options.add_argument("--videos", choices=VIDEOS, default="control", help="(control)")
+    options.add_argument("--crf", type=int, default=18, help="quality of the videos, 0 to 51 (18)")
+    options.add_argument("--shard-mb", type=float, default=8.0, help="most megabytes a shard (8)")
+    options.add_argument(
         "--windows", type=int, default=0, help="rows a clip of training; 0: whole (0)"
     )
-    made.add_argument("--frames", type=int, default=33, help="frames of a window (33)")
-    made.add_argument("--zoom", type=float, default=1.25, help="most scale of a window (1.25)")
-    made.add_argument("--seed", type=int, default=0, help="of the windows (0)")
-    made.add_argument("--device", default="cpu", help="where the networks run (cpu)")
-    return made
+    options.add_argument("--frames", type=int, default=33, help="frames of a window (33)")
+    options.add_argument("--zoom", type=float, default=1.25, help="most scale of a window (1.25)")
+    options.add_argument("--seed", type=int, default=0, help="of the windows (0)")
+    options.add_argument("--device", default="cpu", help="where the networks run (cpu)")
+    return options
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command: 0 when every clip is in the cache, 1 when some were left out."""
     chosen, console = parser().parse_args(arguments), Console()
+    if not chosen.windows:
+        unused = "it belongs to the windows of training clips; give --windows"
+        refuse(chosen, ["frames", "zoom", "seed"], unused)
     if not 0 <= chosen.crf <= 51:
         raise ValueError(f"--crf is {chosen.crf}; x264 takes 0 (lossless) to 51")
     if not chosen.shard_mb > 0:

@@ -186,7 +186,7 @@ def _render(
     for name, folder in run.weights.items():
         preset, paths = read_renderer(folder)
         preset = override(preset, {"stream": chosen.stream})
-        dtype = getattr(torch, chosen.dtype)
+        dtype = getattr(torch, chosen.precision)
         networks = load_networks(preset, paths, device=run.device, dtype=dtype)
         parts = (networks.dit, networks.control, networks.vae, networks.dino)
         digest = "-".join(weights_hash(part)[:8] for part in parts if part is not None)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from c2r.command_line import ArgumentParser, refuse
 from c2r.config import parse_overrides
 from c2r.streaming.guidance import GuidanceConfig
 from trainer.data.manifest import Clip
@@ -16,53 +17,60 @@ from trainer.evaluate.rendering import Rendering
 from trainer.evaluate.score import Asked
 
 MANIFEST = "manifest.jsonl"
+OFFLINE_ONLY = ("steps", "guidance", "text_scale", "control_scale")
+RENDERING = ("mode", *OFFLINE_ONLY, "strength", "no_control", "precision")
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; `stream`: changes of the renderers' stream, as `--stream.timesteps` gives them.
 
-    `ValueError` for changes of anything else of a renderer.
+    `ValueError` for options that would have no effect.
     """
     chosen, rest = parser().parse_known_args(arguments)
-    changes = parse_overrides(rest)
-    if unknown := sorted(changes.keys() - {"stream"}):
-        raise ValueError(
-            f"c2r eval has no option --{unknown[0]}; of a renderer only --stream.* can be changed"
-        )
-    chosen.stream = changes.get("stream", {})
+    chosen.stream = parse_overrides(rest).get("stream", {})
     if chosen.stream and (not chosen.weights or chosen.mode != "stream"):
         raise ValueError("--stream.* changes how --weights stream; give these and --mode stream")
+    if not chosen.weights:
+        refuse(chosen, RENDERING, "it says how --weights render; give a renderer's folder")
+    if chosen.mode == "stream":
+        refuse(chosen, OFFLINE_ONLY, "it belongs to --mode offline; streams are not guided")
+    if chosen.guidance == "none":
+        refuse(chosen, ["text_scale", "control_scale"], "--guidance none has no scales")
+    if chosen.no_control:
+        refuse(chosen, ["strength"], "--no-control renders without any")
+    if not chosen.drift:
+        refuse(chosen, ["drift_coarse"], "it stands beside a --drift video; give one")
     return chosen
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The options of the command."""
-    made = argparse.ArgumentParser(
+    options = ArgumentParser(
         "c2r eval",
-        description="Measure rendered clips against their coarse and fine twins.",
+        "Measure rendered clips against their coarse and fine twins.",
+        changes=("stream",),
         epilog="With --mode stream the stream itself can be changed, as for c2r serve: "
         '--stream.timesteps "[1000, 500]".',
-        allow_abbrev=False,
     )
-    made.add_argument("--data", type=Path, help=f"data folder with {MANIFEST}")
-    made.add_argument("--split", choices=["train", "held_out"], default="held_out")
-    made.add_argument("--clips", type=int, help="at most this many clips, evenly spread")
-    made.add_argument("--frames", type=int, help="at most this many frames of each clip")
-    made.add_argument(
+    options.add_argument("--data", type=Path, help=f"data folder with {MANIFEST}")
+    options.add_argument("--split", choices=["train", "held_out"], default="held_out")
+    options.add_argument("--clips", type=int, help="at most this many clips, evenly spread")
+    options.add_argument("--frames", type=int, help="at most this many frames of each clip")
+    options.add_argument(
         "--outputs", nargs="+", default=[], metavar="NAME=FOLDER", help="folders of <clip id>.mp4"
     )
-    made.add_argument("--out", type=Path, default=Path("out/eval"), help="report, page, renders")
-    made.add_argument("--teacher", metavar="NAME", help="the row whose improvement counts as 1")
-    made.add_argument(
+    options.add_argument("--out", type=Path, default=Path("out/eval"), help="report, page, renders")
+    options.add_argument("--teacher", metavar="NAME", help="the row whose improvement counts as 1")
+    options.add_argument(
         "--reference",
         default="fine",
         help="what KID and FID compare with: 'fine', or a folder of videos",
     )
-    made.add_argument("--asked", type=Path, help="JSON: clip id -> caption, hour, weather asked")
-    _networks(made.add_argument_group("what measures"))
-    _rendering(made.add_argument_group("rendering first"))
-    _long(made.add_argument_group("long videos"))
-    return made
+    options.add_argument("--asked", type=Path, help="JSON: clip id -> caption, hour, weather asked")
+    _networks(options.add_argument_group("what measures"))
+    _rendering(options.add_argument_group("rendering first"))
+    _long(options.add_argument_group("long videos"))
+    return options
 
 
 def _networks(group: Any) -> None:
@@ -96,7 +104,7 @@ def _rendering(group: Any) -> None:
     group.add_argument("--no-control", action="store_true", help="render without any control")
     group.add_argument("--seed", type=int, default=0, help="of the noise (0)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda (auto)")
-    group.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    group.add_argument("--precision", choices=["float32", "bfloat16", "float16"], default="float32")
 
 
 def _long(group: Any) -> None:

@@ -14,12 +14,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from c2r.command_line import ArgumentParser
 from c2r.config import load_config, override, save_config
 from trainer.data.curate.find import Source, find_sources
 from trainer.data.curate.processes import in_processes
@@ -31,27 +32,26 @@ from trainer.data.curate.state import Orders, Record, Task, finished, task_of
 from trainer.data.manifest import write_manifest
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The options of the command."""
-    made = argparse.ArgumentParser(
+    options = ArgumentParser(
         "c2r data curate",
-        description=__doc__,
-        allow_abbrev=False,
+        __doc__,
+        changes=[field.name for field in fields(CurateSettings)],
         epilog="Every setting can be changed: --filters.min_motion=0.002, --held-out=0.1, ...; "
         "curate.yaml lists them all.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("videos", type=Path, nargs="+", help="video files, or folders of them")
-    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set")
-    made.add_argument("--licence", required=True, help="of the footage, kept with every clip")
-    made.add_argument("--frames", type=int, help="of a clip, 4n + 1 (81)")
-    made.add_argument("--size", help="of a clip, WIDTHxHEIGHT (832x480)")
-    made.add_argument("--caption", help="for every video that has none of its own")
-    made.add_argument("--captioner", type=Path, metavar="FOLDER", help="a local model (Qwen-VL)")
-    made.add_argument("--config", type=Path, help="YAML of settings")
-    made.add_argument("--jobs", type=int, help="processes (all cores; 1 with --captioner)")
-    made.add_argument("--ray", metavar="ADDRESS", help='of a Ray cluster, or "local"')
-    return made
+    options.add_argument("videos", type=Path, nargs="+", help="video files, or folders of them")
+    options.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set")
+    options.add_argument("--licence", required=True, help="of the footage, kept with every clip")
+    options.add_argument("--frames", type=int, help="of a clip, 4n + 1 (81)")
+    options.add_argument("--size", help="of a clip, WIDTHxHEIGHT (832x480)")
+    options.add_argument("--caption", help="for every video that has none of its own")
+    options.add_argument("--captioner", type=Path, metavar="FOLDER", help="a local model (Qwen-VL)")
+    options.add_argument("--config", type=Path, help="YAML of settings")
+    options.add_argument("--jobs", type=int, help="processes (all cores; 1 with --captioner)")
+    options.add_argument("--ray", metavar="ADDRESS", help='of a Ray cluster, or "local"')
+    return options
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -26,6 +26,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from c2r.command_line import ArgumentParser
 from c2r.config import override, read_yaml
 from street.director.programs import Programs, studio_python
 from street.director.scene_list import SceneSpec, SetConfig, check_config, keep_config, scene_list
@@ -37,27 +38,25 @@ from trainer.data.synthesize.scene_run import SceneRun
 from trainer.data.synthesize.set_report import write_report
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The options of the command; those of the set override --config."""
-    made = argparse.ArgumentParser(
+    options = ArgumentParser(
         "c2r data synthesize",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        __doc__,
     )
-    made.add_argument("--out", type=Path, help="folder of the set")
-    made.add_argument("--config", type=Path, help="a YAML file with the options of the set")
-    made.add_argument("--scenes", type=int, help="to train on (4)")
-    made.add_argument("--held-out", type=int, help="more scenes, to measure on (0)")
-    made.add_argument("--pairs", type=int, help="train scenes with a coarse twin (all)")
-    made.add_argument("--frames", type=int, help="of each clip, 1 + 4n (49)")
-    made.add_argument("--seed", type=int, help="of the whole set (0)")
-    made.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (256x144)")
-    made.add_argument("--samples", type=int, help="a pixel of the fine pictures (8)")
-    made.add_argument("--jobs", type=int, help="scenes at work at the same time (one a core)")
-    made.add_argument("--studio", type=Path, help="Blender's interpreter (C2R_STUDIO)")
-    made.add_argument("--dry-run", action="store_true", help="list the scenes and stop")
-    return made
+    options.add_argument("--out", type=Path, help="folder of the set")
+    options.add_argument("--config", type=Path, help="a YAML file with the options of the set")
+    options.add_argument("--scenes", type=int, help="to train on (4)")
+    options.add_argument("--held-out", type=int, help="more scenes, to measure on (0)")
+    options.add_argument("--pairs", type=int, help="train scenes with a coarse twin (all)")
+    options.add_argument("--frames", type=int, help="of each clip, 1 + 4n (49)")
+    options.add_argument("--seed", type=int, help="of the whole set (0)")
+    options.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (256x144)")
+    options.add_argument("--samples", type=int, help="a pixel of the fine pictures (8)")
+    options.add_argument("--jobs", type=int, help="scenes at work at the same time (one a core)")
+    options.add_argument("--studio", type=Path, help="Blender's interpreter (C2R_STUDIO)")
+    options.add_argument("--dry-run", action="store_true", help="list the scenes and stop")
+    return options
 
 
 def main(arguments: Sequence[str]) -> int:
