@@ -27,7 +27,7 @@ from c2r.models.build import Networks
 from c2r.models.configs import Preset
 from c2r.models.presets import PRESETS, get_preset
 from runtime.bench import gpu_checks as checks
-from runtime.bench.gpu_profile import Apart, ceilings, profile
+from runtime.bench.gpu_profile import SynchronizedStreams, ceilings, profile
 from runtime.bench.gpu_report import Findings, SpeedRow, tables
 from runtime.bench.latency_sweep import SETTINGS, Setting, sweep
 from runtime.bench.measured import Measured
@@ -198,8 +198,8 @@ def stages(bench: Bench) -> None:
         bench.found.ceilings = ceilings(bench.device, bench.dtype)
         parts: dict[str, Any] = {}
         if bench.cuda:
-            lanes = Apart(bench.device)
-            parts = {"lanes": lanes, "recorder": CudaGraphs(lanes)}
+            streams = SynchronizedStreams(bench.device)
+            parts = {"runner": streams, "capture": CudaGraphs(streams)}
         pipeline = bench.graphed(bench.tuned(bench.precisions[0]), **parts)
         product, chunks = bench.found.ceilings.product_tflops, bench.chosen.chunks
         bench.found.stages = profile(pipeline, bench.coarse(), bench.chosen.seed, chunks, product)

@@ -19,7 +19,7 @@ from c2r.models.describe import cost
 from runtime.bench.pipeline_alone import measure_local
 from runtime.core import Frames
 from runtime.graphs.graphed_pipeline import GraphedPipeline
-from runtime.graphs.schedule import Step, Streams, Work
+from runtime.graphs.schedule import CudaStreams, Step, Work
 from runtime.pipeline.stage_timer import Timing
 
 
@@ -44,11 +44,10 @@ class StageRow:
     share: float
 
 
-class Apart(Streams):
+class SynchronizedStreams(CudaStreams):
     """Streams with the device idle before each step: times of steps that share it with nobody."""
 
     def run(self, step: Step, work: Work) -> Timing:
-        """See `Lanes`."""
         torch.cuda.synchronize()
         return super().run(step, work)
 

@@ -1,1 +1,1 @@
-"""The pipeline as recorded CUDA graphs over static buffers."""
+"""The pipeline as captured CUDA graphs over static buffers."""

@@ -1,8 +1,8 @@
-"""Pieces of a chunk, recorded once and replayed: CUDA graphs, and their stand-in.
+"""Turns the steps of a chunk into replays: CUDA graphs, or plain calls where there is no CUDA.
 
-A piece is a function without arguments that reads and writes memory at fixed addresses. The
-stand-in calls it again, so that everything around the graphs can be held against the plain twin
-on any machine.
+A step is a function without arguments that reads and writes memory at fixed addresses. Plain calls
+stand in for graphs, so that everything around them can be compared with the reference pipeline on
+any machine.
 """
 
 from __future__ import annotations
@@ -11,53 +11,60 @@ from typing import Protocol
 
 import torch
 
-from runtime.graphs.schedule import Streams, Work
+from runtime.graphs.schedule import CudaStreams, Work
 
 
-class Recorder(Protocol):
-    """Makes replays of pieces."""
+class Capture(Protocol):
+    """Makes replays of steps."""
 
-    def record(self, lane: str, piece: Work) -> Work:
-        """What runs the piece again, on the lane it was recorded for. Runs it to warm up."""
+    def capture(self, stream: str, step: Work) -> Work:
+        """What runs the step again, on the stream it was captured for. Runs it to warm up."""
         ...
 
 
-class CallAgain:
-    """The stand-in: a replay is a call."""
+class PlainCalls:
+    """A replay is a call of the step."""
 
-    def record(self, lane: str, piece: Work) -> Work:
-        """See `Recorder`."""
+    def capture(self, stream: str, step: Work) -> Work:
         with torch.no_grad():
-            piece()
-        return torch.no_grad()(piece)
+            step()
+        return torch.no_grad()(step)
 
 
 class CudaGraphs:
-    """One CUDA graph a piece.
+    """One CUDA graph per step.
 
-    Graphs of one lane never run at once and share a memory pool and the lane's stream, which also
-    owns the workspace of matrix products; graphs of different lanes share neither.
+    Graphs of one stream share a memory pool: they never run at the same time, so the temporary
+    memory of one may be that of the next. Graphs of different streams do overlap; with a common
+    pool one would overwrite intermediate results of the other. Workspaces of cuBLAS belong to a
+    stream, too, hence a graph has to be captured on the stream that replays it.
     """
 
     WARM_UPS = 2
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: CudaStreams) -> None:
         self._streams = streams.streams
-        self._pools = {lane: torch.cuda.graph_pool_handle() for lane in self._streams}
+        self._pools = {name: torch.cuda.graph_pool_handle() for name in self._streams}
 
     @torch.no_grad()
-    def record(self, lane: str, piece: Work) -> Work:
-        """See `Recorder`. The first runs compile kernels, choose among them and take buffers."""
-        stream = self._streams[lane]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+    def capture(self, stream: str, step: Work) -> Work:
+        cuda_stream = self._streams[stream]
+        cuda_stream.wait_stream(torch.cuda.current_stream())
+        # What may not happen during a capture happens here: kernels are compiled and chosen by
+        # measurement, libraries allocate their workspaces, static buffers come into being.
+        with torch.cuda.stream(cuda_stream):
             for _ in range(self.WARM_UPS):
-                piece()
-        stream.synchronize()
+                step()
+        cuda_stream.synchronize()
         graph = torch.cuda.CUDAGraph()
+        # `thread_local`: the default mode would also fail the capture for unsafe calls of other
+        # threads, such as a gRPC thread that pins memory.
         capture = torch.cuda.graph(
-            graph, pool=self._pools[lane], stream=stream, capture_error_mode="thread_local"
+            graph,
+            pool=self._pools[stream],
+            stream=cuda_stream,
+            capture_error_mode="thread_local",
         )
         with capture:
-            piece()
+            step()
         return graph.replay

@@ -1,8 +1,8 @@
-"""The pipeline with its chunks recorded: a graph a piece and fill level, replayed on lanes.
+"""The pipeline from CUDA graphs: one per step and cache fill level, replayed on several streams.
 
-Gives what `runtime.pipeline.pipeline.Pipeline` gives. All memory is taken and all graphs are
-recorded when it is made: warm up, size the caches from the memory that is left, record. Inside a
-chunk nothing is allocated on the device, and the host waits once: for the pictures.
+Gives what `runtime.pipeline.pipeline.Pipeline` gives. All memory is allocated and all graphs are
+captured when it is made, in this order: warm up, size the caches from the memory that is left,
+capture. Inside a chunk nothing is allocated on the device, and the host waits once, for the frames.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from c2r.streaming.kv_cache import KVCache
 from c2r.streaming.rollout import Chunk
 from runtime.core import Frames
 from runtime.graphs.buffers import StaticBuffers
-from runtime.graphs.capture import CallAgain, CudaGraphs, Recorder
-from runtime.graphs.noise_prefetch import NoiseAhead, NoiseOrder, host_frames
-from runtime.graphs.schedule import CHUNK, STEPS, InOrder, Lanes, Streams, Work
+from runtime.graphs.capture import Capture, CudaGraphs, PlainCalls
+from runtime.graphs.noise_prefetch import NoisePrefetch, NoiseRequest, host_frames
+from runtime.graphs.schedule import CHUNK, STEPS, CudaStreams, Sequential, StepRunner, Work
 from runtime.graphs.steps import GraphSteps, order_of
 from runtime.pipeline.pipeline import ChunkOutput, Pipeline, VideoState
 from runtime.pipeline.stage_timer import Timing, milliseconds
@@ -35,14 +35,14 @@ from runtime.pipeline.stage_timer import Timing, milliseconds
 log = logging.getLogger(__name__)
 
 Say = Callable[[str, int, int], None]
-"""Is told of each piece that is recorded: its name, how many are done, how many there are."""
+"""Is told of each graph to capture: the step's name, how many are done, how many there are."""
 SPARE_BYTES = 1 << 30
-"""Left free beside the caches: for prompts, and for what others take."""
+"""Left free beside the caches: for prompts, and for other users of the device."""
 
 
 @dataclass(frozen=True)
-class Launched:
-    """A chunk on its way: its frames `[F, H, W, 3]` on the host, there once `timings` are over."""
+class LaunchedChunk:
+    """A chunk that was started; its frames `[F, H, W, 3]` are in `host` once `timings` are over."""
 
     host: Tensor
     chunk: Chunk
@@ -51,10 +51,10 @@ class Launched:
 
 
 class GraphedPipeline(Pipeline):
-    """`Pipeline` from recorded pieces. `lanes` and `recorder`: CUDA streams and graphs on CUDA.
+    """`Pipeline` from captured steps. `runner` and `capture`: CUDA streams and graphs on CUDA.
 
-    Elsewhere their stand-ins, which run the same pieces in order. `ValueError` when memory does not
-    hold one stream.
+    Elsewhere their counterparts, which call the same steps in order. `ValueError` when memory does
+    not hold one stream.
     """
 
     def __init__(
@@ -62,51 +62,61 @@ class GraphedPipeline(Pipeline):
         networks: Networks,
         stages: Stages | None = None,
         *,
-        lanes: Lanes | None = None,
-        recorder: Recorder | None = None,
+        runner: StepRunner | None = None,
+        capture: Capture | None = None,
         say: Say = lambda name, done, count: None,
     ) -> None:
         super().__init__(networks, stages)
         self.cuda = self.device.type == "cuda"
-        self._lanes, self._recorder = self._chosen(lanes, recorder)
+        self._runner, self._capture = self._chosen(runner, capture)
         stream = self.preset.stream
         self.fills = fill_levels(stream.window, stream.chunk, self.chunk_latents(True))
-        self._seat = StaticBuffers(KVCache(self.rollout.cache_spec(), self.device))
-        self._pieces = GraphSteps(self, self._seat)
-        self._noise = NoiseAhead(self.rollout, pinned=self.cuda)
-        self._seat.keep_text(self.text(self.prompt("")))
+        self.buffers = StaticBuffers(KVCache(self.rollout.cache_spec(), self.device))
+        self.steps = GraphSteps(self, self.buffers)
+        self._noise = NoisePrefetch(self.rollout, pinned=self.cuda)
+        self.buffers.write_text(self.text(self.prompt("")))
         self._warm_up()
         self.most_streams = self._size()
-        self._replays = self._record(say)
+        self._replays = self._capture_all(say)
 
-    def _chosen(self, lanes: Lanes | None, recorder: Recorder | None) -> tuple[Lanes, Recorder]:
+    def _chosen(
+        self, runner: StepRunner | None, capture: Capture | None
+    ) -> tuple[StepRunner, Capture]:
         if not self.cuda:
-            return lanes or InOrder(), recorder or CallAgain()
-        streams = Streams(self.device)
-        return lanes or streams, recorder or CudaGraphs(streams)
+            return runner or Sequential(), capture or PlainCalls()
+        streams = CudaStreams(self.device)
+        return runner or streams, capture or CudaGraphs(streams)
 
-    # Warm up, size, record
+    # Warm up, size, capture
 
     @torch.no_grad()
     def _warm_up(self) -> None:
-        """A first chunk and a full one, unrecorded: takes buffers and finds the peak of memory."""
+        """A first chunk and one with a full window: makes all buffers, finds the peak of memory.
+
+        Between them they have the smallest and the largest shapes; levels in between need no more.
+        """
         if self.cuda:
             torch.cuda.reset_peak_memory_stats(self.device)
         for fill in dict.fromkeys((self.fills[0], self.fills[-1])):
-            for piece in self._pieces.all(fill).values():
-                piece()
+            for step in self.steps.at(fill).values():
+                step()
 
     def _size(self) -> int | None:
-        """Streams whose state fits into the memory that is free now; None where it is unknown."""
+        """Streams whose state fits into the memory that is free now; None where it is unknown.
+
+        Measured after the warm-up, whose temporary memory (peak - held) has to stay free for the
+        graphs, and before the capture, which takes it. Estimated from shapes, it would be wrong by
+        what kernels and libraries use.
+        """
         if not self.cuda:
             return None
         torch.cuda.synchronize(self.device)
-        torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # else memory that PyTorch only keeps would count as used
         peak = torch.cuda.max_memory_allocated(self.device)
         held = torch.cuda.memory_allocated(self.device)
         free = torch.cuda.mem_get_info(self.device)[0] - (peak - held) - SPARE_BYTES
-        streams = int(free // self._seat.nbytes)
-        gib = self._seat.nbytes / 2**30
+        streams = int(free // self.buffers.state_bytes)
+        gib = self.buffers.state_bytes / 2**30
         log.info("%.1f GiB are free: room for %d streams of %.2f GiB", free / 2**30, streams, gib)
         if streams < 1:
             window = self.preset.stream.window
@@ -116,18 +126,18 @@ class GraphedPipeline(Pipeline):
             )
         return streams
 
-    def _record(self, say: Say) -> dict[tuple[object, ...], Work]:
-        """A replay for each piece and fill level; what does not depend on the level, once."""
+    def _capture_all(self, say: Say) -> dict[tuple[object, ...], Work]:
+        """A replay for each step and fill level; of steps that no level changes, one."""
         wanted: dict[tuple[object, ...], tuple[str, Work]] = {}
         for fill in self.fills:
-            for name, piece in self._pieces.all(fill).items():
-                wanted.setdefault(_key(name, fill), (name, piece))
+            for name, step in self.steps.at(fill).items():
+                wanted.setdefault(_key(name, fill), (name, step))
         replays = {}
-        for done, (key, (name, piece)) in enumerate(wanted.items()):
+        for done, (key, (name, step)) in enumerate(wanted.items()):
             say(name, done, len(wanted))
-            replays[key] = self._recorder.record(STEPS[name].lane, piece)
-        say("recorded", len(wanted), len(wanted))
-        self._seat.cache.reset()
+            replays[key] = self._capture.capture(STEPS[name].stream, step)
+        say("captured", len(wanted), len(wanted))
+        self.buffers.cache.reset()
         return replays
 
     # A chunk
@@ -136,38 +146,40 @@ class GraphedPipeline(Pipeline):
     def render(
         self, state: VideoState, frames: Frames, text: TextKV, strength: float = 1.0
     ) -> ChunkOutput:
-        """See `Pipeline.render`. Keys and values are on their way when this returns."""
+        """See `Pipeline.render`. Keys and values are being written when this returns."""
         return self.collect(self.launch(state, frames, text, strength))
 
     @torch.no_grad()
     def launch(
         self, state: VideoState, frames: Frames, text: TextKV, strength: float = 1.0
-    ) -> Launched:
+    ) -> LaunchedChunk:
         """Start a chunk without waiting for it. `ValueError` as `Pipeline.render`, and for frames
         of another size than the preset's.
         """
         self._check(state, frames)
         self._check_size(frames)
         strength_tensor(strength, "cpu")  # refuses what is no strength
-        if not self._seat.holds(state):
-            self._lanes.alone(self._seat.turn_to(state))
+        if not self.buffers.holds(state):
+            # No step may run beside the copies: they read what steps write, and the reverse.
+            self._runner.exclusive(self.buffers.swap_in(state))
         fill = self._next_fill(state)
-        noise = self._noise.take(self._noise_order(state, fill))
+        noise = self._noise.take(self._noise_request(state, fill))
         works, host = self._works(state, fill, frames, noise, text, strength)
-        timings = {name: self._lanes.run(STEPS[name], work) for name, work in works.items()}
-        clean = self._seat[f"clean.{order_of(fill.first)}"]
+        timings = {name: self._runner.run(STEPS[name], work) for name, work in works.items()}
+        clean = self.buffers[f"clean.{order_of(fill.first)}"]
         kv_write = timings.pop("kv_write")
-        return Launched(host, Chunk(clean, state.stream.latents, text, None), timings, kv_write)
+        return LaunchedChunk(
+            host, Chunk(clean, state.stream.latents, text, None), timings, kv_write
+        )
 
-    def collect(self, launched: Launched) -> ChunkOutput:
-        """Wait for the pictures of a chunk; nothing else that was started is waited for."""
+    def collect(self, launched: LaunchedChunk) -> ChunkOutput:
+        """Wait for the frames of a chunk, not for its keys and values."""
         timings = launched.timings
         stages_ms = milliseconds(timings)
-        stages_ms["denoise"] += stages_ms.pop("room", 0.0)
-        pictures = launched.host.numpy()
-        # The seat's memory is the next chunk's; what leaves is a copy.
+        stages_ms["denoise"] += stages_ms.pop("slide", 0.0)
+        # The static buffer is the next chunk's; what leaves is a copy.
         chunk = replace(launched.chunk, clean=launched.chunk.clean.clone())
-        return ChunkOutput(pictures, chunk, None, None, stages_ms, launched.kv_write)
+        return ChunkOutput(launched.host.numpy(), chunk, None, None, stages_ms, launched.kv_write)
 
     @torch.no_grad()
     def finalize(self, state: VideoState, rendered: ChunkOutput) -> Timing:
@@ -175,7 +187,7 @@ class GraphedPipeline(Pipeline):
 
         `ValueError` unless this stream's chunk was the last that was rendered.
         """
-        if not self._seat.holds(state) or rendered.chunk.first != state.stream.latents:
+        if not self.buffers.holds(state) or rendered.chunk.first != state.stream.latents:
             raise ValueError(
                 "finalize every chunk once, before another is rendered: this one is not the last"
             )
@@ -184,16 +196,15 @@ class GraphedPipeline(Pipeline):
         state.stream.cache.commit(latents)
         state.stream.latents += latents
         state.first = False
-        self._seat.finalized()
-        following = self._noise_order(state, self._fill_of(state))
-        self._noise.prepare(following)
+        self.buffers.mark_finalized()
+        self._noise.prepare(self._noise_request(state, self._fill_of(state)))
         return rendered.kv_write
 
     def _check_size(self, frames: Frames) -> None:
         height, width = frames.shape[1:3]
         if (height, width) != (self.preset.height, self.preset.width):
             raise ValueError(
-                f"frames are {width}x{height}; graphs were recorded for {self.preset.width}x"
+                f"frames are {width}x{height}; graphs were captured for {self.preset.width}x"
                 f"{self.preset.height}: give that size, or use --backend eager"
             )
 
@@ -208,9 +219,9 @@ class GraphedPipeline(Pipeline):
         state.stream.cache.length = fill.held
         return fill
 
-    def _noise_order(self, state: VideoState, fill: Fill) -> NoiseOrder:
-        rows, stream = self._pieces.noise_rows(fill.first), state.stream
-        return NoiseOrder(stream.seeds, stream.latents, fill.latents, rows)
+    def _noise_request(self, state: VideoState, fill: Fill) -> NoiseRequest:
+        rows, stream = self.steps.noise_rows(fill.first), state.stream
+        return NoiseRequest(stream.seeds, stream.latents, fill.latents, rows)
 
     def _works(
         self,
@@ -221,36 +232,40 @@ class GraphedPipeline(Pipeline):
         text: TextKV,
         strength: float,
     ) -> tuple[dict[str, Work], Tensor]:
-        """The work of every step of a chunk, and where its pictures will be."""
-        seat, order = self._seat, order_of(fill.first)
-        moved, other_text = seat.take_moved(state), seat.turn_text(text)
+        """The work of every step of a chunk, and where its frames will be on the host.
+
+        What differs between chunks (pixels, noise, strength, prompt) is copied to the static
+        buffers around the replays, on the same stream as the graph that reads it.
+        """
+        buffers, order = self.buffers, order_of(fill.first)
+        next_is_due, other_text = buffers.take_due(state), buffers.text_changed(text)
         count, height, width = frames.shape[:3]
         coarse = host_frames(count, height, width, pinned=self.cuda)
         np.copyto(coarse.numpy(), frames)
         host = host_frames(count, self.preset.height, self.preset.width, pinned=self.cuda)
 
         def replay(name: str) -> None:
-            found = self._replays.get(_key(name, fill))
-            if found is not None:
-                found()
+            step = self._replays.get(_key(name, fill))
+            if step is not None:  # None: a step that this chunk has not, such as `slide`
+                step()
 
         def carry(name: str) -> None:
-            if moved:
-                seat.keep_all(f"{name}.now", seat.all(f"{name}.next"))
+            if next_is_due:
+                buffers.write_all(f"{name}.now", buffers.all(f"{name}.next"))
             replay(name)
 
         def upload() -> None:
-            seat.keep(f"pixels.{order}", coarse)
+            buffers.write(f"pixels.{order}", coarse)
 
         def denoise() -> None:
-            seat.keep(f"noise.{order}", noise)
-            seat["strength"].fill_(strength)
+            buffers.write(f"noise.{order}", noise)
+            buffers["strength"].fill_(strength)
             if other_text:
-                seat.keep_text(text)
+                buffers.write_text(text)
             replay("denoise")
 
         def download() -> None:
-            host.copy_(seat[f"pictures.{order}"], non_blocking=True)
+            host.copy_(buffers[f"frames.{order}"], non_blocking=True)
 
         special: dict[str, Work] = {
             "upload": upload,
@@ -264,8 +279,10 @@ class GraphedPipeline(Pipeline):
 
 
 def _key(name: str, fill: Fill) -> tuple[object, ...]:
-    """The graph of a piece. Only the passes know how full the cache is, only `room` how it was."""
-    if name == "room":
+    """Which graph a step replays. The DiT's passes depend on how full the cache is, `slide` on how
+    full it was before, the others only on whether the chunk is a stream's first.
+    """
+    if name == "slide":
         return name, fill.length, fill.drop
     if name in ("denoise", "kv_write"):
         return name, fill.held, fill.first

@@ -1,7 +1,8 @@
-"""A chunk's noise, drawn on the CPU while the device works on the chunk before.
+"""A chunk's noise, made on the CPU while the device works on the chunk before.
 
-Noise follows from seed, latent and step, so the next chunk's is known unless somebody changes the
-seed; then it is drawn again.
+Noise follows from seed, latent and step, so that of the next chunk is known in advance, unless the
+seed changes; then it is made again. On the CPU, because generators of different devices give
+different numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from c2r.streaming.rollout import Rollout
 
 
 @dataclass(frozen=True)
-class NoiseOrder:
+class NoiseRequest:
     """What a chunk's noise follows from; `rows`: noise levels of the chunk."""
 
     seeds: tuple[int, ...]
@@ -24,28 +25,33 @@ class NoiseOrder:
     rows: int
 
 
-class NoiseAhead:
-    """Remembers the noise of one chunk. `pinned`: in memory that the device can fetch itself."""
+class NoisePrefetch:
+    """Holds the noise of one chunk. `pinned`: in memory that the device can fetch itself.
+
+    The noise is pinned, since a copy from pageable memory would make the host wait for the device.
+    PyTorch hands a pinned block out again only when the copies from it are over, so the noise of
+    the next chunk never overwrites one that is still being read.
+    """
 
     def __init__(self, rollout: Rollout, *, pinned: bool) -> None:
         self._rollout = rollout
         self._pinned = pinned
-        self._drawn: tuple[NoiseOrder, Tensor] | None = None
+        self._ready: tuple[NoiseRequest, Tensor] | None = None
 
-    def take(self, order: NoiseOrder) -> Tensor:
+    def take(self, request: NoiseRequest) -> Tensor:
         """Noise `[rows, B, n, C, rows, columns]` on the CPU."""
-        if self._drawn is None or self._drawn[0] != order:
-            self.prepare(order)
-        assert self._drawn is not None
-        return self._drawn[1]
+        if self._ready is None or self._ready[0] != request:
+            self.prepare(request)
+        assert self._ready is not None
+        return self._ready[1]
 
-    def prepare(self, order: NoiseOrder) -> None:
-        """Draw now what will be taken."""
-        steps = range(order.rows)
-        drawn = self._rollout.draw(order.seeds, order.first, order.latents, steps)
-        self._drawn = order, drawn.pin_memory() if self._pinned else drawn
+    def prepare(self, request: NoiseRequest) -> None:
+        """Make now what will be taken."""
+        steps = range(request.rows)
+        noise = self._rollout.draw(request.seeds, request.first, request.latents, steps)
+        self._ready = request, noise.pin_memory() if self._pinned else noise
 
 
 def host_frames(count: int, height: int, width: int, *, pinned: bool) -> Tensor:
-    """Room for 8-bit frames on the host; pinned memory is reused once nobody holds it."""
+    """Memory for 8-bit frames on the host; pinned blocks are reused once nobody holds them."""
     return torch.empty(count, height, width, 3, dtype=torch.uint8, pin_memory=pinned)

@@ -1,7 +1,7 @@
-"""The schedule of a chunk as data: its steps, the lane of each, and what each one waits for.
+"""The stream schedule of a chunk as data: its steps, the CUDA stream of each, what each waits for.
 
-Lanes are CUDA streams, or, in the plain twin, one thing after the other. The lists of what a step
-waits for are complete: any order that keeps them gives the same pictures.
+The lists of what a step waits for are complete: any order that keeps them gives the same frames.
+`Sequential` is the reference implementation, `CudaStreams` the fast one.
 """
 
 from __future__ import annotations
@@ -20,82 +20,89 @@ Work = Callable[[], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a chunk. It waits for steps `after` of its own chunk, `behind` of the last."""
+    """One step of a chunk: on `stream`, once the steps named in both lists are over.
+
+    `after`: steps of its own chunk. `after_previous`: steps of the chunk before.
+    """
 
     name: str
-    lane: str
+    stream: str
     after: tuple[str, ...] = ()
-    behind: tuple[str, ...] = ()
+    after_previous: tuple[str, ...] = ()
 
 
 CHUNK = (
-    Step("upload", "in", behind=("dino",)),
-    Step("dino", "in", after=("upload",), behind=("control",)),
-    Step("control", "in", after=("dino",), behind=("control", "denoise")),
-    Step("room", "main", behind=("denoise", "kv_write")),
-    Step("denoise", "main", after=("control", "room"), behind=("kv_write", "vae")),
-    Step("vae", "out", after=("denoise",), behind=("vae", "download")),
-    Step("download", "out", after=("vae",), behind=("download",)),
+    Step("upload", "in", after_previous=("dino",)),
+    Step("dino", "in", after=("upload",), after_previous=("control",)),
+    Step("control", "in", after=("dino",), after_previous=("control", "denoise")),
+    Step("slide", "main", after_previous=("denoise", "kv_write")),
+    Step("denoise", "main", after=("control", "slide"), after_previous=("kv_write", "vae")),
+    Step("vae", "out", after=("denoise",), after_previous=("vae", "download")),
+    Step("download", "out", after=("vae",), after_previous=("download",)),
     Step("kv_write", "main", after=("denoise",)),
 )
 """`upload` and `dino` of a chunk run beside `vae` and `kv_write` of the one before.
 
-A step waits for whoever reads what it overwrites: `upload` for `dino` (the pixels), `dino` for
-`control` (the features), `control` for `denoise` (the tokens, which it copies), `denoise` for `vae`
-and `kv_write` (the clean latents), `vae` for `download` (the pictures).
+There is one buffer for each intermediate result, so a step also waits for the readers of what it
+overwrites: `upload` for `dino` (the pixels), `dino` for `control` (the features), `control` for
+`denoise` (the tokens, which it copies), `denoise` for `vae` and `kv_write` (the clean latents),
+`vae` for `download` (the frames). With one of these missing, a chunk shows parts of the next one;
+`tests/runtime/test_graphed.py` proves that it notices.
 """
 
-LANES = ("in", "main", "out")
+STREAMS = ("in", "main", "out")
 STEPS = {step.name: step for step in CHUNK}
 
 
-class Lanes(Protocol):
-    """Carries out steps."""
+class StepRunner(Protocol):
+    """Carries out steps as the schedule says."""
 
     def run(self, step: Step, work: Work) -> Timing:
         """Start a step when what it waits for is over; does not wait for it."""
         ...
 
-    def alone(self, work: Work) -> None:
-        """Work with every step before it over and none after it begun."""
+    def exclusive(self, work: Work) -> None:
+        """Work after every step before it, and before every step after it."""
         ...
 
 
-class InOrder:
-    """The plain twin: each step is over before the next begins."""
+class Sequential:
+    """Each step is over before the next begins."""
 
     def run(self, step: Step, work: Work) -> Timing:
-        """See `Lanes`."""
         begin_s = time.perf_counter()
         work()
         return HostTiming((time.perf_counter() - begin_s) * 1000)
 
-    def alone(self, work: Work) -> None:
-        """See `Lanes`."""
+    def exclusive(self, work: Work) -> None:
         work()
 
 
-class Streams:
-    """A CUDA stream a lane, events between them. For one thread at a time.
+class CudaStreams:
+    """A CUDA stream for each name in `STREAMS`, events between them. For one thread at a time.
 
-    Frames go first: `out` has a higher priority, so that the write of keys and values beside
-    it fills what the decoder leaves free.
+    `out` has a higher priority: frames leave first, and the write of keys and values beside the
+    decoder fills what that leaves free of the device.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.streams = {
-            lane: torch.cuda.Stream(device, priority=-1 if lane == "out" else 0) for lane in LANES
+            name: torch.cuda.Stream(device, priority=-1 if name == "out" else 0) for name in STREAMS
         }
         self._ends: dict[str, torch.cuda.Event] = {}
+        """The end of each step, of whichever chunk ran it last."""
 
     def run(self, step: Step, work: Work) -> Timing:
-        """See `Lanes`."""
-        stream = self.streams[step.lane]
-        for name in (*step.after, *step.behind):
-            if STEPS[name].lane != step.lane and name in self._ends:
+        stream = self.streams[step.stream]
+        # Steps are started in the order of `CHUNK`, so the latest end of a step in `after` is that
+        # of this chunk, and of one in `after_previous` that of the chunk before. Two steps of the
+        # same stream keep their order without an event.
+        for name in (*step.after, *step.after_previous):
+            if STEPS[name].stream != step.stream and name in self._ends:
                 stream.wait_event(self._ends[name])
-        if step.lane == "main":
-            stream.wait_stream(torch.cuda.current_stream())  # a prompt's keys are made there
+        if step.stream == "main":
+            # Keys and values of a prompt are made by the caller, on its current stream.
+            stream.wait_stream(torch.cuda.current_stream())
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         with torch.cuda.stream(stream):
             begin.record(stream)
@@ -104,8 +111,7 @@ class Streams:
         self._ends[step.name] = end
         return DeviceTiming(begin, end)
 
-    def alone(self, work: Work) -> None:
-        """See `Lanes`."""
+    def exclusive(self, work: Work) -> None:
         main = self.streams["main"]
         for stream in (*self.streams.values(), torch.cuda.current_stream()):
             main.wait_stream(stream)

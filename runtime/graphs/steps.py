@@ -1,7 +1,8 @@
-"""What a chunk is made of, each piece a function of fixed memory: these are what graphs record.
+"""The steps of a chunk as functions of static buffers: what graphs capture.
 
-A piece reads buffers of the seat and writes others; it takes no argument and returns nothing, and
-neither it nor what it calls waits for the device or has a shape that depends on data.
+A step takes no argument and returns nothing. Neither it nor what it calls may wait for the device
+or make a tensor whose shape depends on data: a capture would fail at the first, and a replay be
+wrong after the second (`tests/runtime/test_chunk_traffic.py` watches both without a GPU).
 """
 
 from __future__ import annotations
@@ -27,33 +28,35 @@ def order_of(first: bool) -> str:
 
 
 class GraphSteps:
-    """The pieces of one renderer's chunks over one seat. `plain`: the pipeline they are taken from.
+    """The steps of one renderer's chunks over its static buffers.
 
-    Buffers: `pixels`, `features`, `tokens`, `noise`, `clean` and `pictures`, each of a first and
-    of a later chunk; `strength`, `tokens.chunk` (control of the chunk in hand), `text`, and what
-    streams carry.
+    Buffers: `pixels`, `features`, `tokens`, `noise`, `clean` and `frames`, each of a first and of a
+    later chunk; `strength`, `tokens.chunk` (control of the chunk that is being denoised), `text`,
+    and what streams carry.
     """
 
-    def __init__(self, plain: Pipeline, seat: StaticBuffers) -> None:
-        self.seat = seat
-        self.preset = plain.preset
-        self.stages: Stages = plain.stages
-        self.rollout: Rollout = plain.rollout
-        self.network = plain.networks.control if plain.stages.dino is not None else None
-        self._ready: dict[tuple[int, bool], ControlInput | None] = {}
-        self._make_inputs(plain)
+    def __init__(self, pipeline: Pipeline, buffers: StaticBuffers) -> None:
+        self.buffers = buffers
+        self.preset = pipeline.preset
+        self.stages: Stages = pipeline.stages
+        self.rollout: Rollout = pipeline.rollout
+        self.network = pipeline.networks.control if pipeline.stages.dino is not None else None
+        # Control as `denoise` prepared it, for the `kv_write` of the same fill level: tensors at
+        # the addresses that the captured `denoise` writes to. It must not be prepared twice.
+        self._prepared: dict[tuple[int, bool], ControlInput | None] = {}
+        self._make_inputs(pipeline)
 
-    def _make_inputs(self, plain: Pipeline) -> None:
+    def _make_inputs(self, pipeline: Pipeline) -> None:
         """The buffers that are filled from outside."""
-        preset, device, seat = self.preset, plain.device, self.seat
+        preset, device, buffers = self.preset, pipeline.device, self.buffers
         for first in (True, False):
-            order, latents = order_of(first), plain.chunk_latents(first)
+            order, latents = order_of(first), pipeline.chunk_latents(first)
             size = preset.chunk_frames(first), preset.height, preset.width, 3
-            seat.keep(f"pixels.{order}", torch.zeros(size, dtype=torch.uint8, device=device))
+            buffers.write(f"pixels.{order}", torch.zeros(size, dtype=torch.uint8, device=device))
             rows = self.noise_rows(first)
             noise = torch.zeros(rows, 1, latents, *self.rollout.latent_shape, device=device)
-            seat.keep(f"noise.{order}", noise)
-        seat.keep("strength", torch.ones(1, device=device))
+            buffers.write(f"noise.{order}", noise)
+        buffers.write("strength", torch.ones(1, device=device))
 
     def noise_rows(self, first: bool) -> int:
         """Noise levels of a chunk, with that of the K/V write when it adds noise too."""
@@ -63,83 +66,91 @@ class GraphSteps:
         """Noise levels of a stream's first chunk, or of a later one."""
         return self.rollout.first_levels if first else self.rollout.levels
 
-    def all(self, fill: Fill) -> dict[str, Work]:
-        """The pieces of a chunk that finds the cache at `fill`, by the names of their steps."""
-        made: dict[str, Work] = {
+    def at(self, fill: Fill) -> dict[str, Work]:
+        """The steps of a chunk that finds the cache at `fill`, by name."""
+        steps: dict[str, Work] = {
             "denoise": partial(self.denoise, fill),
             "vae": partial(self.vae, fill.first),
             "kv_write": partial(self.kv_write, fill),
         }
         if self.network is not None:
-            see: dict[str, Work] = {
+            controlled: dict[str, Work] = {
                 "dino": partial(self.dino, fill.first),
                 "control": partial(self.control, fill.first),
             }
-            made = see | made
+            steps = controlled | steps
         if fill.drop:
-            made = {"room": partial(self.room, fill), **made}
-        return made
+            steps = {"slide": partial(self.slide, fill), **steps}
+        return steps
 
     def dino(self, first: bool) -> None:
         """Pixels to features."""
         assert self.stages.dino is not None
         order = order_of(first)
-        frames = self.seat[f"pixels.{order}"].permute(0, 3, 1, 2)[None]
-        self.seat.keep(f"features.{order}", self.stages.dino(frames))
+        frames = self.buffers[f"pixels.{order}"].permute(0, 3, 1, 2)[None]
+        self.buffers.write(f"features.{order}", self.stages.dino(frames))
 
     def control(self, first: bool) -> None:
         """Features to control tokens, and what the stream carries on from them."""
         assert self.stages.control is not None
-        seat, order = self.seat, order_of(first)
-        state = None if first else ControlState(seat.all("control.now"))
-        tokens, state = self.stages.control(seat[f"features.{order}"], state)
-        seat.keep(f"tokens.{order}", tokens)
-        seat.keep_all("control.next", state.pending)
+        buffers, order = self.buffers, order_of(first)
+        state = None if first else ControlState(buffers.all("control.now"))
+        tokens, state = self.stages.control(buffers[f"features.{order}"], state)
+        buffers.write(f"tokens.{order}", tokens)
+        buffers.write_all("control.next", state.pending)
         if first:
-            seat.keep_all("control.now", state.pending)  # makes the buffers, for all chunks
+            buffers.write_all("control.now", state.pending)  # makes the buffers, for all chunks
 
-    def room(self, fill: Fill) -> None:
-        """The window moves."""
-        self.seat.cache.length = fill.length
-        self.seat.cache.slide(fill.drop)
+    def slide(self, fill: Fill) -> None:
+        """The window moves: the oldest latents behind the sink leave, the others move down.
+
+        Their keys are rotated back by as many positions, so that slot i always holds position i and
+        no graph needs an index that depends on data. A graph apart from `denoise`: that one is the
+        same whether or not the window moved, and a chunk that is rendered again must not move it
+        twice.
+        """
+        self.buffers.cache.length = fill.length
+        self.buffers.cache.slide(fill.drop)
 
     def denoise(self, fill: Fill) -> None:
         """Noise, control tokens and prompt to clean latents, in a few passes."""
-        seat, order = self.seat, order_of(fill.first)
-        seat.cache.length = fill.held
-        control, text = self._control_input(order), seat.text
-        control = self.rollout.dit.prepare_control(control, text, cache=seat.cache)
-        self._ready[fill.held, fill.first] = control
+        buffers, order = self.buffers, order_of(fill.first)
+        # The fill level decides shapes (how many keys are attended to), so it is a constant of the
+        # graph: this is why there is one graph per level.
+        buffers.cache.length = fill.held
+        control, text = self._control_input(order), buffers.text
+        control = self.rollout.dit.prepare_control(control, text, cache=buffers.cache)
+        self._prepared[fill.held, fill.first] = control
         levels = self.levels(fill.first)
-        noise = seat[f"noise.{order}"][: len(levels)]
+        noise = buffers[f"noise.{order}"][: len(levels)]
         clean = denoise(
-            self.rollout.velocity, noise, levels, text, control=control, cache=seat.cache
+            self.rollout.velocity, noise, levels, text, control=control, cache=buffers.cache
         )
-        seat.keep(f"clean.{order}", clean)
+        buffers.write(f"clean.{order}", clean)
 
     def _control_input(self, order: str) -> ControlInput | None:
-        """The control of a chunk, copied: the next chunk's tokens come while this one is written"""
+        """The control of a chunk. A copy: `kv_write` still reads it when the next tokens come."""
         if self.network is None:
             return None
-        tokens = self.seat.keep(f"tokens.{order}.chunk", self.seat[f"tokens.{order}"])
-        return ControlInput(self.network, tokens, self.preset.grid, self.seat["strength"])
+        tokens = self.buffers.write(f"tokens.{order}.chunk", self.buffers[f"tokens.{order}"])
+        return ControlInput(self.network, tokens, self.preset.grid, self.buffers["strength"])
 
     def vae(self, first: bool) -> None:
-        """Clean latents to 8-bit pictures, and what the stream's decoder carries on."""
-        seat, order = self.seat, order_of(first)
-        state = None if first else VAEState(seat.all("vae.now"))
-        decoded, state = self.stages.vae(seat[f"clean.{order}"], state)
-        seat.keep(f"pictures.{order}", eight_bit(decoded))
-        seat.keep_all("vae.next", state.past)
+        """Clean latents to 8-bit frames, and what the stream's decoder carries on."""
+        buffers, order = self.buffers, order_of(first)
+        state = None if first else VAEState(buffers.all("vae.now"))
+        decoded, state = self.stages.vae(buffers[f"clean.{order}"], state)
+        buffers.write(f"frames.{order}", eight_bit(decoded))
+        buffers.write_all("vae.next", state.past)
         if first:
-            seat.keep_all("vae.now", state.past)
+            buffers.write_all("vae.now", state.past)
 
     def kv_write(self, fill: Fill) -> None:
-        """The clean chunk's keys and values, behind those that are held."""
-        seat, order = self.seat, order_of(fill.first)
-        seat.cache.length = fill.held
+        """The clean chunk's keys and values, behind those that are in the cache."""
+        buffers, order = self.buffers, order_of(fill.first)
+        buffers.cache.length = fill.held
         noise: Tensor | None = None
         if self.rollout.context_level > 0:
-            noise = seat[f"noise.{order}"][-1]
-        clean, control = seat[f"clean.{order}"], self._ready[fill.held, fill.first]
-        self.rollout.write(seat.cache, clean, seat.text, control, noise)
+            noise = buffers[f"noise.{order}"][-1]
+        clean, control = buffers[f"clean.{order}"], self._prepared[fill.held, fill.first]
+        self.rollout.write(buffers.cache, clean, buffers.text, control, noise)

@@ -79,19 +79,19 @@ def test_without_a_gpu_the_command_says_so(capsys):
     assert "PyTorch sees no GPU" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("lost", ["room", "dino", "control", "denoise", "vae", "kv_write"])
+@pytest.mark.parametrize("lost", ["slide", "dino", "control", "denoise", "vae", "kv_write"])
 def test_a_wrong_graph_is_found(lost):
     """A replay that does nothing must not pass for the plain pipeline, whichever it is."""
 
     class Forgetful:
-        def record(self, lane, piece):
+        def capture(self, stream, step):
             with torch.no_grad():
-                piece()
-            return (lambda: None) if piece.func.__name__ == lost else torch.no_grad()(piece)
+                step()
+            return (lambda: None) if step.func.__name__ == lost else torch.no_grad()(step)
 
     networks = small_networks()
     coarse = coarse_chunk(networks.preset, 0)
-    wrong = GraphedPipeline(networks, recorder=Forgetful())
+    wrong = GraphedPipeline(networks, capture=Forgetful())
     assert not checks.graph_equals_eager(wrong, Pipeline(networks), coarse, 0).passed
 
 

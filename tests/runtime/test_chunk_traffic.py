@@ -75,7 +75,7 @@ def large_chunks() -> GraphedPipeline:
 
 def test_no_recorded_piece_waits_or_crosses(large_chunks):
     """Every piece of every fill level at 832x480, window 9."""
-    pieces = large_chunks._pieces
+    pieces = large_chunks.steps
     seen = set()
     for fill in large_chunks.fills:
         for name, piece in pieces.all(fill).items():
@@ -84,7 +84,7 @@ def test_no_recorded_piece_waits_or_crosses(large_chunks):
             assert traffic.waits == [], name
             assert traffic.crossings == [], name
             seen.add(name)
-    assert seen == {"room", "dino", "control", "denoise", "vae", "kv_write"}
+    assert seen == {"slide", "dino", "control", "denoise", "vae", "kv_write"}
     assert [fill.held for fill in large_chunks.fills] == [0, 3, 6, 6]
 
 
@@ -126,7 +126,7 @@ def test_a_launched_chunk_waits_for_nothing():
 
 
 def addresses(graphed: GraphedPipeline) -> dict[str, int]:
-    seat = graphed._seat
+    seat = graphed.buffers
     cache = {"keys": seat.cache.keys.data_ptr(), "values": seat.cache.values.data_ptr()}
     return cache | {name: kept.data_ptr() for name, kept in seat._kept.items()}
 

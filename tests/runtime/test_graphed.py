@@ -12,8 +12,8 @@ import torch
 
 from c2r.models.configs import ControlConfig, StreamConfig
 from runtime.core import Frames
-from runtime.graphs.graphed_pipeline import GraphedPipeline, Launched
-from runtime.graphs.schedule import CHUNK, LANES, STEPS, Step, Work
+from runtime.graphs.graphed_pipeline import GraphedPipeline, LaunchedChunk
+from runtime.graphs.schedule import CHUNK, STEPS, Step, Work
 from runtime.pipeline.pipeline import Pipeline, VideoState
 from runtime.pipeline.stage_timer import HostTiming, Timing
 from tests.export.small import SMALL, small_networks
@@ -155,7 +155,7 @@ def test_progress_is_told_of_every_graph():
     # Window 6, chunks of 2: the cache holds 0, 2 and 4 latents, and is moved once it is full.
     assert names.count("denoise") == names.count("kv_write") == 3
     assert names.count("dino") == names.count("control") == names.count("vae") == 2
-    assert names.count("room") == 1
+    assert names.count("slide") == 1
     assert [done for _, done, _ in said] == list(range(len(said)))
     assert said[-1] == ("recorded", 13, 13)
 
@@ -172,12 +172,12 @@ class Deferred:
         self._latest: dict[str, int] = {}
 
     def run(self, step: Step, work: Work) -> Timing:
-        names = (*step.after, *step.behind)
+        names = (*step.after, *step.after_previous)
         self._add(work, {self._latest[name] for name in names if name in self._latest})
         self._latest[step.name] = len(self.work) - 1
         return HostTiming(0.0)
 
-    def alone(self, work: Work) -> None:
+    def exclusive(self, work: Work) -> None:
         self._add(work, set(range(len(self.work))))
         self._latest = dict.fromkeys(STEPS, len(self.work) - 1)
 
@@ -204,7 +204,7 @@ class Deferred:
         return order
 
 
-def launched(pipeline: GraphedPipeline, chunks: int) -> list[Launched]:
+def launched(pipeline: GraphedPipeline, chunks: int) -> list[LaunchedChunk]:
     """Two streams taking turns, no chunk of which is waited for."""
     states = [pipeline.open(3), pipeline.open(4)]
     text = pipeline.text(pipeline.prompt("noon"))
@@ -223,9 +223,9 @@ def test_any_order_that_keeps_the_lists_gives_the_same(seed):
     stream_config = STREAMS["noisy context"] if seed % 2 else STREAMS["sliding"]
     networks = small_networks(stream=stream_config)
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
-    lanes = Deferred()
-    made = launched(GraphedPipeline(networks, lanes=lanes), 9)
-    order = lanes.carry_out(random.Random(seed))
+    runner = Deferred()
+    made = launched(GraphedPipeline(networks, runner=runner), 9)
+    order = runner.carry_out(random.Random(seed))
     assert order != sorted(order), "this order proves nothing"
     assert_same([launch.host.numpy() for launch in made], [one.numpy() for one in expected])
 
@@ -236,14 +236,14 @@ def test_no_list_says_more_than_it_must():
     for early in ("upload", "dino", "control"):
         assert "kv_write" not in behind[early]
         assert "vae" not in behind[early]
-    assert "vae" not in {*STEPS["kv_write"].after, *STEPS["kv_write"].behind}
-    assert {step.lane for step in CHUNK} == set(LANES)
+    assert "vae" not in {*STEPS["kv_write"].after, *STEPS["kv_write"].after_previous}
+    assert {step.stream for step in CHUNK} == {"in", "main", "out"}
 
 
 def needed(name: str) -> set[str]:
     """Steps of the chunk before that a step waits for, whichever way."""
     step = STEPS[name]
-    found = set(step.behind)
+    found = set(step.after_previous)
     for before in step.after:
         found |= needed(before)
     return found | {other for one in found for other in ancestors(one)}
@@ -264,12 +264,13 @@ def test_the_harness_sees_a_missing_wait(missing, monkeypatch):
     networks = small_networks()
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
     step = STEPS[name]
-    loose = replace(step, behind=tuple(other for other in step.behind if other != wait))
+    kept = tuple(other for other in step.after_previous if other != wait)
+    loose = replace(step, after_previous=kept)
     monkeypatch.setitem(STEPS, name, loose)
     for seed in range(40):
-        lanes = Deferred()
-        made = launched(GraphedPipeline(networks, lanes=lanes), 9)
-        lanes.carry_out(random.Random(seed))
+        runner = Deferred()
+        made = launched(GraphedPipeline(networks, runner=runner), 9)
+        runner.carry_out(random.Random(seed))
         found = [launch.host for launch in made]
         if not all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)):
             return
