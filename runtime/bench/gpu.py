@@ -3,19 +3,14 @@
 Runs with PyTorch, transformers, numpy, grpcio and this repository; needs no weights and no
 internet. Correctness comes first, then speed (gRPC on loopback included), a profile by stage, and
 the choices for latency. What there was no time for is said. The same command runs on a CPU with
-`--preset tiny --device cpu --quick`, where a stand-in replaces the graphs.
+`--preset tiny --device cpu --quick`, where plain calls replace the graphs.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import gc
-import platform
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,121 +18,44 @@ import numpy as np
 import torch
 
 from c2r.command_line import ArgumentParser
-from c2r.models.build import Networks
 from c2r.models.configs import Preset
 from c2r.models.presets import PRESETS, get_preset
-from runtime.bench import gpu_checks as checks
+from runtime.bench import parity
 from runtime.bench.gpu_profile import SynchronizedStreams, ceilings, profile
-from runtime.bench.gpu_report import Findings, SpeedRow, tables
+from runtime.bench.gpu_run import GpuRun, chosen_precisions
 from runtime.bench.latency_sweep import SETTINGS, Setting, sweep
-from runtime.bench.measured import Measured
+from runtime.bench.measure import Measured, measure_local
 from runtime.bench.over_grpc import measure_grpc
-from runtime.bench.pipeline_alone import measure_local
-from runtime.bench.results import write_json
-from runtime.bench.synthetic import coarse_chunk, drawn_networks
+from runtime.bench.report import Findings, SpeedRow, tables
 from runtime.graphs.capture import CudaGraphs
-from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
-from runtime.pipeline.tuning import DTYPES, PRECISIONS, default_dtype, tune
+from runtime.pipeline.tuning import PRECISIONS
 
 
-class Bench:
-    """One run: what was asked for, what was found so far, and how long there is."""
-
-    def __init__(self, chosen: argparse.Namespace, preset: Preset) -> None:
-        self.begun_s = time.monotonic()
-        self.chosen, self.preset = chosen, preset
-        self.device = torch.device(chosen.device)
-        self.cuda = self.device.type == "cuda"
-        self.precisions = chosen_precisions(chosen.precision, self.device)
-        dtype = DTYPES.get(self.precisions[0], default_dtype(self.device))
-        name = torch.cuda.get_device_name(self.device) if self.cuda else platform.machine()
-        versions = {"python": platform.python_version(), "torch": torch.__version__}
-        self.dtype = dtype
-        self.found = Findings(preset.name, name, str(dtype).removeprefix("torch."), versions)
-        self.networks = drawn_networks(preset, chosen.seed, self.device, dtype)
-        self._tuned: dict[str, Networks] = {}
-
-    @property
-    def elapsed_s(self) -> float:
-        """Since the beginning."""
-        return time.monotonic() - self.begun_s
-
-    def say(self, words: str) -> None:
-        """A line of progress."""
-        print(f"[{self.elapsed_s:5.0f} s] {words}", file=sys.stderr, flush=True)
-
-    def part(self, what: str, work: Callable[[], None], *, needs_s: float) -> None:
-        """One part of the run, if there is time for it. An error ends the part, not the run."""
-        if self.elapsed_s + needs_s > self.chosen.budget:
-            self.found.left_out.append(f"{what}: no time left of {self.chosen.budget:.0f} s")
-            return
-        self.say(what)
-        try:
-            work()
-        except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            self.found.failed.append(f"{what}: {reason}")
-            self.say(self.found.failed[-1])
-        gc.collect()
-        if self.cuda:
-            torch.cuda.empty_cache()
-        self.found.seconds = self.elapsed_s
-        write_json(self.chosen.json, asdict(self.found))
-
-    def coarse(self, preset: Preset | None = None) -> Any:
-        """Frames of one later chunk."""
-        return coarse_chunk(preset or self.preset, self.chosen.seed)
-
-    def tuned(self, precision: str, preset: Preset | None = None) -> Networks:
-        """The networks with the fastest kernels that are here, streamed as a preset says.
-
-        FP8 gets a copy of the DiT. Any other precision changes the DiT itself, so everything that
-        needs the untuned one has to run before.
-        """
-        if precision not in self._tuned:
-            networks = self.networks
-            if precision == "fp8":
-                networks = replace(networks, dit=copy.deepcopy(networks.dit))
-            how = tune(networks, precision, self.coarse())
-            self.found.tuning[precision] = asdict(how)
-            self._tuned[precision] = networks
-        return replace(self._tuned[precision], preset=preset or self.preset)
-
-    def graphed(self, networks: Networks, **parts: Any) -> GraphedPipeline:
-        """Recorded, with a line of progress."""
-
-        def say(name: str, done: int, count: int) -> None:
-            if done in (0, count):
-                self.say(f"graphs: {done} of {count}")
-
-        return GraphedPipeline(networks, say=say, **parts)
-
-
-def check(bench: Bench) -> None:
-    """Correctness: graphs, streams, waits; then FP8 and fast kernels against the plain rollout."""
+def check(bench: GpuRun) -> None:
+    """Correctness: graphs, streams, waits; then FP8 and fast kernels compared with eager."""
     found, seed, coarse = bench.found, bench.chosen.seed, bench.coarse()
     plain = Pipeline(bench.networks)
-    expected: list[checks.Rolled] = []
+    expected: list[parity.StreamOutput] = []
 
     def graphs() -> None:
         graphed = bench.graphed(bench.networks)
-        found.checks.append(checks.graph_equals_eager(graphed, plain, coarse, seed))
-        found.checks.append(checks.streams_are_apart(graphed, coarse, (1, 2, 3)))
-        found.checks.extend(checks.nothing_waits(graphed, coarse, seed))
+        found.checks.append(parity.graph_equals_eager(graphed, plain, coarse, seed))
+        found.checks.append(parity.streams_are_apart(graphed, coarse, (1, 2, 3)))
+        found.checks.extend(parity.nothing_waits(graphed, coarse, seed))
 
     def against_plain(name: str, precision: str, least: float) -> None:
-        chunks = checks.enough_chunks(plain)
+        chunks = parity.enough_chunks(plain)
         if not expected:
-            expected.append(checks.rolled(plain, coarse, seed, chunks))
-        other = checks.rolled(Pipeline(bench.tuned(precision)), coarse, seed, chunks)
-        agree = checks.compared(name, other, expected[0], lambda _, cosine: cosine >= least)
+            expected.append(parity.stream_output(plain, coarse, seed, chunks))
+        other = parity.stream_output(Pipeline(bench.tuned(precision)), coarse, seed, chunks)
+        agree = parity.compared(name, other, expected[0], lambda _, cosine: cosine >= least)
         found.checks.append(agree)
 
     bench.part("check: graphs", graphs, needs_s=20)
     for name, precision, least in (
-        ("FP8 = plain", "fp8", checks.FP8_COSINE),
-        ("fast kernels = plain", bench.found.dtype, checks.KERNELS_COSINE),
+        ("FP8 = plain", "fp8", parity.FP8_COSINE),
+        ("fast kernels = plain", bench.found.dtype, parity.KERNELS_COSINE),
     ):
         if precision in bench.precisions:
 
@@ -147,7 +65,7 @@ def check(bench: Bench) -> None:
             bench.part(f"check: {name}", compare, needs_s=20)
 
 
-def speed(bench: Bench) -> None:
+def speed(bench: GpuRun) -> None:
     """Each precision at 4 steps and at 2, with and without transport."""
     stream = bench.preset.stream
     for precision in bench.precisions:
@@ -164,7 +82,7 @@ def speed(bench: Bench) -> None:
             bench.part(f"speed: {precision}, {steps} steps", measure, needs_s=30)
 
 
-def measure_both(bench: Bench, pipeline: Pipeline, name: str) -> None:
+def measure_both(bench: GpuRun, pipeline: Pipeline, name: str) -> None:
     """The pipeline alone, and with gRPC on loopback."""
     chosen, coarse = bench.chosen, bench.coarse(pipeline.preset)
     for transport, run in (("none", measure_local), ("grpc", measure_grpc)):
@@ -191,8 +109,8 @@ def speed_row(name: str, transport: str, measured: Measured, peak_gib: float | N
     )
 
 
-def stages(bench: Bench) -> None:
-    """Every stage by itself, in the first precision."""
+def stages(bench: GpuRun) -> None:
+    """Every stage alone, in the first precision."""
 
     def measure() -> None:
         bench.found.ceilings = ceilings(bench.device, bench.dtype)
@@ -207,7 +125,7 @@ def stages(bench: Bench) -> None:
     bench.part("profile by stage", measure, needs_s=30)
 
 
-def choices(bench: Bench) -> None:
+def choices(bench: GpuRun) -> None:
     """The sweep, in the first precision, for as long as there is time."""
     chosen = bench.chosen
     for setting in SETTINGS[:2] if chosen.quick else SETTINGS:
@@ -243,22 +161,11 @@ def parser() -> ArgumentParser:
     return options
 
 
-def chosen_precisions(given: Sequence[str] | None, device: torch.device) -> tuple[str, ...]:
-    """What is measured, the type of all networks first; `ValueError` for two such types."""
-    default = str(default_dtype(device)).removeprefix("torch.")
-    if given is None:
-        return default, "fp8"
-    types = [name for name in dict.fromkeys(given) if name != "fp8"]
-    if len(types) > 1:
-        raise ValueError(f"--precision {' '.join(types)}: one type at a time, and fp8 beside it")
-    return (*types, *(["fp8"] if "fp8" in given else []))
-
-
 def run(chosen: argparse.Namespace, preset: Preset) -> Findings:
     """Everything that was asked for, of one preset."""
     if chosen.quick:
         chosen.chunks = min(3, chosen.chunks)
-    bench = Bench(chosen, preset)
+    bench = GpuRun(chosen, preset)
     for step in (check, speed, stages, choices):
         step(bench)
     print(tables(bench.found), flush=True)

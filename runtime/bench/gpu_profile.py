@@ -1,4 +1,4 @@
-"""Where a chunk's time goes, stage by stage, against what its operations must take.
+"""Where a chunk's time goes, stage by stage, compared with what its operations must take.
 
 The floor of a stage is its operations over what a large matrix product reaches here, measured just
 before. Convolutions of the VAE and the moves of memory have bounds of other kinds; their share of
@@ -16,7 +16,7 @@ import torch
 
 from c2r.models.configs import Preset
 from c2r.models.describe import cost
-from runtime.bench.pipeline_alone import measure_local
+from runtime.bench.measure import measure_local
 from runtime.core import Frames
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.graphs.schedule import CudaStreams, Step, Work
@@ -34,7 +34,7 @@ class Ceilings:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage of a chunk, by itself. `share`: of the floor, 1 being as fast as products go."""
+    """One stage of a chunk, alone. `share`: of the floor, 1 being as fast as products go."""
 
     stage: str
     ms: float
@@ -45,7 +45,7 @@ class StageRow:
 
 
 class SynchronizedStreams(CudaStreams):
-    """Streams with the device idle before each step: times of steps that share it with nobody."""
+    """Streams with the device idle before each step: times of steps that share it with no other."""
 
     def run(self, step: Step, work: Work) -> Timing:
         torch.cuda.synchronize()
@@ -108,7 +108,7 @@ def operations(preset: Preset) -> dict[str, float]:
 def profile(
     pipeline: GraphedPipeline, coarse: Frames, seed: int, chunks: int, product_tflops: float
 ) -> list[StageRow]:
-    """A row a stage, medians; give a pipeline on `Apart` lanes, or on none."""
+    """One row per stage, medians; for a pipeline on `SynchronizedStreams`, or without CUDA."""
     measured = measure_local(pipeline, coarse, chunks=chunks, seed=seed, on_chunk=lambda: None)
     counted = operations(pipeline.preset)
     rows = []

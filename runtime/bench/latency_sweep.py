@@ -1,6 +1,6 @@
 """Choices for latency, measured side by side: chunk, window, steps, and the first chunk.
 
-A frame waits until its chunk is gathered and then until the chunk is rendered; pictures of a chunk
+A frame waits until its chunk is gathered and then until the chunk is rendered; frames of a chunk
 are shown at the rate at which its frames came. So every frame of a chunk is seen as late as its
 first one: after the others of the chunk have come, and the chunk has been rendered.
 """
@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from c2r.models.configs import Preset
-from runtime.bench.measured import Measured
-from runtime.bench.pipeline_alone import measure_local
+from runtime.bench.measure import Measured, measure_local
 from runtime.core import Frames
 from runtime.pipeline.pipeline import Pipeline
 
@@ -64,7 +63,7 @@ SETTINGS = (
 class SweepRow:
     """What one choice gives. Times in milliseconds; `rate` frames a second come in.
 
-    `visible_ms`: from a frame to its picture, `gather_ms` of it spent waiting for the chunk.
+    `visible_ms`: from a coarse frame to the rendered one, `gather_ms` of it waiting for the chunk.
     `keeps_up`: the renderer is at least as fast as the frames come.
     """
 
@@ -107,7 +106,7 @@ def sweep(
     seed: int,
     on_row: Callable[[SweepRow], None],
 ) -> list[SweepRow]:
-    """A row a setting. `make` gives its pipeline, which is let go before the next is made."""
+    """One row per setting. `make` gives its pipeline, which is let go before the next is made."""
     rows = []
     for setting in settings:
         pipeline = make(setting)
@@ -121,7 +120,7 @@ def sweep(
 
 HEAD = (
     "chunk", "window", "steps", "first", "FPS", "chunk p50", "p99", "gather", "to visible",
-    "first picture", "K/V GiB", "keeps up",
+    "first frame", "K/V GiB", "keeps up",
 )  # fmt: skip
 """Of a table of rows; times in milliseconds."""
 

@@ -1,7 +1,7 @@
 """The transport of `c2r bench --transport grpc`: a real server on loopback and a bare client.
 
 The client keeps the granted window full, so the renderer never waits for frames; latency is then
-that of a full window, from a frame's hand-over to its picture decoded.
+that of a full window, from handing a frame over to the rendered one, decoded.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from c2r.wire import (
 )
 from c2r.wire.v1 import renderer_pb2 as pb
 from c2r.wire.v1 import renderer_pb2_grpc as rpc
-from runtime.bench.measured import Measured
-from runtime.bench.pipeline_alone import PROMPT, chunks_to_fill
+from runtime.bench.measure import PROMPT, Measured, chunks_to_fill
 from runtime.core import Frames
 from runtime.pipeline.pipeline import Pipeline
 from runtime.server.server import start_server
@@ -47,16 +46,16 @@ class Answers:
     def __init__(self, first: int) -> None:
         self.first = first
         self.sent_s: dict[int, float] = {}
-        self.first_picture_s = 0.0
+        self.first_frame_s = 0.0
         self.begun_s = self.over_s = 0.0
         self.measured = Measured()
         self._chunk = -1
-        self._pictures_s: list[float] = []
+        self._chunks_s: list[float] = []
 
     def take(self, reply: FrameReply, now_s: float) -> None:
         """One reply to a frame."""
-        if isinstance(reply, RenderedFrame) and not self.first_picture_s:
-            self.first_picture_s = now_s
+        if isinstance(reply, RenderedFrame) and not self.first_frame_s:
+            self.first_frame_s = now_s
         if reply.frame_id < self.first:
             self.begun_s = now_s
             return
@@ -67,7 +66,7 @@ class Answers:
             return
         if reply.chunk_index != self._chunk:
             self._chunk = reply.chunk_index
-            self._pictures_s.append(now_s)
+            self._chunks_s.append(now_s)
         self.measured.frames_rendered += 1
         self.measured.latency_ms.append((now_s - self.sent_s[reply.frame_id]) * 1000)
         stages = {name.removesuffix("_ms"): value for name, value in vars(reply.stages).items()}
@@ -76,7 +75,7 @@ class Answers:
     def result(self) -> Measured:
         """Rates run from the last reply before the measured ones to the last of them."""
         self.measured.busy_ms = (self.over_s - self.begun_s) * 1000
-        begun = pairwise([self.begun_s, *self._pictures_s])
+        begun = pairwise([self.begun_s, *self._chunks_s])
         self.measured.chunk_ms = [(later - before) * 1000 for before, later in begun]
         return self.measured
 
@@ -101,8 +100,8 @@ async def _measure(
     finally:
         await server.stop()
     measured = answers.result()
-    measured.ttff_warm_ms = (answers.first_picture_s - warm_s) * 1000
-    measured.ttff_cold_ms = (answers.first_picture_s - begin) * 1000
+    measured.ttff_warm_ms = (answers.first_frame_s - warm_s) * 1000
+    measured.ttff_cold_ms = (answers.first_frame_s - begin) * 1000
     return measured
 
 

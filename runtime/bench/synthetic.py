@@ -1,6 +1,6 @@
-"""A renderer with weights drawn from a seed, and frames to give it: for measuring speed.
+"""A renderer with random weights, and synthetic frames to give it: for measuring speed.
 
-Needs neither files nor the packages that read them. Weights of the large networks are drawn on the
+Needs neither files nor the packages that read them. Weights of the large networks are made on the
 device they run on.
 """
 
@@ -18,10 +18,12 @@ from runtime.core import Frames
 
 
 @torch.no_grad()
-def drawn_networks(preset: Preset, seed: int, device: torch.device, dtype: torch.dtype) -> Networks:
+def random_networks(
+    preset: Preset, seed: int, device: torch.device, dtype: torch.dtype
+) -> Networks:
     """Every network of a preset; layers that begin at zero are random too, so that all work counts.
 
-    The text encoder is parked: prompts are drawn as well.
+    There is no text encoder: embeddings of prompts are random, too.
     """
     torch.manual_seed(seed)
     with device:

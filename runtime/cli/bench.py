@@ -21,10 +21,9 @@ from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.report import Report, percentiles, processor_name
 from runtime.bench.backends import check_compared, compare_backends, table_of, write_rows
 from runtime.bench.latency_sweep import HEAD, SETTINGS, SWEPT, Setting, cells, sweep
-from runtime.bench.measured import Measured
+from runtime.bench.measure import Measured, chunks_to_fill, measure_local
 from runtime.bench.over_grpc import measure_grpc
-from runtime.bench.pipeline_alone import chunks_to_fill, measure_local
-from runtime.bench.results import table, write_json
+from runtime.bench.report import table, write_json
 from runtime.bench.synthetic import coarse_chunk
 from runtime.cli.network_options import (
     Choice,

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from c2r.models.configs import StreamConfig
-from runtime.bench import gpu_checks as checks
+from runtime.bench import parity
 from runtime.bench.gpu import main, parser, run
 from runtime.bench.gpu_profile import operations
-from runtime.bench.gpu_report import Findings
 from runtime.bench.latency_sweep import SETTINGS, Setting
-from runtime.bench.synthetic import coarse_chunk, drawn_networks
+from runtime.bench.report import Findings
+from runtime.bench.synthetic import coarse_chunk, random_networks
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import SMALL, small_networks
@@ -92,22 +92,22 @@ def test_a_wrong_graph_is_found(lost):
     networks = small_networks()
     coarse = coarse_chunk(networks.preset, 0)
     wrong = GraphedPipeline(networks, capture=Forgetful())
-    assert not checks.graph_equals_eager(wrong, Pipeline(networks), coarse, 0).passed
+    assert not parity.graph_equals_eager(wrong, Pipeline(networks), coarse, 0).passed
 
 
 def test_flat_or_broken_pictures_prove_nothing():
-    flat = checks.Rolled(np.zeros((2, 4, 4, 3), np.uint8), torch.ones(1, 2, 1, 1, 1))
-    assert not checks.compared("flat", flat, flat, lambda *_: True).passed
+    flat = parity.StreamOutput(np.zeros((2, 4, 4, 3), np.uint8), torch.ones(1, 2, 1, 1, 1))
+    assert not parity.compared("flat", flat, flat, lambda *_: True).passed
     noise = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
-    broken = checks.Rolled(noise, torch.full((1, 2, 1, 1, 1), float("nan")))
-    assert not checks.compared("broken", broken, broken, lambda *_: True).passed
+    broken = parity.StreamOutput(noise, torch.full((1, 2, 1, 1, 1), float("nan")))
+    assert not parity.compared("broken", broken, broken, lambda *_: True).passed
 
 
 def test_a_failed_part_or_check_is_not_sound():
-    passed = checks.Check("a", True)
+    passed = parity.Check("a", True)
     assert Findings("p", "d", "t", {}, checks=[passed]).sound
     assert not Findings("p", "d", "t", {}, checks=[passed], failed=["x"]).sound
-    assert not Findings("p", "d", "t", {}, checks=[passed, checks.Check("b", False)]).sound
+    assert not Findings("p", "d", "t", {}, checks=[passed, parity.Check("b", False)]).sound
 
 
 def test_operations_of_the_stages_are_those_of_describe():
@@ -116,8 +116,8 @@ def test_operations_of_the_stages_are_those_of_describe():
     assert found["denoise"] == len(SMALL.stream.timesteps) * found["kv_write"]
 
 
-def test_drawn_networks_have_no_silent_layer():
-    networks = drawn_networks(SMALL, 1, torch.device("cpu"), torch.float32)
+def test_random_networks_have_no_silent_layer():
+    networks = random_networks(SMALL, 1, torch.device("cpu"), torch.float32)
     assert networks.control is not None
     for module in (networks.dit, networks.control, networks.vae):
         for name, parameter in module.named_parameters():
@@ -138,7 +138,7 @@ def test_a_short_first_chunk_is_streamed_alike():
     coarse = coarse_chunk(preset, 0)
     graphed, plain = GraphedPipeline(networks), Pipeline(networks)
     assert plain.frames_wanted(plain.open(0)) == 1
-    assert checks.graph_equals_eager(graphed, plain, coarse, 0).psnr_db == float("inf")
+    assert parity.graph_equals_eager(graphed, plain, coarse, 0).psnr_db == float("inf")
 
 
 def test_the_command_needs_few_packages():

@@ -23,7 +23,7 @@ from c2r.exported.stages import eager_stages
 from c2r.models.configs import Preset, StreamConfig
 from c2r.models.presets import get_preset
 from runtime.backends.compiled import CompiledBlocks
-from runtime.bench.synthetic import coarse_chunk, drawn_networks
+from runtime.bench.synthetic import coarse_chunk, random_networks
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
 from tests.export.small import small_networks
@@ -68,7 +68,7 @@ def large(**stream: Any) -> Preset:
 
 @pytest.fixture(scope="module")
 def large_chunks() -> GraphedPipeline:
-    networks = drawn_networks(large(), 0, torch.device("meta"), torch.bfloat16)
+    networks = random_networks(large(), 0, torch.device("meta"), torch.bfloat16)
     networks.text.to("meta")
     return GraphedPipeline(networks)
 

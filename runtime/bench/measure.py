@@ -1,12 +1,12 @@
-"""`c2r bench --transport none`: the pipeline alone, chunk after chunk."""
+"""What a bench run took, and how a pipeline alone is measured (`c2r bench --transport none`)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from c2r.streaming.fill_levels import fill_levels
-from runtime.bench.measured import Measured
 from runtime.core import Frames
 from runtime.pipeline.pipeline import Pipeline
 from runtime.pipeline.stage_timer import HostTiming, Timing
@@ -14,8 +14,35 @@ from runtime.pipeline.stage_timer import HostTiming, Timing
 PROMPT = "a city street at noon, people walking, photorealistic"
 
 
+@dataclass
+class Measured:
+    """Times of the measured chunks in milliseconds; the cache is full from the first of them on.
+
+    `ttff_cold_ms`: to the first frames of the first stream ever, `ttff_warm_ms` of a later one.
+    `busy_ms`: from the start of the first measured chunk to the end of the last, K/V writes
+    included. `chunk_ms`: from a chunk's frames to the next one's, or between their first replies.
+    `left_out` says in words what the times do not contain.
+    """
+
+    ttff_cold_ms: float = 0.0
+    ttff_warm_ms: float = 0.0
+    frames_sent: int = 0
+    frames_rendered: int = 0
+    frames_dropped: int = 0
+    busy_ms: float = 0.0
+    latency_ms: list[float] = field(default_factory=list)
+    chunk_ms: list[float] = field(default_factory=list)
+    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+    def note(self, stages_ms: dict[str, float]) -> None:
+        """Add one chunk's stage times."""
+        for name, value in stages_ms.items():
+            self.stages_ms.setdefault(name, []).append(value)
+
+
 def first_frame_ms(pipeline: Pipeline, coarse: Frames, seed: int) -> float:
-    """From opening a stream to its first pictures."""
+    """From opening a stream to its first frames, in milliseconds."""
     begin = time.perf_counter()
     state = pipeline.open(seed)
     text = pipeline.text(pipeline.prompt(PROMPT))
@@ -34,8 +61,8 @@ def measure_local(
 ) -> Measured:
     """Fill the cache, then measure `chunks` chunks of `coarse` `[chunk_frames, H, W, 3]`.
 
-    A chunk begins when the pictures of the one before are there: its keys and values may still be
-    on their way, as when serving. `chunk_ms`: from pictures to pictures.
+    A chunk begins when the frames of the one before are there: its keys and values may still be
+    being written, as when serving. `chunk_ms`: from frames to frames.
     """
     measured = Measured(left_out=("transport and codecs", "waiting for the frames of a chunk"))
     measured.ttff_cold_ms = first_frame_ms(pipeline, coarse, seed)

@@ -1,6 +1,6 @@
-"""Correct first: what is fast against its plain twin, on the machine at hand.
+"""What fast pipelines render, compared with their reference implementations on this machine.
 
-Random weights make pictures of noise, so clean latents are compared too: they tell more.
+Random weights give frames of noise, so clean latents are compared, too: they tell more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runtime.bench.pipeline_alone import PROMPT, chunks_to_fill
+from runtime.bench.measure import PROMPT, chunks_to_fill
 from runtime.core import Frames
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
@@ -21,11 +21,13 @@ from runtime.pipeline.pipeline import Pipeline
 EQUAL_DB, EQUAL_COSINE = 50.0, 0.999999
 """Frames and clean latents of the same kernels are at least this near: a part in a thousand."""
 FP8_COSINE, KERNELS_COSINE = 0.95, 0.99
-"""Clean latents of a whole rollout against the plain one's: in FP8, and with other kernels."""
+"""Clean latents of a whole rollout compared with the eager one's: in FP8, with other kernels."""
+PARITY_CHUNKS = 4
+"""Chunks of a stream on which `c2r bench --compare` compares backends."""
 
 
 @dataclass(frozen=True)
-class Rolled:
+class StreamOutput:
     """The beginning of a stream: frames `[F, H, W, 3]`, clean latents `[1, T, C, h, w]`."""
 
     frames: Frames
@@ -34,7 +36,7 @@ class Rolled:
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison. `psnr_db`: infinite where the pictures are the same."""
+    """One comparison. `psnr_db`: infinite where the frames are the same."""
 
     name: str
     passed: bool
@@ -44,29 +46,34 @@ class Check:
 
 
 @torch.no_grad()
-def rolled(pipeline: Pipeline, coarse: Frames, seed: int, chunks: int) -> Rolled:
+def stream_output(pipeline: Pipeline, coarse: Frames, seed: int, chunks: int) -> StreamOutput:
     """The first chunks of a stream, each of the same frames."""
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(PROMPT))
-    pictures, latents = [], []
+    frames, latents = [], []
     for _ in range(chunks):
         rendered = pipeline.render(state, coarse[: pipeline.frames_wanted(state)], text)
         latents.append(rendered.chunk.clean.cpu())
-        pictures.append(rendered.frames)
+        frames.append(rendered.frames)
         pipeline.finalize(state, rendered)
-    return Rolled(np.concatenate(pictures), torch.cat(latents, dim=1))
+    return StreamOutput(np.concatenate(frames), torch.cat(latents, dim=1))
+
+
+def psnr_db(expected: Frames, other: Frames) -> float:
+    """Peak signal-to-noise ratio of 8-bit frames; infinite when they are equal."""
+    error = float(((expected.astype(np.float64) - other) ** 2).mean())
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
 def compared(
-    name: str, found: Rolled, expected: Rolled, passes: Callable[[float, float], bool]
+    name: str, other: StreamOutput, expected: StreamOutput, passes: Callable[[float, float], bool]
 ) -> Check:
     """Two rollouts; `passes(PSNR in dB, cosine of the latents)` says whether they agree."""
-    error = float(((expected.frames.astype(np.float32) - found.frames) ** 2).mean())
-    psnr_db = math.inf if error == 0 else 10 * math.log10(255**2 / error)
-    pair = found.latents.flatten().double(), expected.latents.flatten().double()
+    psnr = psnr_db(expected.frames, other.frames)
+    pair = other.latents.flatten().double(), expected.latents.flatten().double()
     cosine = float(torch.nn.functional.cosine_similarity(*pair, dim=0))
     sound = bool(np.isfinite(cosine)) and expected.frames.std() > 1
     note = "" if sound else "flat or not finite: proves nothing"
-    return Check(name, sound and passes(psnr_db, cosine), psnr_db, cosine, note)
+    return Check(name, sound and passes(psnr, cosine), psnr, cosine, note)
 
 
 def enough_chunks(pipeline: Pipeline) -> int:
@@ -77,33 +84,33 @@ def enough_chunks(pipeline: Pipeline) -> int:
 def graph_equals_eager(
     graphed: GraphedPipeline, plain: Pipeline, coarse: Frames, seed: int
 ) -> Check:
-    """Recorded chunks on lanes against one stage after the other."""
+    """Captured chunks on several streams compared with one stage after the other."""
     chunks = enough_chunks(plain)
-    found = rolled(graphed, coarse, seed, chunks)
-    expected = rolled(plain, coarse, seed, chunks)
+    found = stream_output(graphed, coarse, seed, chunks)
+    expected = stream_output(plain, coarse, seed, chunks)
     return compared("graphs = eager", found, expected, same_numbers)
 
 
-def same_numbers(psnr_db: float, cosine: float) -> bool:
+def same_numbers(psnr: float, cosine: float) -> bool:
     """The same kernels in another order: no more than rounding may differ."""
-    return psnr_db >= EQUAL_DB and cosine >= EQUAL_COSINE
+    return psnr >= EQUAL_DB and cosine >= EQUAL_COSINE
 
 
 def streams_are_apart(graphed: GraphedPipeline, coarse: Frames, seeds: Sequence[int]) -> Check:
-    """Several streams in turns, chunk by chunk, each against itself alone."""
+    """Several streams in turns, chunk by chunk, each compared with itself alone."""
     chunks = enough_chunks(graphed)
-    alone = [rolled(graphed, coarse, seed, chunks) for seed in seeds]
+    alone = [stream_output(graphed, coarse, seed, chunks) for seed in seeds]
     text = graphed.text(graphed.prompt(PROMPT))
     states = [graphed.open(seed) for seed in seeds]
-    made: list[list[Frames]] = [[] for _ in seeds]
+    in_turns: list[list[Frames]] = [[] for _ in seeds]
     for _ in range(chunks):
-        for state, pictures in zip(states, made, strict=True):
+        for state, frames in zip(states, in_turns, strict=True):
             rendered = graphed.render(state, coarse[: graphed.frames_wanted(state)], text)
             graphed.finalize(state, rendered)
-            pictures.append(rendered.frames)
+            frames.append(rendered.frames)
     same = all(
-        np.array_equal(np.concatenate(found), expected.frames)
-        for found, expected in zip(made, alone, strict=True)
+        np.array_equal(np.concatenate(frames), expected.frames)
+        for frames, expected in zip(in_turns, alone, strict=True)
     )
     return Check(f"{len(seeds)} streams in turns = each alone", same)
 
