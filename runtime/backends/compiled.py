@@ -2,8 +2,8 @@
 
 Compiled whole, a DiT takes minutes for every fill level of its cache. Its blocks differ in nothing
 but which layer they are and how much the cache holds, and both may be numbers of one graph.
-Without CUDA graphs of the compiler's own: those are recorded around whole pieces, at addresses
-that `runtime.graphs.graphed_pipeline` chooses.
+The compiler makes no CUDA graphs of its own: `runtime.graphs.graphed_pipeline` captures whole steps
+around the compiled code, at addresses that it chooses.
 """
 
 from __future__ import annotations

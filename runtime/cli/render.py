@@ -63,7 +63,7 @@ def parser() -> ArgumentParser:
     options.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
     options.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
     options.add_argument("--frames", type=int, help="at most this many frames of the input")
-    options.add_argument("--beside", action="store_true", help="coarse and picture side by side")
+    options.add_argument("--beside", action="store_true", help="coarse and rendered side by side")
     add_network_options(options)
     return options
 
@@ -105,11 +105,11 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"the clip is cut to {most} frames, the preset's length; --frames changes it")
     begin = time.perf_counter()
     with Progress(console=console) as progress:
-        pictures = _render(chosen, pipeline, coarse, progress)
+        rendered = _render(chosen, pipeline, coarse, progress)
     seconds = time.perf_counter() - begin
-    shown = np.concatenate([coarse, pictures], axis=2) if chosen.beside else pictures
+    shown = np.concatenate([coarse, rendered], axis=2) if chosen.beside else rendered
     _write(chosen.output, list(shown), preset.fps)
-    console.print(f"{len(pictures)} frames in {seconds:.1f} s -> {chosen.output}")
+    console.print(f"{len(rendered)} frames in {seconds:.1f} s -> {chosen.output}")
     return 0
 
 

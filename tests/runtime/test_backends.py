@@ -1,4 +1,4 @@
-"""Backends by name and by stage, against PyTorch as it is."""
+"""Backends by name and by stage, compared with eager PyTorch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.backends import choose_backends, pipeline_of, stages_of
 from runtime.backends.compiled import CompiledBlocks, compiled_stages
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
-from tests.export.small import SMALL, small_networks
+from tests.debug_networks import DEBUG, debug_networks
 
 
 def test_one_backend_or_one_a_stage():
@@ -36,7 +36,7 @@ def test_one_backend_or_one_a_stage():
 )
 def test_mistakes(text, message):
     with pytest.raises(ValueError, match=message):
-        stages_of(small_networks(), text)
+        stages_of(debug_networks(), text)
 
 
 def stream(pipeline: Pipeline, chunks: int = 5) -> np.ndarray:
@@ -53,7 +53,7 @@ def stream(pipeline: Pipeline, chunks: int = 5) -> np.ndarray:
 
 
 def test_eager_is_the_networks():
-    networks = small_networks()
+    networks = debug_networks()
     stages = stages_of(networks)
     assert stages == eager_stages(networks)
     assert stages.denoise is networks.dit
@@ -61,7 +61,7 @@ def test_eager_is_the_networks():
 
 def test_compiled_gives_the_same_pictures():
     torch._dynamo.reset()
-    networks = small_networks()
+    networks = debug_networks()
     pipeline = Pipeline(networks, compiled_stages(networks, "aot_eager"))
     difference = stream(pipeline).astype(int) - stream(Pipeline(networks))
     assert np.abs(difference).max() <= 1
@@ -72,23 +72,23 @@ def test_all_blocks_and_fill_levels_share_a_few_graphs():
     torch._dynamo.reset()
     counter = CompileCounter()
     stream_config = StreamConfig(chunk=1, window=6, sink=1, timesteps=(1000.0,))
-    networks = small_networks(stream=stream_config)
+    networks = debug_networks(stream=stream_config)
     stages = replace(eager_stages(networks), denoise=CompiledBlocks(networks.dit, counter))
     expected = stream(Pipeline(networks), chunks=9)
     assert np.array_equal(stream(Pipeline(networks, stages), chunks=9), expected)
-    assert 1 <= counter.frame_count <= 6, "less than a graph for each of 2 layers x 6 levels"
+    assert 1 <= counter.frame_count <= 6, "less than a graph for each of 3 layers x 6 levels"
     before = counter.frame_count
     assert np.array_equal(stream(GraphedPipeline(networks, stages), chunks=9), expected)
-    assert counter.frame_count == before, "recorded chunks use the graphs that are there"
-    assert networks.dit.blocks[0]._compiled_call_impl is None, "the plain twin stays plain"
+    assert counter.frame_count == before, "captured chunks use the graphs that are there"
+    assert networks.dit.blocks[0]._compiled_call_impl is None, "the networks themselves stay eager"
 
 
 def test_graphs_need_a_whole_chunk_and_cuda():
     with pytest.raises(ValueError, match="hold a whole chunk"):
-        pipeline_of(small_networks(), "vae=graphs")
+        pipeline_of(debug_networks(), "vae=graphs")
     with pytest.raises(ValueError, match="needs CUDA"):
-        pipeline_of(small_networks(), "graphs")
-    assert type(pipeline_of(small_networks(), "compiled")) is Pipeline
+        pipeline_of(debug_networks(), "graphs")
+    assert type(pipeline_of(debug_networks(), "compiled")) is Pipeline
 
 
 def test_stages_may_be_mixed(tmp_path):
@@ -98,7 +98,7 @@ def test_stages_may_be_mixed(tmp_path):
     from export.build import BuildRequest, build_engines
     from export.builders.targets import get_target
 
-    networks = small_networks()
+    networks = debug_networks()
     request = BuildRequest(get_target("onnx"), tmp_path, "float32")
     build_engines(networks, request, say=lambda _: None)
     (tmp_path / "denoise.onnx").write_bytes(b"damaged, and not asked for")
@@ -111,4 +111,4 @@ def test_stages_may_be_mixed(tmp_path):
     frames = np.random.default_rng(1).integers(0, 256, (5, 48, 64, 3), np.uint8)
     first = pipeline.render(state, frames, text).frames
     assert np.array_equal(first, pipeline.render(state, frames, text).frames)
-    assert first.shape == (5, SMALL.height, SMALL.width, 3)
+    assert first.shape == (5, DEBUG.height, DEBUG.width, 3)

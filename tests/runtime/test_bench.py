@@ -15,10 +15,9 @@ from runtime.bench.latency_sweep import Setting
 from runtime.bench.parity import psnr_db
 from runtime.bench.synthetic import coarse_frames
 from runtime.pipeline.pipeline import Pipeline
-from tests.export.small import small_networks
-from tests.runtime.test_render import SHAPE
+from tests.debug_networks import debug_networks
 
-UNSWEPT = [word for word in SHAPE if not word.startswith("--stream.")]
+ARGUMENTS = ["--preset", "debug"]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +30,7 @@ UNSWEPT = [word for word in SHAPE if not word.startswith("--stream.")]
 def test_the_report(tmp_path, transport, stages, capsys):
     file = tmp_path / "bench.json"
     arguments = ["--chunks", "3", "--transport", transport, "--json", str(file)]
-    assert run(["bench", *arguments, *SHAPE]) == 0
+    assert run(["bench", *arguments, *ARGUMENTS]) == 0
     found = json.loads(file.read_text())
     assert found["frames_sent"] == found["frames_rendered"] + found["frames_dropped"] == 24
     assert found["frames_dropped"] == 0, "a bench whose client waits for room drops nothing"
@@ -52,7 +51,7 @@ def test_backends_side_by_side(tmp_path, capsys):
     """The same networks on the same frames, whatever the backends are called."""
     file = tmp_path / "backends.json"
     arguments = ["--chunks", "1", "--compare", "vae=eager", "--json", str(file)]
-    assert run(["bench", *arguments, *SHAPE]) == 0
+    assert run(["bench", *arguments, *ARGUMENTS]) == 0
     first, second = json.loads(file.read_text())["backends"]
     assert (first["backend"], second["backend"]) == ("eager", "vae=eager")
     for row in (first, second):
@@ -70,7 +69,7 @@ def test_the_sweep(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("runtime.cli.bench.SETTINGS", settings)
     file = tmp_path / "sweep.json"
     arguments = ["--sweep", "--chunks", "2", "--rate", "2", "--json", str(file)]
-    assert run(["bench", *arguments, *UNSWEPT]) == 0
+    assert run(["bench", *arguments, *ARGUMENTS]) == 0
     rows = json.loads(file.read_text())["sweep"]
     assert [row["setting"]["chunk"] for row in rows] == [2, 1, 2]
     assert [row["gather_ms"] for row in rows] == [3500, 1500, 3500]
@@ -82,7 +81,7 @@ def test_the_sweep(tmp_path, capsys, monkeypatch):
 
 def test_what_another_backend_computes_is_seen():
     """A VAE that inverts changes pictures alone, a DiT that is off changes the latents."""
-    networks = small_networks()
+    networks = debug_networks()
     stages, frames = eager_stages(networks), coarse_frames(8, 64, 48, 0)
 
     def inverted(latents, state):

@@ -20,7 +20,7 @@ from runtime.bench.report import Findings
 from runtime.bench.synthetic import coarse_chunk, random_networks
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
-from tests.export.small import SMALL, small_networks
+from tests.debug_networks import DEBUG, debug_networks
 
 ABSENT = (
     *("pydantic", "rich", "ftfy", "av", "diffusers", "simplejpeg", "zstandard", "lz4"),
@@ -34,7 +34,7 @@ def test_the_whole_run(tmp_path, capsys):
     torch.manual_seed(0)
     file = tmp_path / "found.json"
     arguments = ["--device", "cpu", "--quick", "--json", str(file), "--chunks", "1"]
-    found = run(parser().parse_args(arguments), replace(SMALL, stream=STREAM))
+    found = run(parser().parse_args(arguments), replace(DEBUG, stream=STREAM))
     assert found.failed == []
     assert found.left_out == []
     named = {one.name: one for one in found.checks}
@@ -66,7 +66,7 @@ def test_the_whole_run(tmp_path, capsys):
 
 def test_what_there_is_no_time_for_is_said(tmp_path):
     arguments = ["--device", "cpu", "--budget", "0", "--json", str(tmp_path / "found.json")]
-    found = run(parser().parse_args(arguments), SMALL)
+    found = run(parser().parse_args(arguments), DEBUG)
     assert found.checks == []
     assert len(found.left_out) == 3 + 4 + 1 + len(SETTINGS)
     assert not found.sound, "a run that checked nothing is not sound"
@@ -89,7 +89,7 @@ def test_a_wrong_graph_is_found(lost):
                 step()
             return (lambda: None) if step.func.__name__ == lost else torch.no_grad()(step)
 
-    networks = small_networks()
+    networks = debug_networks()
     coarse = coarse_chunk(networks.preset, 0)
     wrong = GraphedPipeline(networks, capture=Forgetful())
     assert not parity.graph_equals_eager(wrong, Pipeline(networks), coarse, 0).passed
@@ -111,13 +111,13 @@ def test_a_failed_part_or_check_is_not_sound():
 
 
 def test_operations_of_the_stages_are_those_of_describe():
-    found = operations(SMALL)
+    found = operations(DEBUG)
     assert {"dino", "control", "denoise", "vae", "kv_write"} == found.keys()
-    assert found["denoise"] == len(SMALL.stream.timesteps) * found["kv_write"]
+    assert found["denoise"] == len(DEBUG.stream.timesteps) * found["kv_write"]
 
 
 def test_random_networks_have_no_silent_layer():
-    networks = random_networks(SMALL, 1, torch.device("cpu"), torch.float32)
+    networks = random_networks(DEBUG, 1, torch.device("cpu"), torch.float32)
     assert networks.control is not None
     for module in (networks.dit, networks.control, networks.vae):
         for name, parameter in module.named_parameters():
@@ -126,15 +126,15 @@ def test_random_networks_have_no_silent_layer():
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting_is_a_preset(setting):
-    preset = setting.of(SMALL)
+    preset = setting.of(DEBUG)
     assert preset.stream.chunk == setting.chunk
     assert len(preset.stream.timesteps) == setting.steps
     assert preset.chunk_frames(True) == 4 * (setting.first_chunk or setting.chunk) - 3
 
 
 def test_a_short_first_chunk_is_streamed_alike():
-    preset = Setting(2, 6, 1, first_chunk=1).of(SMALL)
-    networks = small_networks(stream=preset.stream)
+    preset = Setting(2, 6, 1, first_chunk=1).of(DEBUG)
+    networks = debug_networks(stream=preset.stream)
     coarse = coarse_chunk(preset, 0)
     graphed, plain = GraphedPipeline(networks), Pipeline(networks)
     assert plain.frames_wanted(plain.open(0)) == 1

@@ -26,7 +26,7 @@ from runtime.backends.compiled import CompiledBlocks
 from runtime.bench.synthetic import coarse_chunk, random_networks
 from runtime.graphs.graphed_pipeline import GraphedPipeline
 from runtime.pipeline.pipeline import Pipeline
-from tests.export.small import small_networks
+from tests.debug_networks import debug_networks
 
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::masked_select")
 """Operations whose result, or its shape, the host has to know."""
@@ -73,14 +73,13 @@ def large_chunks() -> GraphedPipeline:
     return GraphedPipeline(networks)
 
 
-def test_no_recorded_piece_waits_or_crosses(large_chunks):
-    """Every piece of every fill level at 832x480, window 9."""
-    pieces = large_chunks.steps
+def test_no_captured_step_waits_or_crosses(large_chunks):
+    """Every step of every fill level at 832x480, window 9."""
     seen = set()
     for fill in large_chunks.fills:
-        for name, piece in pieces.all(fill).items():
+        for name, step in large_chunks.steps.at(fill).items():
             with watched() as traffic:
-                piece()
+                step()
             assert traffic.waits == [], name
             assert traffic.crossings == [], name
             seen.add(name)
@@ -114,8 +113,8 @@ def test_the_detector_sees_copies():
 
 
 def test_a_launched_chunk_waits_for_nothing():
-    """The whole of `launch`, what is around the pieces included."""
-    graphed = GraphedPipeline(small_networks())
+    """The whole of `launch`, what is around the steps included."""
+    graphed = GraphedPipeline(debug_networks())
     state, text = graphed.open(1), graphed.text(graphed.prompt("noon"))
     coarse = coarse_chunk(graphed.preset, 0)
     for index in range(5):
@@ -125,12 +124,6 @@ def test_a_launched_chunk_waits_for_nothing():
         graphed.finalize(state, graphed.collect(launched))
 
 
-def addresses(graphed: GraphedPipeline) -> dict[str, int]:
-    seat = graphed.buffers
-    cache = {"keys": seat.cache.keys.data_ptr(), "values": seat.cache.values.data_ptr()}
-    return cache | {name: kept.data_ptr() for name, kept in seat._kept.items()}
-
-
 def living_tensors() -> int:
     gc.collect()
     return sum(isinstance(one, Tensor) for one in gc.get_objects())
@@ -138,7 +131,7 @@ def living_tensors() -> int:
 
 def test_no_chunk_leaves_new_memory():
     """After the first chunk at a level, as many tensors live as before, all at their addresses."""
-    graphed = GraphedPipeline(small_networks())
+    graphed = GraphedPipeline(debug_networks())
     state, text = graphed.open(1), graphed.text(graphed.prompt("noon"))
     coarse = coarse_chunk(graphed.preset, 0)
 
@@ -146,15 +139,15 @@ def test_no_chunk_leaves_new_memory():
         frames = coarse[: graphed.frames_wanted(state)]
         graphed.finalize(state, graphed.render(state, frames, text))
 
-    at_first = addresses(graphed)
+    at_first = graphed.buffers.addresses
     for _ in graphed.fills:
         chunk()
-    assert addresses(graphed) == at_first, "recording took every buffer"
+    assert graphed.buffers.addresses == at_first, "the capture made every buffer"
     before = living_tensors()
     for _ in range(6):
         chunk()
     assert living_tensors() <= before
-    assert addresses(graphed) == at_first
+    assert graphed.buffers.addresses == at_first
 
 
 def test_a_whole_large_chunk_traces_without_a_break(large_chunks):
@@ -177,8 +170,8 @@ def test_a_whole_large_chunk_traces_without_a_break(large_chunks):
 
 
 def test_pictures_do_not_share_memory_with_the_next_chunk():
-    graphed = GraphedPipeline(small_networks())
-    plain = Pipeline(small_networks())
+    graphed = GraphedPipeline(debug_networks())
+    plain = Pipeline(debug_networks())
     coarse = coarse_chunk(graphed.preset, 0)
     kept = []
     for pipeline in (graphed, plain):
@@ -195,5 +188,5 @@ def test_pictures_do_not_share_memory_with_the_next_chunk():
 
 def test_fill_levels_of_a_short_window():
     config = StreamConfig(chunk=1, window=3, sink=1, timesteps=(1000.0,))
-    graphed = GraphedPipeline(small_networks(stream=config))
+    graphed = GraphedPipeline(debug_networks(stream=config))
     assert [(fill.held, fill.drop) for fill in graphed.fills] == [(0, 0), (1, 0), (2, 0), (2, 1)]

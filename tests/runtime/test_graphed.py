@@ -1,4 +1,4 @@
-"""Recorded chunks against the plain pipeline, with a replay that is a call: bit for bit."""
+"""Captured chunks compared with the plain pipeline, bit for bit; a replay is a call here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.graphs.graphed_pipeline import GraphedPipeline, LaunchedChunk
 from runtime.graphs.schedule import CHUNK, STEPS, Step, Work
 from runtime.pipeline.pipeline import Pipeline, VideoState
 from runtime.pipeline.stage_timer import HostTiming, Timing
-from tests.export.small import SMALL, small_networks
+from tests.debug_networks import DEBUG, debug_networks
 
 STREAMS = {
     "sliding": StreamConfig(chunk=2, window=6, sink=2, timesteps=(1000.0, 500.0)),
@@ -32,7 +32,7 @@ STREAMS = {
     ),
 }
 CONTROLS = {
-    "adapter": SMALL.control,
+    "adapter": DEBUG.control,
     "none": ControlConfig(kind="none"),
     "clones once": ControlConfig(kind="controlnet", hidden=32, inject="first:1", every_pass=False),
 }
@@ -60,8 +60,8 @@ def assert_same(found: list[Frames], expected: list[Frames]) -> None:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_replay_equals_the_plain_pipeline(name):
-    networks = small_networks(stream=STREAMS[name])
+def test_replays_equal_the_plain_pipeline(name):
+    networks = debug_networks(stream=STREAMS[name])
     expected = stream(Pipeline(networks), 7)
     assert_same(stream(GraphedPipeline(networks), 7), expected)
     assert expected[-1].std() > 1, "flat pictures would show no difference"
@@ -69,15 +69,15 @@ def test_replay_equals_the_plain_pipeline(name):
 
 @pytest.mark.parametrize("kind", CONTROLS)
 def test_every_control(kind):
-    networks = small_networks(control=CONTROLS[kind])
+    networks = debug_networks(control=CONTROLS[kind])
     plain, graphed = Pipeline(networks), GraphedPipeline(networks)
     for strength in (1.0, 0.0, 0.4):
         assert_same(stream(graphed, 4, strength=strength), stream(plain, 4, strength=strength))
 
 
-def test_streams_take_turns_at_the_seat():
-    """Three streams in an order of chance, one of them cut, each as if it were alone."""
-    networks = small_networks()
+def test_streams_take_turns_in_the_buffers():
+    """Three streams in random order, each as if it were alone."""
+    networks = debug_networks()
     plain, graphed = Pipeline(networks), GraphedPipeline(networks)
     expected = {seed: stream(plain, 6, seed) for seed in (1, 2, 3)}
     text = graphed.text(graphed.prompt("noon"))
@@ -113,12 +113,12 @@ def script(pipeline: Pipeline) -> list[Frames]:
 
 
 def test_prompts_strengths_seeds_and_cuts():
-    networks = small_networks()
+    networks = debug_networks()
     assert_same(script(GraphedPipeline(networks)), script(Pipeline(networks)))
 
 
 def test_a_chunk_may_be_rendered_again_until_it_is_finalized():
-    networks = small_networks()
+    networks = debug_networks()
     pipelines = GraphedPipeline(networks), Pipeline(networks)
     found: list[Frames] = []
     expected: list[Frames] = []
@@ -134,11 +134,11 @@ def test_a_chunk_may_be_rendered_again_until_it_is_finalized():
 
 
 def test_mistakes_are_told():
-    graphed = GraphedPipeline(small_networks())
+    graphed = GraphedPipeline(debug_networks())
     one, other = graphed.open(1), graphed.open(2)
     text = graphed.text(graphed.prompt("noon"))
     frames = frames_of(graphed, one, 0)
-    with pytest.raises(ValueError, match="graphs were recorded for 64x48"):
+    with pytest.raises(ValueError, match="graphs were captured for 64x48"):
         graphed.render(one, np.zeros((len(frames), 64, 64, 3), np.uint8), text)
     with pytest.raises(ValueError, match="strength"):
         graphed.render(one, frames, text, -1.0)
@@ -150,21 +150,21 @@ def test_mistakes_are_told():
 
 def test_progress_is_told_of_every_graph():
     said: list[tuple[str, int, int]] = []
-    GraphedPipeline(small_networks(), say=lambda *words: said.append(words))
+    GraphedPipeline(debug_networks(), say=lambda *words: said.append(words))
     names = [name for name, _, _ in said]
-    # Window 6, chunks of 2: the cache holds 0, 2 and 4 latents, and is moved once it is full.
-    assert names.count("denoise") == names.count("kv_write") == 3
+    # Window 8, chunks of 2: the cache holds 0, 2, 4 and 6 latents, and slides once it is full.
+    assert names.count("denoise") == names.count("kv_write") == 4
     assert names.count("dino") == names.count("control") == names.count("vae") == 2
     assert names.count("slide") == 1
     assert [done for _, done, _ in said] == list(range(len(said)))
-    assert said[-1] == ("recorded", 13, 13)
+    assert said[-1] == ("captured", 15, 15)
 
 
-# Lanes
+# The stream schedule
 
 
 class Deferred:
-    """Keeps the steps of many chunks and runs them in any order that their lists allow."""
+    """Holds the steps of many chunks back, then runs them in any order that the lists allow."""
 
     def __init__(self) -> None:
         self.work: list[Work] = []
@@ -186,7 +186,7 @@ class Deferred:
         self.waits.append(waits)
 
     def carry_out(self, draw: random.Random) -> list[int]:
-        """Everything kept, in an order of chance."""
+        """Run everything in a random order; gives that order."""
         over: set[int] = set()
         order = []
         while len(over) < len(self.work):
@@ -221,7 +221,7 @@ def launched(pipeline: GraphedPipeline, chunks: int) -> list[LaunchedChunk]:
 @pytest.mark.parametrize("seed", range(6))
 def test_any_order_that_keeps_the_lists_gives_the_same(seed):
     stream_config = STREAMS["noisy context"] if seed % 2 else STREAMS["sliding"]
-    networks = small_networks(stream=stream_config)
+    networks = debug_networks(stream=stream_config)
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
     runner = Deferred()
     made = launched(GraphedPipeline(networks, runner=runner), 9)
@@ -231,7 +231,7 @@ def test_any_order_that_keeps_the_lists_gives_the_same(seed):
 
 
 def test_no_list_says_more_than_it_must():
-    """What the lists leave free is what lanes are for: the next chunk's eyes beside the writing."""
+    """DINO and control of the next chunk run beside the decoder and the K/V write of this one."""
     behind = {step.name: needed(step.name) for step in CHUNK}
     for early in ("upload", "dino", "control"):
         assert "kv_write" not in behind[early]
@@ -241,7 +241,7 @@ def test_no_list_says_more_than_it_must():
 
 
 def needed(name: str) -> set[str]:
-    """Steps of the chunk before that a step waits for, whichever way."""
+    """Steps of the chunk before that a step waits for, directly or not."""
     step = STEPS[name]
     found = set(step.after_previous)
     for before in step.after:
@@ -259,9 +259,9 @@ def ancestors(name: str) -> set[str]:
     "missing", [("control", "denoise"), ("denoise", "vae"), ("upload", "dino")]
 )
 def test_the_harness_sees_a_missing_wait(missing, monkeypatch):
-    """Without one line of a list some order gives other pictures: the test above can fail."""
+    """Without one line of a list some order gives other frames: the test above can fail."""
     name, wait = missing
-    networks = small_networks()
+    networks = debug_networks()
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
     step = STEPS[name]
     kept = tuple(other for other in step.after_previous if other != wait)

@@ -22,10 +22,7 @@ from runtime.pipeline.pipeline import Pipeline
 from tests.runtime import serving
 from tests.runtime.test_pipeline import SMALL, coarse
 
-CHANGES = {"dit.dim": 96, "dit.ffn_dim": 128, "dit.layers": 3, "control.hidden": 64}
-SIZE = {"preset": "tiny", "width": 64, "height": 48, "stream.chunk": 2, "stream.window": 12}
-SHAPE = [f"--{key}={value}" for key, value in {**SIZE, **CHANGES}.items()]
-SMALL_ARGUMENTS = [*SHAPE, "--random-weights"]
+DEBUG_ARGUMENTS = ["--preset", "debug", "--random-weights"]
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +48,19 @@ def test_a_last_chunk_is_filled_and_cut(pipeline):
 def test_stream_to_pngs(folder, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["--input", str(folder), "--output", str(out), "--prompt", "noon", "--seed", "3"]
-    assert run(["render", *arguments, *SMALL_ARGUMENTS]) == 0
+    assert run(["render", *arguments, *DEBUG_ARGUMENTS]) == 0
     frames = list(read_clip(out, width=64, height=48, fps=16))
     assert len(frames) == 7
     assert "RANDOM WEIGHTS" in capsys.readouterr().err
-    assert run(["render", *arguments, *SMALL_ARGUMENTS]) == 0
+    assert run(["render", *arguments, *DEBUG_ARGUMENTS]) == 0
     again = list(read_clip(out, width=64, height=48, fps=16))
     assert np.array_equal(frames, again), "the same seed gave other pictures"
 
 
 def test_offline_to_video(folder, tmp_path):
     arguments = ["--input", str(folder), "--output", str(tmp_path / "out.mp4"), "--mode", "offline"]
-    extra = ["--steps", "2", "--beside", "--frames", "6", "--preset", "debug", "--random-weights"]
-    assert run(["render", *arguments, *extra]) == 0
+    extra = ["--steps", "2", "--beside", "--frames", "6"]
+    assert run(["render", *arguments, *extra, *DEBUG_ARGUMENTS]) == 0
     frames = list(read_clip(tmp_path / "out.mp4", width=128, height=48, fps=16))
     assert len(frames) == 6
 
@@ -108,7 +105,10 @@ def test_offline_equals_its_parts(pipeline):
         (["--input", "absent"], "there is no clip"),
         (["--steps", "3"], "--steps: it belongs to --mode offline"),
         (["--negative-prompt", "x"], "--negative-prompt: it belongs to --mode offline"),
-        (["--mode", "offline"], "--stream.chunk: --mode offline has no stream"),
+        (
+            ["--mode", "offline", "--stream.chunk", "1"],
+            "--stream.chunk: --mode offline",
+        ),
         (["--mode", "offline", "--backend", "eager"], "--backend: --mode offline runs"),
         (["--mode", "offline", "--guidance", "none", "--text-scale", "3"], "choose apg or cfg"),
         (["--control.kind", "none", "--strength", "0.5"], "control.kind is none"),
@@ -117,7 +117,7 @@ def test_offline_equals_its_parts(pipeline):
 def test_mistakes_are_one_line(folder, tmp_path, capsys, extra, message):
     given = {"--input": str(folder), "--output": str(tmp_path / "out")}
     arguments = [word for pair in given.items() for word in pair]
-    assert run(["render", *arguments, *SMALL_ARGUMENTS, *extra]) == 2
+    assert run(["render", *arguments, *DEBUG_ARGUMENTS, *extra]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
