@@ -226,7 +226,7 @@ def check_shipped(preset: Preset, paths: WeightPaths) -> None:
     for part in ("dit", "control", "vae", "dino", "text"):
         own, given = getattr(shipped, part), getattr(preset, part)
         for field in fields(own):
-            if field.name in ("first_scale", "last_scale"):  # of hints: no weights follow from them
+            if field.name in ("first_scale", "last_scale", "every_pass"):  # not of any weight
                 continue
             if getattr(own, field.name) != getattr(given, field.name, None):
                 raise ValueError(

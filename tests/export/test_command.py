@@ -157,15 +157,14 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
             "did you mean stream.window?",
         ),
         (
-            ["--target", "onnx", "--random-weights", "--control.kind=controlnet", CLONES_ONCE],
+            ["--target", "onnx", "--control.kind=controlnet", CLONES_ONCE],
             "export with --control.every_pass true, or serve with --backend compiled",
         ),
         (
-            ["--target", "onnx", "--random-weights", "--stream.first_chunk=1"],
+            ["--target", "onnx", "--stream.first_chunk=1"],
             "take chunks of one size",
         ),
         ([], "say what to build: --target onnx | rtx | tensorrt; or --verify FOLDER"),
-        (["--verify", "absent"], "absent is no whole engine folder"),
         (["--verify", "absent", "--target", "onnx"], "--verify builds nothing"),
         (["--target", "onnx", "--exclude", "head.*"], "--exclude: it is of --calibrate MANIFEST"),
         (["--target", "onnx", "--quantize"], "--quantize: it is of --calibrate MANIFEST"),
@@ -184,17 +183,23 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
         ),
         (["--target", "onnx", *CALIBRATE[:2], "--clips", "0"], "at least one clip"),
         (
-            ["--target", "onnx", "--random-weights", *SIZE, *CALIBRATE[:2], "--exclude", "block.*"],
+            ["--target", "onnx", *SIZE, *CALIBRATE[:2], "--exclude", "block.*"],
             "--exclude block.* names no linear layer",
         ),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
-    assert run(["export", *arguments, "--output", str(tmp_path / "out")]) == 2
+    weights = [] if "--weights" in arguments else ["--random-weights"]
+    assert run(["export", *arguments, *weights, "--output", str(tmp_path / "out")]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_absent_folder(capsys):
+    assert run(["export", "--verify", "absent"]) == 2
+    assert "absent is no whole engine folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("via", [[], ["--via", "torch-tensorrt"]])
