@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-NEAR = 0.6
+NEAR = 0.7
 """Least similarity of two words, as `difflib` measures it: 1 for the same ones."""
 
 
