@@ -221,20 +221,20 @@ def _calibrated(
         return None
     found = calibrate_on_clips(networks, request, console.print)
     console.print(found.table())
-    for clip, made in found.streams.items():
-        console.print(f"{clip}: {made.relative_error:.2%} off in its latents, all layers rounded")
+    for clip, stream in found.streams.items():
+        console.print(f"{clip}: {stream.relative_error:.2%} off in its latents, all layers rounded")
     return found
 
 
 def _agreement_table(verified: Mapping[str, Any]) -> Table:
-    """Engines against PyTorch, a stage a row, or why not."""
-    made = Table("stage", "1 - cosine", "relative error", title="engines against PyTorch")
+    """Engines compared with PyTorch: one row per stage, or why not."""
+    table = Table("stage", "1 - cosine", "relative error", title="engines compared with PyTorch")
     for name, value in verified.items():
         if isinstance(value, Mapping):
-            made.add_row(name, f"{1 - value['cosine']:.1e}", f"{value['relative_error']:.1e}")
+            table.add_row(name, f"{1 - value['cosine']:.1e}", f"{value['relative_error']:.1e}")
         else:
-            made.add_row(name, str(value))
-    return made
+            table.add_row(name, str(value))
+    return table
 
 
 if __name__ == "__main__":

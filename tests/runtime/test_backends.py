@@ -74,11 +74,12 @@ def test_all_blocks_and_fill_levels_share_a_few_graphs():
     stream_config = StreamConfig(chunk=1, window=6, sink=1, timesteps=(1000.0,))
     networks = debug_networks(stream=stream_config)
     stages = replace(eager_stages(networks), denoise=CompiledBlocks(networks.dit, counter))
-    expected = stream(Pipeline(networks), chunks=9)
-    assert np.array_equal(stream(Pipeline(networks, stages), chunks=9), expected)
+    compiled = stream(Pipeline(networks, stages), chunks=9)
+    difference = compiled.astype(int) - stream(Pipeline(networks), chunks=9)
+    assert np.abs(difference).max() <= 1
     assert 1 <= counter.frame_count <= 6, "less than a graph for each of 3 layers x 6 levels"
     before = counter.frame_count
-    assert np.array_equal(stream(GraphedPipeline(networks, stages), chunks=9), expected)
+    assert np.array_equal(stream(GraphedPipeline(networks, stages), chunks=9), compiled)
     assert counter.frame_count == before, "captured chunks use the graphs that are there"
     assert networks.dit.blocks[0]._compiled_call_impl is None, "the networks themselves stay eager"
 

@@ -45,13 +45,13 @@ def frames_of(pipeline: Pipeline, state: VideoState, seed: int) -> Frames:
 
 def stream(pipeline: Pipeline, chunks: int, seed: int = 3, **settings: Any) -> list[Frames]:
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt("noon"))
-    made = []
+    outputs = []
     for index in range(chunks):
         frames = frames_of(pipeline, state, index)
         rendered = pipeline.render(state, frames, text, **settings)
         pipeline.finalize(state, rendered)
-        made.append(rendered.frames)
-    return made
+        outputs.append(rendered.frames)
+    return outputs
 
 
 def assert_same(found: list[Frames], expected: list[Frames]) -> None:
@@ -82,21 +82,21 @@ def test_streams_take_turns_in_the_buffers():
     expected = {seed: stream(plain, 6, seed) for seed in (1, 2, 3)}
     text = graphed.text(graphed.prompt("noon"))
     states = {seed: graphed.open(seed) for seed in expected}
-    made: dict[int, list[Frames]] = {seed: [] for seed in expected}
+    outputs: dict[int, list[Frames]] = {seed: [] for seed in expected}
     draw = random.Random(5)
-    while waiting := [seed for seed in made if len(made[seed]) < 6]:
+    while waiting := [seed for seed in outputs if len(outputs[seed]) < 6]:
         seed = draw.choice(waiting)
         state = states[seed]
-        rendered = graphed.render(state, frames_of(graphed, state, len(made[seed])), text)
+        rendered = graphed.render(state, frames_of(graphed, state, len(outputs[seed])), text)
         graphed.finalize(state, rendered)
-        made[seed].append(rendered.frames)
+        outputs[seed].append(rendered.frames)
     for seed, pictures in expected.items():
-        assert_same(made[seed], pictures)
+        assert_same(outputs[seed], pictures)
 
 
 def script(pipeline: Pipeline) -> list[Frames]:
     """Chunks with everything that happens to a stream: new prompt, strength, seed, a cut."""
-    state, made = pipeline.open(1), []
+    state, outputs = pipeline.open(1), []
     prompts = {"noon": pipeline.text(pipeline.prompt("noon"))}
     for index in range(9):
         if index == 2:
@@ -108,8 +108,8 @@ def script(pipeline: Pipeline) -> list[Frames]:
         text = prompts["night" if 2 <= index < 5 else "noon"]
         rendered = pipeline.render(state, frames_of(pipeline, state, index), text, 0.1 * index)
         pipeline.finalize(state, rendered)
-        made.append(rendered.frames)
-    return made
+        outputs.append(rendered.frames)
+    return outputs
 
 
 def test_prompts_strengths_seeds_and_cuts():
@@ -122,13 +122,13 @@ def test_a_chunk_may_be_rendered_again_until_it_is_finalized():
     pipelines = GraphedPipeline(networks), Pipeline(networks)
     found: list[Frames] = []
     expected: list[Frames] = []
-    for pipeline, made in zip(pipelines, (found, expected), strict=True):
+    for pipeline, outputs in zip(pipelines, (found, expected), strict=True):
         state, text = pipeline.open(1), pipeline.text(pipeline.prompt("noon"))
         for index in range(5):
             frames = frames_of(pipeline, state, index)
-            made.append(pipeline.render(state, frames[::-1].copy(), text).frames)
+            outputs.append(pipeline.render(state, frames[::-1].copy(), text).frames)
             rendered = pipeline.render(state, frames, text)
-            made.append(rendered.frames)
+            outputs.append(rendered.frames)
             pipeline.finalize(state, rendered)
     assert_same(found, expected)
 
@@ -208,14 +208,14 @@ def launched(pipeline: GraphedPipeline, chunks: int) -> list[LaunchedChunk]:
     """Two streams taking turns, no chunk of which is waited for."""
     states = [pipeline.open(3), pipeline.open(4)]
     text = pipeline.text(pipeline.prompt("noon"))
-    made = []
+    launches = []
     for index in range(chunks):
         state = states[index % 5 == 4]
         frames = frames_of(pipeline, state, index)
         launch = pipeline.launch(state, frames, text)
         pipeline.finalize(state, pipeline.collect(launch))
-        made.append(launch)
-    return made
+        launches.append(launch)
+    return launches
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -224,10 +224,10 @@ def test_any_order_that_keeps_the_lists_gives_the_same(seed):
     networks = debug_networks(stream=stream_config)
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
     runner = Deferred()
-    made = launched(GraphedPipeline(networks, runner=runner), 9)
+    launches = launched(GraphedPipeline(networks, runner=runner), 9)
     order = runner.carry_out(random.Random(seed))
     assert order != sorted(order), "this order proves nothing"
-    assert_same([launch.host.numpy() for launch in made], [one.numpy() for one in expected])
+    assert_same([launch.host.numpy() for launch in launches], [one.numpy() for one in expected])
 
 
 def test_no_list_says_more_than_it_must():
@@ -269,9 +269,9 @@ def test_the_harness_sees_a_missing_wait(missing, monkeypatch):
     monkeypatch.setitem(STEPS, name, loose)
     for seed in range(40):
         runner = Deferred()
-        made = launched(GraphedPipeline(networks, runner=runner), 9)
+        launches = launched(GraphedPipeline(networks, runner=runner), 9)
         runner.carry_out(random.Random(seed))
-        found = [launch.host for launch in made]
+        found = [launch.host for launch in launches]
         if not all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)):
             return
     raise AssertionError(f"{name} need not wait for {wait}")
