@@ -70,7 +70,7 @@ def test_a_stream_that_goes_on_has_no_first_chunk():
     assert (chunk.size, chunk.first) == (8, False)
 
 
-def test_a_reset_drops_what_waits_and_begins_anew():
+def test_a_reset_drops_what_waits_and_starts_a_first_chunk():
     box = inbox(first=False)
     fill(box, range(8))
     assert box.take(0.0) is not None

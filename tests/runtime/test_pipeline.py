@@ -1,4 +1,4 @@
-"""The whole chain at the tiny preset: chunks against the whole clip, seeds, faults."""
+"""The whole chain at the debug preset: chunks against the whole clip, seeds, faults."""
 
 from __future__ import annotations
 
@@ -10,27 +10,19 @@ import torch
 
 from c2r.models.attention import block_causal
 from c2r.models.build import Networks
-from c2r.models.configs import ControlConfig, DiTConfig, Preset, StreamConfig
+from c2r.models.configs import ControlConfig
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.presets import get_preset
 from c2r.streaming.noise import latent_noise
 from c2r.weights.renderer import seeded_networks
 from runtime.pipeline.pipeline import Pipeline
 
-TINY = get_preset("tiny")
-SMALL: Preset = replace(
-    TINY,
-    width=64,
-    height=48,
-    dit=DiTConfig(dim=96, ffn_dim=128, heads=4, layers=3, text_dim=128, text_len=256),
-    stream=StreamConfig(chunk=2, window=12, sink=2, timesteps=(1000.0, 500.0)),
-    control=ControlConfig(hidden=64, inject="first:2"),
-)
+DEBUG = get_preset("debug")
 
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    return seeded_networks(SMALL, seed=1)
+    return seeded_networks(DEBUG, seed=1)
 
 
 def coarse(frames: int, seed: int = 0) -> np.ndarray:
@@ -40,47 +32,47 @@ def coarse(frames: int, seed: int = 0) -> np.ndarray:
 def stream(pipeline: Pipeline, frames: np.ndarray, seed: int, prompt: str = "noon", **settings):
     """Render all whole chunks of `frames`."""
     state, text = pipeline.open(seed), pipeline.text(pipeline.prompt(prompt))
-    made, done = [], 0
+    parts, done = [], 0
     while done + pipeline.frames_wanted(state) <= len(frames):
         count = pipeline.frames_wanted(state)
         rendered = pipeline.render(state, frames[done : done + count], text, **settings)
         pipeline.finalize(state, rendered)
-        made.append(rendered.frames)
+        parts.append(rendered.frames)
         done += count
-    return np.concatenate(made)
+    return np.concatenate(parts)
 
 
 def test_streaming_equals_the_whole_clip(networks):
     """DINO, control, denoise and VAE chunk by chunk against one pass of each over everything."""
     pipeline, frames = Pipeline(networks), coarse(21)
-    got = stream(pipeline, frames, seed=5)
-    assert got.shape == frames.shape
+    streamed = stream(pipeline, frames, seed=5)
+    assert streamed.shape == frames.shape
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)[None]
     assert networks.control is not None
     with torch.no_grad():
         tokens, _ = networks.control.tokens(networks.dino(pixels))
         text = pipeline.text(pipeline.prompt("noon"))
-        clean = torch.zeros(1, 0, 16, *SMALL.latent_size)
+        clean = torch.zeros(1, 0, 16, *DEBUG.latent_size)
         levels = pipeline.rollout.levels
         for first in range(0, tokens.shape[1], 2):
-            x = latent_noise([5], first, 2, 0, (16, *SMALL.latent_size))
+            x = latent_noise([5], first, 2, 0, (16, *DEBUG.latent_size))
             strength = strength_tensor(1.0, "cpu")
             so_far = tokens[:, : first + 2]
-            control = ControlInput(networks.control, so_far, SMALL.grid, strength)
+            control = ControlInput(networks.control, so_far, DEBUG.grid, strength)
             for step, level in enumerate(levels):
                 timestep = torch.tensor([[0.0] * first + [1000 * level] * 2])
                 whole, mask = torch.cat([clean, x], dim=1), block_causal(first + 2, 2)
                 velocity = networks.dit(whole, timestep, text, control=control, mask=mask)
                 x0 = x - level * velocity[:, first:]
                 if step + 1 < len(levels):
-                    fresh = latent_noise([5], first, 2, step + 1, (16, *SMALL.latent_size))
+                    fresh = latent_noise([5], first, 2, step + 1, (16, *DEBUG.latent_size))
                     x = (1 - levels[step + 1]) * x0 + levels[step + 1] * fresh
             clean = torch.cat([clean, x0], dim=1)
-        pictures = networks.vae.decode(clean)[0]
-    expected = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    difference = np.abs(got.astype(int) - expected.astype(int))
+        decoded = networks.vae.decode(clean)[0]
+    expected = (decoded * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    difference = np.abs(streamed.astype(int) - expected.astype(int))
     assert difference.max() <= 1, "beyond the rounding of 8 bits"
-    assert expected.std() > 1, "the pictures are flat; the test would see nothing"
+    assert expected.std() > 1, "flat frames would show nothing"
 
 
 def test_seed_prompt_and_control_matter(networks):
@@ -139,12 +131,12 @@ def test_render_again_gives_the_same(networks):
 
 
 def test_without_control_dino_does_not_run():
-    preset = replace(SMALL, control=ControlConfig(kind="none"))
+    preset = replace(DEBUG, control=ControlConfig(kind="none"))
     pipeline = Pipeline(seeded_networks(preset, seed=1))
     calls = []
     pipeline.networks.dino.register_forward_hook(lambda *_: calls.append(1))
-    pictures = stream(pipeline, coarse(5), seed=1)
-    assert np.array_equal(pictures, stream(pipeline, coarse(5, seed=9), seed=1))
+    rendered = stream(pipeline, coarse(5), seed=1)
+    assert np.array_equal(rendered, stream(pipeline, coarse(5, seed=9), seed=1))
     assert calls == []
 
 
@@ -159,15 +151,15 @@ def test_every_stage_is_timed(networks):
 
 
 def test_controlnet_by_configuration():
-    preset = replace(SMALL, control=ControlConfig(kind="controlnet", hidden=64, inject="strided:2"))
+    preset = replace(DEBUG, control=ControlConfig(kind="controlnet", hidden=32, inject="strided:2"))
     pipeline = Pipeline(seeded_networks(preset, seed=2))
     assert pipeline.rollout.cache_spec().layers == 5
-    pictures = stream(pipeline, coarse(13), seed=1)
+    rendered = stream(pipeline, coarse(13), seed=1)
     other = stream(pipeline, coarse(13, seed=8), seed=1)
-    assert not np.array_equal(pictures, other)
+    assert not np.array_equal(rendered, other)
 
 
 def test_seeded_networks_are_the_same_again(networks):
-    again = seeded_networks(SMALL, seed=1)
+    again = seeded_networks(DEBUG, seed=1)
     expected = networks.dit.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in again.dit.state_dict().items())

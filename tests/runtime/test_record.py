@@ -17,7 +17,8 @@ from c2r.wire.formats import Codec, CodecLists
 from runtime.cli import replay
 from runtime.recording.recorder import Entry, Kind, Recorder, read_entries, read_header
 from runtime.recording.replies import read_stream, recorded_replies
-from tests.runtime.serving import FIRST, LATER, SlowPipeline, frames, run, serving, session
+from tests.runtime.bare_client import session
+from tests.runtime.serving import FIRST, LATER, SlowPipeline, frames, run, serving
 
 
 def entries_of(path: Path) -> list[Entry]:
@@ -58,7 +59,7 @@ def test_a_recording_keeps_every_message_as_it_was(tmp_path):
     assert entries[-1] == Entry(Kind.CLOSED, 1, times[-1], b"")
     with path.open("rb") as file:
         header = read_header(file, "it")
-    assert header["preset"] == "small"
+    assert header["preset"] == "debug"
     if sys.platform != "win32":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, "frames are the player's own"
 
@@ -102,48 +103,48 @@ def test_a_damaged_entry_is_said_so(tmp_path):
 
 def play(path: Path, tmp_path: Path, *options: str, source: Any = None) -> dict[str, Any]:
     """Run `c2r replay` against a server of its own; gives the JSON that it wrote."""
-    found = tmp_path / "replay.json"
+    output = tmp_path / "replay.json"
 
     async def test() -> None:
         async with serving(source) as server:
-            words = [str(path), "--server", server.address, "--json", str(found), *options]
+            words = [str(path), "--server", server.address, "--json", str(output), *options]
             assert await asyncio.to_thread(replay.main, words) == 0
 
     run(test())
-    made: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    return made
+    comparison: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+    return comparison
 
 
-def test_a_replay_gives_the_same_pictures(tmp_path):
+def test_a_replay_gives_the_same_frames(tmp_path):
     path = tmp_path / "session.c2r"
     recorded(path)
     count = FIRST + LATER + 2
-    made = play(path, tmp_path, "--speed", "4")
-    assert made["pictures"] == {"equal": count, "compared": count}
+    comparison = play(path, tmp_path, "--speed", "4")
+    assert comparison["pictures"] == {"equal": count, "compared": count}
     for side in ("recorded", "replayed"):
-        kinds = {kind: made[side][kind] for kind in ("rendered", "dropped", "failed")}
+        kinds = {kind: comparison[side][kind] for kind in ("rendered", "dropped", "failed")}
         assert kinds == {"rendered": count, "dropped": 0, "failed": 0}
-        assert made[side]["latency_ms"]["p50"] > 0
-        assert made[side]["ended"].startswith("client")
+        assert comparison[side]["latency_ms"]["p50"] > 0
+        assert comparison[side]["ended"].startswith("client")
 
 
-def test_a_replay_sees_that_pictures_differ(tmp_path):
+def test_a_replay_sees_that_frames_differ(tmp_path):
     class Darker(SlowPipeline):
         def download(self, decoded: Any) -> Any:
             return super().download(decoded) // 2
 
     path = tmp_path / "session.c2r"
     recorded(path)
-    made = play(path, tmp_path, source=Darker())
-    assert made["pictures"]["equal"] < made["pictures"]["compared"] == FIRST + LATER + 2
+    comparison = play(path, tmp_path, source=Darker())
+    assert comparison["pictures"]["equal"] < comparison["pictures"]["compared"] == FIRST + LATER + 2
 
 
-def test_lossy_pictures_are_not_compared(tmp_path):
+def test_lossy_frames_are_not_compared(tmp_path):
     path = tmp_path / "session.c2r"
     recorded(path, codecs=CodecLists((Codec.ZSTD,), (Codec.JPEG,)))
-    made = play(path, tmp_path)
-    assert made["pictures"] is None
-    assert made["replayed"]["rendered"] == FIRST + LATER + 2
+    comparison = play(path, tmp_path)
+    assert comparison["pictures"] is None
+    assert comparison["replayed"]["rendered"] == FIRST + LATER + 2
 
 
 def test_streams_are_told_apart(tmp_path):
@@ -159,10 +160,10 @@ def test_streams_are_told_apart(tmp_path):
 
     run(test())
     for number, seed in ((1, 5), (2, 8)):
-        outcome = recorded_replies(read_stream(path, number))
-        assert outcome.accepted is not None
-        assert outcome.accepted.seed == seed
-        assert len(outcome.frames) == FIRST
+        replies = recorded_replies(read_stream(path, number))
+        assert replies.accepted is not None
+        assert replies.accepted.seed == seed
+        assert len(replies.frames) == FIRST
     with pytest.raises(ValueError, match="no stream 3 to play; it has: 1, 2"):
         read_stream(path, 3)
 

@@ -19,15 +19,15 @@ from c2r.wire.events import EndRequest
 from runtime.cli.render import stream_clip
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline
-from tests.runtime import serving
-from tests.runtime.test_pipeline import SMALL, coarse
+from tests.runtime import bare_client, serving
+from tests.runtime.test_pipeline import DEBUG, coarse
 
 DEBUG_ARGUMENTS = ["--preset", "debug", "--random-weights"]
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    return Pipeline(seeded_networks(SMALL, seed=1))
+    return Pipeline(seeded_networks(DEBUG, seed=1))
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_offline_equals_its_parts(pipeline):
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)[None]
     with torch.no_grad():
         tokens, _ = networks.control.tokens(networks.dino(pixels))
-        control = ControlInput(networks.control, tokens, SMALL.grid, torch.ones(1))
+        control = ControlInput(networks.control, tokens, DEBUG.grid, torch.ones(1))
         text = pipeline.text(pipeline.prompt("noon"))
-        x = latent_noise([2], 0, 2, 0, (16, *SMALL.latent_size))
+        x = latent_noise([2], 0, 2, 0, (16, *DEBUG.latent_size))
         for level, following in ((1.0, 5 / 6), (5 / 6, 0.0)):
             timestep = torch.tensor([1000 * level])
             x = x + (following - level) * networks.dit(x, timestep, text, control=control)
@@ -130,10 +130,10 @@ def test_the_server_gives_the_same_pictures_bit_for_bit():
     expected = np.concatenate(list(stream_clip(serving.pipeline(), clip, **settings)))
 
     async def test() -> None:
-        async with serving.serving() as server, serving.session(server) as client:
+        async with serving.serving() as server, bare_client.session(server) as client:
             await client.send(*serving.frames(len(clip)), EndRequest())
             await client.over()
-            pictures = client.pictures()
+            pictures = client.frames()
             assert sorted(pictures) == list(range(len(clip)))
             for index, picture in enumerate(expected):
                 assert np.array_equal(pictures[index], picture), f"frame {index} differs"

@@ -20,7 +20,8 @@ from runtime.backends import resolve_backend
 from runtime.cli.network_options import Choice, read_choice
 from runtime.cli.serve import main, parser, settings_from
 from runtime.session.settings import TLSFiles
-from tests.runtime.serving import run, session
+from tests.runtime.bare_client import session
+from tests.runtime.serving import run
 
 START_S = 60
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import random
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,31 +17,27 @@ from c2r.wire import FailedFrame, RenderedFrame, pack_request
 from c2r.wire.events import EndReason, EndRequest, Feedback
 from c2r.wire.v1 import renderer_pb2 as pb
 from runtime.server.server import RunningServer
+from tests.runtime.bare_client import RENDER, Client, packed, session, stream
 from tests.runtime.serving import (
     FIRST,
     LATER,
-    RENDER,
-    Client,
+    Clock,
     SlowPipeline,
     direct,
+    emptied,
     frames,
     images,
-    packed,
+    only_session,
     request,
     run,
     serving,
-    session,
-    stream,
+    stopped_clock,
+    until,
 )
 
 
 def test_eight_sessions_at_once_with_one_that_misbehaves():
     """The other seven get every frame, bit for bit what they get alone."""
-
-    async def emptied(server: RunningServer) -> None:
-        async with asyncio.timeout(10):
-            while server.admission.slots_taken:
-                await asyncio.sleep(0.01)
 
     async def misbehave(client: Client) -> None:
         draw = random.Random(4)
@@ -66,17 +63,17 @@ def test_eight_sessions_at_once_with_one_that_misbehaves():
             assert bad.ids(FailedFrame)
             for seed, client in enumerate(good):
                 assert client.ids(RenderedFrame) == [*range(count)]
-                found = client.pictures()
-                assert all(np.array_equal(found[one], alone[seed][one]) for one in range(count))
+                rendered = client.frames()
+                assert all(np.array_equal(rendered[one], alone[seed][one]) for one in range(count))
 
     run(test())
 
 
 def test_a_fault_in_one_session_is_not_the_others():
     async def test() -> None:
-        slow = SlowPipeline(0.05)
-        async with serving(slow) as server, session(server) as one, session(server) as other:
-            slow.faults = [RuntimeError("this chunk")]
+        renderer = SlowPipeline()
+        async with serving(renderer) as server, session(server) as one, session(server) as other:
+            renderer.faults = [RuntimeError("this chunk")]
             await one.render(frames(FIRST))
             await other.render(frames(FIRST))
             assert one.ids(FailedFrame) == [*range(FIRST)]
@@ -86,37 +83,43 @@ def test_a_fault_in_one_session_is_not_the_others():
 
 
 def test_turns_are_fair():
-    """Who asks for much does not keep out who asks for little."""
+    """A session with much to render waits for one with little after each of its chunks."""
 
     async def test() -> None:
-        slow = SlowPipeline(0.1)
-        async with serving(slow) as server, session(server) as greedy, session(server) as modest:
-            flood = asyncio.create_task(greedy.render(frames(FIRST + 20 * LATER)))
-            await greedy.answers(FIRST)
-            await modest.render(frames(FIRST + LATER))
-            assert len(greedy.replies) <= FIRST + 5 * LATER
-            flood.cancel()
-            await asyncio.gather(flood, return_exceptions=True)
+        renderer = SlowPipeline(held=True)
+        async with (
+            serving(renderer) as server,
+            session(server, seed=1) as greedy,
+            session(server, seed=2) as modest,
+        ):
+            await greedy.send(*frames(FIRST + LATER))
+            await modest.send(*frames(FIRST))
+            sessions = server.admission.active
+            wanted = {FIRST + LATER, FIRST}
+            await until(lambda: {one.stats.received for one in sessions} == wanted)
+            renderer.release(3)
+            await greedy.answers(FIRST + LATER)
+            await modest.answers(FIRST)
+            assert renderer.seeds == [1, 2, 1]
 
     run(test())
 
 
 def test_a_client_killed_in_mid_chunk_leaves_no_trace():
     async def test() -> None:
-        slow = SlowPipeline(0.2)
-        async with serving(slow, resume_grace_s=0) as server, session(server) as other:
+        renderer = SlowPipeline(held=True)
+        async with serving(renderer, resume_grace_s=0) as server, session(server) as other:
             channel = grpc.aio.insecure_channel(server.address)
             async with stream(server, channel=channel) as victim:
                 await victim.send(request())
                 await victim.until(lambda: victim.accepted)
                 await victim.send(*frames(FIRST + 2))
-                while not slow.started:
-                    await asyncio.sleep(0.01)
+                await until(lambda: renderer.started)
                 await channel.close()
+            await until(lambda: server.admission.slots_taken == 1)
+            renderer.release_all()
             await other.render(frames(FIRST))
-            assert np.array_equal(other.pictures()[0], direct(images(FIRST))[0])
-            await asyncio.sleep(0.3)
-            assert server.admission.slots_taken == 1
+            assert np.array_equal(other.frames()[0], direct(images(FIRST))[0])
 
     run(test())
 
@@ -127,11 +130,6 @@ def test_memory_returns_to_its_start():
     def tensors() -> int:
         gc.collect()
         return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
-
-    async def emptied(server: RunningServer) -> None:
-        async with asyncio.timeout(10):
-            while server.admission.slots_taken:
-                await asyncio.sleep(0.01)
 
     async def misbehave(server: RunningServer, way: int) -> None:
         async with stream(server) as client:
@@ -152,45 +150,53 @@ def test_memory_returns_to_its_start():
             for way in (0, 1, 2) * 4:
                 await asyncio.gather(misbehave(server, way), return_exceptions=True)
             await emptied(server)
-            await asyncio.sleep(0.1)
-            assert tensors() <= before
+            await until(lambda: tensors() <= before)  # freed a little after their slots
 
     run(test())
 
 
 def test_a_client_that_never_reads_is_ended():
-    """Its answers fill the network's buffers; the server gives up in bounded time."""
+    """Its answers fill the network's buffers; the server gives up after the idle time."""
 
     async def test() -> None:
-        async with serving(idle_timeout_s=1.0, flush_s=0.5, resume_grace_s=0) as server:
-            small = [("grpc.http2.lookahead_bytes", 1 << 16), ("grpc.http2.bdp_probe", 0)]
-            async with grpc.aio.insecure_channel(server.address, small) as channel:
-                call: Any = channel.stream_stream(RENDER)()
-                await call.write(pack_request(request()).SerializeToString())
-                body = pb.RenderStreamRequest()
-                body.frame.colour.payload.data = bytes(20_000)
-                sent = 0
-
-                async def flood() -> None:
-                    nonlocal sent
-                    while True:
-                        body.frame.frame_id = sent
-                        await call.write(body.SerializeToString())
-                        sent += 1
-
-                flooding = asyncio.create_task(flood())
-                async with session(server) as other:
-                    async with asyncio.timeout(15):
-                        while server.admission.slots_taken != 1:
-                            await other.send(Feedback())
-                            await asyncio.sleep(0.1)
-                    assert sent > 400, "its answers filled the buffers"
-                    await other.render(frames(FIRST))
-                flooding.cancel()
-                await asyncio.gather(flooding, return_exceptions=True)
-                call.cancel()
+        with stopped_clock() as clock:
+            limits: dict[str, Any] = {"idle_timeout_s": 1.0, "flush_s": 0.2, "resume_grace_s": 0}
+            async with serving(**limits) as server:
+                small = [("grpc.http2.lookahead_bytes", 1 << 16), ("grpc.http2.bdp_probe", 0)]
+                async with grpc.aio.insecure_channel(server.address, small) as channel:
+                    call: Any = channel.stream_stream(RENDER)()
+                    await call.write(pack_request(request()).SerializeToString())
+                    await until(lambda: server.admission.active)
+                    silent: Any = only_session(server).stream
+                    flooding = asyncio.create_task(flood(call))
+                    await until(lambda: not silent.writer.has_room)
+                    async with session(server) as other:
+                        await outlive(server, other, clock)
+                        await other.render(frames(FIRST))
+                    flooding.cancel()
+                    await asyncio.gather(flooding, return_exceptions=True)
+                    call.cancel()
 
     run(test())
+
+
+async def flood(call: Any) -> None:
+    """Bad frames without end: each is answered, none is rendered."""
+    body = pb.RenderStreamRequest()
+    body.frame.colour.payload.data = bytes(20_000)
+    for number in itertools.count():
+        body.frame.frame_id = number
+        await call.write(body.SerializeToString())
+
+
+async def outlive(server: RunningServer, client: Client, clock: Clock) -> None:
+    """Let time pass, with signs of life from one client, until no other one is on a stream."""
+    stream: Any = server.admission.active[-1].stream
+    while len(server.admission.active) > 1:
+        await client.send(Feedback())
+        await until(lambda: stream.reader.last_received_s == clock.now_s)
+        clock.now_s += 0.3
+        await asyncio.sleep(0.01)
 
 
 class Relay:
@@ -239,16 +245,19 @@ class Relay:
 
 def test_a_half_open_connection_is_noticed():
     async def test() -> None:
-        async with serving(idle_timeout_s=0.8, flush_s=0.5) as server, session(server) as other:
-            async with Relay(server.address) as relay, session(relay.address) as client:
+        with stopped_clock() as clock:
+            async with (
+                serving(idle_timeout_s=1.0, flush_s=0.2) as server,
+                Relay(server.address) as relay,
+                session(relay.address) as client,
+                session(server) as other,
+            ):
                 await client.render(frames(FIRST))
                 assert client.accepted is not None
                 token = client.accepted.resume_token
                 relay.go_silent()
                 await client.send(frames(1, first_id=90)[0])
-                for _ in range(15):
-                    await other.send(Feedback())
-                    await asyncio.sleep(0.1)
+                await outlive(server, other, clock)
                 async with session(server, resume_token=token) as again:
                     assert again.accepted is not None
                     assert again.accepted.resumed, "the session was parked, not lost"
@@ -256,6 +265,6 @@ def test_a_half_open_connection_is_noticed():
                     await again.over()
                     assert again.ended is not None
                     assert again.ended.reason is EndReason.CLIENT
-            await other.render(frames(FIRST))
+                await other.render(frames(FIRST))
 
     run(test())

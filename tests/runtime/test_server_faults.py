@@ -1,4 +1,4 @@
-"""Broken frames and bytes that are no messages: each harms nobody but itself."""
+"""Broken frames, messages out of order, bytes that are no messages: each harms itself alone."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from c2r.wire.codec import pack_array
 from c2r.wire.events import ControlChange, EndRequest, Feedback
 from c2r.wire.formats import Codec, CodecLists, SideChannel
 from c2r.wire.v1 import renderer_pb2 as pb
+from tests.runtime.bare_client import packed, session, stream
 from tests.runtime.serving import (
     FIRST,
     LATER,
     PRESET,
     SlowPipeline,
     direct,
+    emptied,
     frames,
     images,
-    packed,
+    received,
     request,
     run,
     serving,
-    session,
-    stream,
+    stopped_clock,
+    until,
 )
 
 PIXELS = PRESET.width * PRESET.height
@@ -43,8 +45,8 @@ def bomb_with_a_size() -> bytes:
 
 
 def bomb_without_a_size() -> bytes:
-    made = zstandard.ZstdCompressor(write_content_size=False).compressobj()
-    return made.compress(bytes(1 << 26)) + made.flush()
+    packer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    return packer.compress(bytes(1 << 26)) + packer.flush()
 
 
 def spoil(**changes: Any) -> Callable[[pb.CoarseFrame], None]:
@@ -122,7 +124,7 @@ def test_a_bad_frame_is_answered_and_the_stream_lives_on(name):
             assert client.ids(RenderedFrame) == rendered
             if codec.lossless:
                 kept = direct(images(FIRST + 1)[rendered])
-                assert np.array_equal(client.pictures()[FIRST], kept[-1])
+                assert np.array_equal(client.frames()[FIRST], kept[-1])
             await client.send(EndRequest())
             await client.over()
             assert client.ended is not None
@@ -153,20 +155,30 @@ def test_side_channels_are_checked_and_do_not_disturb():
             await client.send(*sent, bad)
             await client.answers(FIRST + 1)
             assert client.ids(FailedFrame) == [50]
-            assert np.array_equal(client.pictures()[0], direct(images(FIRST))[0])
+            assert np.array_equal(client.frames()[0], direct(images(FIRST))[0])
 
     run(test())
 
 
 def test_more_frames_than_the_limit_are_refused_one_by_one():
+    """A burst of as much as a client may have in flight passes; then as many as the limit says."""
+
     async def test() -> None:
-        slow = SlowPipeline(1.0)
-        async with serving(slow, max_fps=5.0) as server, session(server, fps=5.0) as client:
-            await client.send(*frames(60))
-            await client.until(lambda: len(client.ids(FailedFrame)) >= 20)
-            fault = next(one for one in client.replies if isinstance(one, FailedFrame)).fault
-            assert fault.code is ErrorCode.TOO_LARGE
-            assert "5 frames a second" in fault.message
+        renderer = SlowPipeline(held=True)
+        with stopped_clock() as clock:
+            async with serving(renderer, max_fps=5.0) as server, session(server, fps=5.0) as client:
+                sent, burst = frames(60), 2 * LATER
+                await client.send(*sent[: burst + 20])
+                await received(server, burst + 20)
+                clock.now_s += 1.0
+                await client.send(*sent[burst + 20 :])
+                await client.until(lambda: len(client.ids(FailedFrame)) >= 60 - burst - 5)
+                refused = [*range(burst, burst + 20), *range(burst + 25, 60)]
+                assert client.ids(FailedFrame) == refused
+                fault = next(one for one in client.replies if isinstance(one, FailedFrame)).fault
+                assert fault.code is ErrorCode.TOO_LARGE
+                assert "5 frames a second" in fault.message
+                renderer.release_all()
 
     run(test())
 
@@ -181,7 +193,7 @@ def test_a_message_beyond_the_limit_ends_the_stream():
                 assert await client.over() is grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert "larger than max" in client.details
             await other.render(frames(FIRST))
-            assert np.array_equal(other.pictures()[0], direct(images(FIRST))[0])
+            assert np.array_equal(other.frames()[0], direct(images(FIRST))[0])
 
     run(test())
 
@@ -196,8 +208,7 @@ def test_bytes_that_are_no_message_end_the_stream_with_a_reason(garbage):
             assert await client.over() is grpc.StatusCode.INVALID_ARGUMENT
             assert client.details
             assert client.ids(DroppedFrame) == [0, 1], "what waited was answered first"
-            await asyncio.sleep(0.05)
-            assert server.admission.slots_taken == 0, "who speaks nonsense does not come back"
+            await emptied(server)  # a client that sends garbage does not come back
         async with serving() as server, stream(server) as client:
             await client.send(garbage)
             assert await client.over() is grpc.StatusCode.INVALID_ARGUMENT
@@ -271,10 +282,48 @@ def test_two_thousand_mutated_messages_harm_nobody():
                     sent += await attack(server, min(200, 2001 - sent)) + 1
                 await bystander.render(frames(FIRST + LATER))
                 expected = direct(images(FIRST + LATER))
-                found = bystander.pictures()
-                assert all(np.array_equal(found[one], expected[one]) for one in found)
-                assert len(found) == FIRST + LATER
-                await asyncio.sleep(0.3)
-                assert server.admission.slots_taken == 1
+                rendered = bystander.frames()
+                assert all(np.array_equal(rendered[one], expected[one]) for one in rendered)
+                assert len(rendered) == FIRST + LATER
+                await until(lambda: server.admission.slots_taken == 1)
 
-    run(test(), timeout_s=90)
+    run(test())
+
+
+def test_a_stream_without_its_open_is_ended():
+    async def test() -> None:
+        async with serving(first_message_s=0.3) as server, stream(server) as client:
+            assert await client.over() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "open" in client.details
+
+    run(test())
+
+
+def test_a_stream_closed_before_its_open_is_refused():
+    async def test() -> None:
+        async with serving() as server, stream(server) as client:
+            await client.call.done_writing()
+            assert await client.over() is grpc.StatusCode.INVALID_ARGUMENT
+
+    run(test())
+
+
+@pytest.mark.parametrize("body", [EndRequest(), Feedback()])
+def test_the_first_message_is_open(body):
+    async def test() -> None:
+        async with serving() as server, stream(server) as client:
+            await client.send(body)
+            assert await client.over() is grpc.StatusCode.FAILED_PRECONDITION
+            assert "first message" in client.details
+
+    run(test())
+
+
+def test_open_comes_once():
+    async def test() -> None:
+        async with serving() as server, session(server) as client:
+            await client.send(request())
+            assert await client.over() is grpc.StatusCode.FAILED_PRECONDITION
+            assert "again" in client.details
+
+    run(test())

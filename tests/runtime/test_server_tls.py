@@ -21,17 +21,8 @@ from c2r.wire.address import is_loopback
 from runtime.server.access import check_bind, read_token
 from runtime.server.server import start_server
 from runtime.session.settings import TLSFiles
-from tests.runtime.serving import (
-    FIRST,
-    OPTIONS,
-    SETTINGS,
-    frames,
-    pipeline,
-    request,
-    run,
-    serving,
-    stream,
-)
+from tests.runtime.bare_client import OPTIONS, stream
+from tests.runtime.serving import FIRST, SETTINGS, frames, pipeline, request, run, serving
 
 NOW = dt.datetime.now(dt.UTC)
 

@@ -1,8 +1,7 @@
-"""Prompt, strength and seed in mid-stream: from which frame on, and with what pictures."""
+"""Prompt, strength and seed in mid-stream: from which frame on, and what is rendered."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, cast
 
 import numpy as np
@@ -19,19 +18,19 @@ from c2r.wire.events import (
 )
 from runtime.core import RenderParameters
 from runtime.session.session import Session
+from tests.runtime.bare_client import Client, same, session
 from tests.runtime.serving import (
     FIRST,
     LATER,
-    Client,
     SlowPipeline,
     direct,
     frames,
     images,
     pipeline,
+    received,
     run,
-    same,
     serving,
-    session,
+    until,
 )
 
 
@@ -45,14 +44,15 @@ def changed(
     clients = []
 
     async def test() -> None:
-        slow = SlowPipeline(0.2)
-        async with serving(slow) as server, session(server) as client:
+        renderer = SlowPipeline(held=True)
+        async with serving(renderer) as server, session(server) as client:
             clients.append(client)
             sent = frames(len(coarse))
             await client.send(*sent[:FIRST])
-            while not slow.started:
-                await asyncio.sleep(0.01)
+            await until(lambda: renderer.started)
             await client.send(*changes, *sent[FIRST : FIRST + size])
+            await received(server, FIRST + size)
+            renderer.release_all()
             await client.answers(FIRST + size)
             await client.render(sent[FIRST + size :])
 
@@ -60,20 +60,20 @@ def changed(
     return clients[0], coarse
 
 
-def by_hand(coarse: np.ndarray, looks: list[dict[str, Any]]) -> np.ndarray:
+def by_hand(coarse: np.ndarray, chunks: list[dict[str, Any]]) -> np.ndarray:
     """The pipeline called with an embedding, a strength and a seed of its own for each chunk."""
-    renderer, made, done = pipeline(), [], 0
+    renderer, parts, done = pipeline(), [], 0
     state = renderer.open(5)
-    for look in looks:
+    for params in chunks:
         count = renderer.frames_wanted(state)
-        state.stream.seeds = (look.get("seed", 5),)
-        embedding = look.get("embedding", renderer.prompt("noon"))
-        text, strength = renderer.text(embedding), look.get("strength", 1.0)
+        state.stream.seeds = (params.get("seed", 5),)
+        embedding = params.get("embedding", renderer.prompt("noon"))
+        text, strength = renderer.text(embedding), params.get("strength", 1.0)
         rendered = renderer.render(state, coarse[done : done + count], text, strength)
         renderer.finalize(state, rendered)
-        made.append(rendered.frames)
+        parts.append(rendered.frames)
         done += count
-    return np.concatenate(made)
+    return np.concatenate(parts)
 
 
 def test_a_change_takes_effect_on_the_frame_it_is_acknowledged_with():
@@ -91,12 +91,12 @@ def test_a_prompt_is_blended_over_the_chunks_that_were_said():
     assert client.heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=4)]
     noon, night = pipeline().prompt("noon"), pipeline().prompt("night")
     steps = [torch.lerp(noon, night, share) for share in (0.25, 0.5, 0.75)]
-    looks = [{"embedding": one} for one in (noon, *steps, night, night)]
-    assert same(client, by_hand(coarse, looks))
+    chunks = [{"embedding": one} for one in (noon, *steps, night, night)]
+    assert same(client, by_hand(coarse, chunks))
 
 
-def test_a_prompt_that_nobody_blends_begins_the_stream_anew():
-    """What the window remembers was painted for the old prompt, and would outweigh the new one."""
+def test_a_prompt_that_is_not_blended_in_resets_the_stream():
+    """The window was rendered with the old prompt, and would outweigh the new one."""
     client, coarse = changed([ControlChange(1, prompt="night")], later=1, size=FIRST)
     assert client.heard(ControlAck) == [ControlAck(1, frame_id=FIRST, blend_chunks=0)]
     renderer = pipeline()
@@ -105,7 +105,7 @@ def test_a_prompt_that_nobody_blends_begins_the_stream_anew():
     renderer.finalize(state, renderer.render(state, coarse[:FIRST], noon))
     state.reset()
     alone = renderer.render(state, coarse[FIRST:], night).frames
-    shown = client.pictures()
+    shown = client.frames()
     assert np.array_equal(np.stack([shown[FIRST + place] for place in range(FIRST)]), alone)
 
 
@@ -130,15 +130,15 @@ def requested(rendered: str | None, *prompts: tuple[str, int]) -> Session:
         ("noon", [("night", 0)], True, 0),
         ("noon", [("night", 4)], False, 4),
         ("noon", [("noon", 0)], False, 1),  # as it was
-        (None, [("night", 0)], False, 0),  # nothing has been painted for another prompt
-        ("noon", [("night", 4), ("noon", 0)], False, 0),  # back before anything was painted
+        (None, [("night", 0)], False, 0),  # nothing was rendered with another prompt
+        ("noon", [("night", 4), ("noon", 0)], False, 0),  # taken back before anything was rendered
         ("noon", [("night", 0), ("noon", 0)], False, 0),
         ("noon", [("night", 0), ("snow", 4)], True, 0),  # the past is lost: nothing to blend from
         ("noon", [("night", 4), ("night", 0)], False, 4),  # asked for again, it blends as it would
         ("noon", [("night", 4), ("snow", 0)], True, 0),
     ],
 )
-def test_when_a_stream_begins_anew(rendered, prompts, resets, blend_chunks):
+def test_when_a_new_prompt_resets_the_stream(rendered, prompts, resets, blend_chunks):
     found = requested(rendered, *prompts)
     assert found.needs_reset == resets
     assert (found.params.prompt, found.params.blend_chunks) == (prompts[-1][0], blend_chunks)
@@ -209,7 +209,7 @@ def test_any_seed_renders_and_is_echoed(seed):
     run(test())
 
 
-def test_a_seed_that_was_drawn_repeats_the_pictures():
+def test_a_seed_that_the_server_chose_repeats_the_frames():
     async def test() -> None:
         async with serving() as server:
             async with session(server, seed=None) as one, session(server, seed=None) as two:
@@ -221,6 +221,6 @@ def test_a_seed_that_was_drawn_repeats_the_pictures():
             async with session(server, seed=one.accepted.seed) as again:
                 await again.send(*frames(FIRST))
                 await again.answers(FIRST)
-                assert same(again, np.stack([one.pictures()[place] for place in range(FIRST)]))
+                assert same(again, np.stack([one.frames()[place] for place in range(FIRST)]))
 
     run(test())
