@@ -92,7 +92,7 @@ class Admission:
             session.stream.take_over()
             session.stream = None
         resumed = resume_parameters(session.params, request, self._settings.blend_chunks)
-        session.request(resumed)
+        session.update_params(resumed)
         return session
 
     async def enter(self, request: OpenRequest, on_position: OnPosition) -> Session:

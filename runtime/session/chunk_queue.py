@@ -78,9 +78,9 @@ class ChunkQueue:
         self._ask()
 
     def change(self, change: ControlChange) -> None:
-        """Change parameters from the next chunk on; `Session.request` says what a prompt does."""
+        """Change parameters from the next chunk on; see `Session.update_params` for prompts."""
         before = self._session.params
-        self._session.request(changed_parameters(before, change, self._blend_chunks))
+        self._session.update_params(changed_parameters(before, change, self._blend_chunks))
         same = change.prompt in (None, before.prompt)
         self._changes.append((change, 1 if same else self._session.params.blend_chunks))
         if self._session.needs_reset:

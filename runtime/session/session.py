@@ -87,8 +87,8 @@ class Session:
         self._failures = 0
         self._warned: set[WarningCode] = set()
 
-    def request(self, params: RenderParameters) -> None:
-        """Ask for other parameters; a new prompt that is not blended in resets the stream.
+    def update_params(self, params: RenderParameters) -> None:
+        """Take requested parameters; a new prompt that is not blended in resets the stream.
 
         A prompt that is requested again before its first chunk keeps the blend of the first time.
         """

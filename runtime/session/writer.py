@@ -68,7 +68,7 @@ class Writer:
         self._encoder = PictureEncoder(accepted)
         self._pipe, self._pool, self._stats = pipe, pool, stats
         self._window = window
-        # Unbounded, since whoever renders must not wait for a client: `room` bounds it instead,
+        # Unbounded, since the render loop must not wait for a client: `room` bounds it instead,
         # at what is in flight when the stream stops being read.
         self._queue: asyncio.Queue[_Answer | bytes | Ending | None] = asyncio.Queue()
         self._room = asyncio.Event()

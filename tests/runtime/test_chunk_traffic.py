@@ -47,11 +47,11 @@ class Traffic(TorchDispatchMode):
         )
         if name in WAITS or chosen:
             self.waits.append(name)
-        made = func(*args, **(kwargs or {}))
-        tensors = [one for one in tree_leaves((args, kwargs, made)) if isinstance(one, Tensor)]
+        result = func(*args, **(kwargs or {}))
+        tensors = [one for one in tree_leaves((args, kwargs, result)) if isinstance(one, Tensor)]
         if len({one.device.type for one in tensors}) > 1:
             self.crossings.append(name)
-        return made
+        return result
 
 
 @contextmanager
@@ -102,11 +102,11 @@ def test_the_detector_sees_waits(bad, kind):
 
 
 def test_the_detector_sees_copies():
-    made: list[Callable[[Tensor], object]] = [
+    crossings: list[Callable[[Tensor], object]] = [
         lambda x: x + torch.tensor([1.0, 2.0]).to("meta"),
         lambda x: x.copy_(torch.ones(2)),
     ]
-    for bad in made:
+    for bad in crossings:
         with watched() as traffic:
             bad(torch.empty(2, device="meta"))
         assert traffic.crossings
@@ -157,14 +157,14 @@ def test_a_whole_large_chunk_traces_without_a_break(large_chunks):
     stages = eager_stages(networks)
     assert stages.dino is not None
     assert stages.control is not None
-    made: dict[str, Any] = {
+    compiled: dict[str, Any] = {
         name: torch.compile(getattr(stages, name), fullgraph=True, dynamic=False, backend="eager")
         for name in ("dino", "control", "vae")
     }
     counter = torch._dynamo.testing.CompileCounter()
     one_step = replace(networks.preset.stream, timesteps=(1000.0,))
     networks = replace(networks, preset=replace(networks.preset, stream=one_step))
-    traced = replace(stages, **made, denoise=CompiledBlocks(networks.dit, counter))
+    traced = replace(stages, **compiled, denoise=CompiledBlocks(networks.dit, counter))
     GraphedPipeline(networks, traced)
     assert 1 <= counter.frame_count <= 6, "for 30 layers at 3 fill levels"
 
@@ -176,13 +176,13 @@ def test_pictures_do_not_share_memory_with_the_next_chunk():
     kept = []
     for pipeline in (graphed, plain):
         state, text = pipeline.open(1), pipeline.text(pipeline.prompt("noon"))
-        made = []
+        chunks = []
         for _ in range(4):
             frames = coarse[: pipeline.frames_wanted(state)]
             rendered = pipeline.render(state, frames, text)
             pipeline.finalize(state, rendered)
-            made.append(rendered.frames)
-        kept.append(made)
+            chunks.append(rendered.frames)
+        kept.append(chunks)
     assert all(np.array_equal(one, other) for one, other in zip(*kept, strict=True))
 
 

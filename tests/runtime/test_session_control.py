@@ -120,7 +120,7 @@ def requested(rendered: str | None, *prompts: tuple[str, int]) -> Session:
     session = Session(cast(Any, None), RenderParameters(prompt=rendered or "noon"), 0.0)
     session.rendered_prompt = rendered
     for prompt, blend_chunks in prompts:
-        session.request(RenderParameters(prompt=prompt, blend_chunks=blend_chunks))
+        session.update_params(RenderParameters(prompt=prompt, blend_chunks=blend_chunks))
     return session
 
 
