@@ -15,7 +15,7 @@ class WindowSink(Closing):
     def __init__(self, width: int, height: int) -> None:
         try:
             from street.game.display import open_display
-            from street.game.screen import Screen
+            from street.game.window import Screen
         except ModuleNotFoundError as error:
             raise OSError(f"a window needs Panda3D ({error}): pip install panda3d") from error
         try:

@@ -1,5 +1,5 @@
 """A low-poly city as plain data: plans, meshes, people and cars in motion, cameras. No engine.
 
-Whatever draws it (the sample game, the coarse and the fine film of a training scene) draws the
-same city from the same seed. Only numpy and pydantic are needed.
+Every program that renders it (the sample game, the coarse and the fine clip of a training scene)
+gets the same city from the same seed. Needs only numpy and pydantic.
 """

@@ -1,7 +1,7 @@
-"""The plainest shapes of what stands and moves in the street: pills, boxes and balls.
+"""The plainest shapes of what is in the street: pills, boxes and balls.
 
-Each takes the place of a mesh in `figure` or `props`: same origin, same size, so that a film of
-blocks shows everything where a finer one does.
+Each replaces a mesh of `figure` or `props`, with the same origin and size, so that a clip of blocks
+shows everything where a finer one does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cache
 
 from street.city.figure import SHIN, TALL, THIGH
 from street.city.mesh import Mesh, join
-from street.city.plan import CarLook, Colour, Tree
+from street.city.plan import CarModel, Colour, Tree
 from street.city.props import CABINS, CAR_SIZES
 from street.city.shapes import ball, boxes, frustum, lathe
 
@@ -29,13 +29,13 @@ def pill(colour: Colour) -> Mesh:
 
 
 @cache
-def car_boxes(look: CarLook, colour: Colour) -> Mesh:
+def car_boxes(model: CarModel, colour: Colour) -> Mesh:
     """A car as two boxes down to the ground, its nose along +X: the hull, and the cabin, whose
     ends are half-way along its slanted glass.
     """
-    length, width, height = CAR_SIZES[look.kind]
+    length, width, height = CAR_SIZES[model.kind]
     nose, half, belt = length / 2, width / 2, 0.52 * height
-    (back, front), (roof_back, roof_front) = CABINS[look.kind]
+    (back, front), (roof_back, roof_front) = CABINS[model.kind]
     ends = (back + roof_back) / 2, (front + roof_front) / 2
     hull = ((-nose, -half, 0.0), (nose, half, belt), colour)
     cabin = ((ends[0], 0.16 - half, belt), (ends[1], half - 0.16, height), colour)

@@ -1,9 +1,10 @@
-"""The film of a take on disk: pictures, and the exact geometry behind every pixel.
+"""A recorded take on disk: the coarse clip, and the exact geometry behind every pixel.
 
-A folder of three files. `coarse.mp4`; `geometry.npz` with depth, motion and part numbers;
-`camera.json`, written last: a folder that holds it is whole. It does not know who draws.
+A folder of three files: `coarse.mp4`; `geometry.npz` with depth, motion and part numbers; and
+`camera.json`. The last is written last, so a folder that holds it is complete: a recording that
+was killed half-way is never taken for a whole one. It does not know who renders.
 
-F frames, H W picture rows and columns.
+F frames, H W rows and columns.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import TypeAdapter
 from street.city.take import Level
 from street.city.viewpoint import Viewpoint
 
-PICTURES, GEOMETRY, CAMERA = "coarse.mp4", "geometry.npz", "camera.json"
+COARSE_VIDEO, GEOMETRY, CAMERA = "coarse.mp4", "geometry.npz", "camera.json"
 
 Triple = tuple[float, float, float]
 Row = tuple[float, float, float, float]
@@ -58,7 +59,7 @@ class FrameCamera:
     clip_to_prev_clip: Matrix
 
     def viewpoint(self, aspect: float) -> Viewpoint:
-        """The same camera for a picture of `aspect` (width / height)."""
+        """The same camera for a frame of `aspect` (width / height)."""
         rows = np.array([self.position, self.right, self.up, self.forward])
         return Viewpoint(
             rows[0], rows[1], rows[2], rows[3], self.fov_y, aspect, self.near, self.far
@@ -67,7 +68,7 @@ class FrameCamera:
 
 @dataclass(frozen=True)
 class CameraLog:
-    """What `camera.json` says: which film this is, and the camera of each of its frames."""
+    """What `camera.json` says: which take this is of, and the camera of each frame."""
 
     take: str
     level: Level
@@ -79,11 +80,11 @@ class CameraLog:
 
 
 def save_clip_folder(folder: Path, geometry: Geometry, log: CameraLog) -> None:
-    """Writes the geometry, then the cameras, which make the folder whole; the pictures come before.
+    """Writes the geometry, then the cameras, which complete the folder; the video is there already.
 
-    `begin_clip_folder` must have been called on the folder.
+    `clear_clip_folder` must have been called on the folder.
     """
-    assert (folder / PICTURES).is_file(), "pictures are written before geometry"
+    assert (folder / COARSE_VIDEO).is_file(), "the video is written before geometry"
     part = folder / f"{GEOMETRY}.part"
     with part.open("wb") as file:
         np.savez_compressed(file, depth=geometry.depth, motion=geometry.motion, part=geometry.part)
@@ -93,26 +94,30 @@ def save_clip_folder(folder: Path, geometry: Geometry, log: CameraLog) -> None:
     part.replace(folder / CAMERA)
 
 
-def begin_clip_folder(folder: Path) -> None:
-    """Makes the folder, or makes a folder that holds a film unwhole before it is written again."""
+def clear_clip_folder(folder: Path) -> None:
+    """Makes the folder, or removes an earlier clip from it.
+
+    `camera.json` goes first: from then on the folder counts as incomplete, whenever the process
+    is killed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CAMERA, GEOMETRY, PICTURES):
+    for name in (CAMERA, GEOMETRY, COARSE_VIDEO):
         (folder / name).unlink(missing_ok=True)
 
 
 def load_clip_folder(folder: Path) -> tuple[Geometry, CameraLog]:
-    """The geometry and the cameras of a whole film. Raises ValueError, naming the folder and what
-    is wrong with it, for one that was not finished or is damaged.
+    """The geometry and cameras of a complete clip. Raises ValueError, naming the folder and what is
+    wrong with it, for one that was not finished or is damaged.
     """
     try:
         log = TypeAdapter(CameraLog).validate_json((folder / CAMERA).read_text(encoding="utf-8"))
         with np.load(folder / GEOMETRY) as arrays:
             geometry = Geometry(arrays["depth"], arrays["motion"], arrays["part"])
-        if not (folder / PICTURES).is_file():
-            raise ValueError(f"{PICTURES} is missing")
+        if not (folder / COARSE_VIDEO).is_file():
+            raise ValueError(f"{COARSE_VIDEO} is missing")
         _check(geometry, log)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{folder} holds no whole film, film it again: {error}") from error
+        raise ValueError(f"{folder} holds no whole clip, record it again: {error}") from error
     return geometry, log
 
 

@@ -1,7 +1,7 @@
 """Pedestrians: they follow the pavement graph, wait at crossings and walk around one another.
 
 Advances in fixed steps and draws from a seed, so that equal calls give equal walks. It knows the
-plan and which crossings are clear; it knows neither cars nor pictures.
+plan and which crossings are clear; it knows neither cars nor rendering.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from street.city.pavement import start_position
 from street.city.plan import KERB, KERB_STRIP, Plan, Rect
+from street.city.routes import next_edge, other_end, start_position
 from street.city.steering import (
     Array,
     as_array,
@@ -31,8 +31,6 @@ WAIT_LINE = 1.1
 """Metres past the corner node at which people wait for a crossing."""
 CORNER_CUT = 0.5
 SETTLING_ROUNDS = 12
-CROSSING_LIKING = 0.35
-"""How likely a walker takes a crossing at a corner, against 1 for a pavement."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Crowd:
         self._nodes = np.array(plan.nodes, float)
         self._edge = np.array([w.edge for w in walkers])
         self._to = np.array([w.to for w in walkers])
-        self._from = np.array([_other_end(plan, w.edge, w.to) for w in walkers])
+        self._from = np.array([other_end(plan.walkways[w.edge], w.to) for w in walkers])
         self._committed = np.zeros(len(walkers), bool)
         self._crossing_of_edge = np.array([way.crossing for way in plan.walkways])
         self._rng = np.random.default_rng([plan.seed, 1])
@@ -109,7 +107,7 @@ class Crowd:
         """Put one person back to the edge where its walk began, standing at `position`."""
         walker = self.plan.walkers[person]
         self._edge[person], self._to[person] = walker.edge, walker.to
-        self._from[person] = _other_end(self.plan, walker.edge, walker.to)
+        self._from[person] = other_end(self.plan.walkways[walker.edge], walker.to)
         self._committed[person] = False
         ahead = self._ahead()[person]
         self.position[person], self.velocity[person] = position, 0.0
@@ -181,24 +179,13 @@ class Crowd:
         self.heading = self.heading + turn * eager
 
     def _next_edges(self) -> None:
-        """Those at the end of their edge choose another one, seldom a crossing, never back."""
+        """Those at the end of their edge turn into another one."""
         for person in np.flatnonzero(self._progress() > self._length() - CORNER_CUT):
             node = int(self._to[person])
-            ways = [
-                (index, way.b if way.a == node else way.a)
-                for index, way in enumerate(self.plan.walkways)
-                if node in (way.a, way.b) and index != self._edge[person]
-            ]
-            liking = [CROSSING_LIKING if self._crossing_of_edge[i] >= 0 else 1.0 for i, _ in ways]
-            chosen = self._rng.choice(len(ways), p=np.array(liking) / sum(liking))
+            turn = next_edge(self.plan, int(self._edge[person]), node, self._rng)
             self._from[person] = node
-            self._edge[person], self._to[person] = ways[int(chosen)]
+            self._edge[person], self._to[person] = turn
             self._committed[person] = False
-
-
-def _other_end(plan: Plan, edge: int, node: int) -> int:
-    way = plan.walkways[edge]
-    return way.a if node == way.b else way.b
 
 
 def _areas(plan: Plan) -> tuple[Array, NDArray[np.int64]]:

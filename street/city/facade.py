@@ -37,7 +37,7 @@ def building_mesh(building: Building) -> Mesh:
 
 def building_bulk(building: Building) -> Mesh:
     """The building in the colour of its wall (awnings a shade darker), without windows and doors:
-    its outline is the same, since everything is there that stands out of a wall.
+    its outline is the same, since all that sticks out of a wall is there.
     """
     red, green, blue = (0.8 * channel for channel in building.wall)
     plain = replace(building, trim=building.wall, accent=(red, green, blue))

@@ -1,6 +1,6 @@
 """Meshes of people: seven rigid parts, each around the joint that it turns on, facing +X.
 
-Drawn for a person of `TALL` metres; `poses` scales and places them.
+Made for a person of `TALL` metres; `poses` scales and places them.
 """
 
 from __future__ import annotations

@@ -1,18 +1,17 @@
 """Plans a city block from a seed: one block with a ring of streets, and eight blocks around it.
 
-This module decides; `plan` holds the result and nothing here draws. The same seed and counts
-always give the same plan.
+This module decides, `plan` holds the result, and other modules make meshes of it. The same seed and
+counts always give the same plan.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from street.city.frontage import Frontage, frontages
-from street.city.palette import ACCENTS, LEAVES, PAINTS, TRIMS, WALLS, pick
-from street.city.pavement import crossings_and_graph, plan_walkers
+from street.city.kerbside import car_model, frontages, plan_furniture, plan_parked
+from street.city.palette import ACCENTS, TRIMS, WALLS, pick
+from street.city.pavement import crossings_and_graph
 from street.city.plan import (
-    FURNITURE,
     KERB_STRIP,
     LANE,
     PARKING,
@@ -20,20 +19,15 @@ from street.city.plan import (
     STREET,
     WALL_STRIP,
     Building,
-    CarLook,
-    LampPost,
     MovingCar,
-    ParkedCar,
     Plan,
     Point,
     Rect,
     Side,
-    Tree,
 )
+from street.city.routes import plan_walkers
 
 OUTER_BLOCK = 72.0
-CORNER_CLEARANCE = 7.5
-"""Metres from a corner that stay free of trees, lamps and parked cars."""
 
 
 def plan_city(seed: int, *, people: int = 14, cars: int = 6) -> Plan:
@@ -48,7 +42,7 @@ def plan_city(seed: int, *, people: int = 14, cars: int = 6) -> Plan:
     blocks = _blocks(rng)
     sides = [f for index in range(9) for f in frontages(blocks[index], index)]
     crossings, nodes, walkways = crossings_and_graph(blocks)
-    trees, lamps = _street_furniture(rng, sides)
+    trees, lamps = plan_furniture(rng, sides)
     loops = _loops(blocks[4])
     return Plan(
         seed=seed,
@@ -61,7 +55,7 @@ def plan_city(seed: int, *, people: int = 14, cars: int = 6) -> Plan:
         skyline=_skyline(rng, blocks),
         trees=trees,
         lamps=lamps,
-        parked=_parked(rng, sides),
+        parked=plan_parked(rng, sides),
         loops=loops,
         cars=_moving_cars(rng, loops, cars),
         nodes=nodes,
@@ -152,46 +146,6 @@ def _skyline(rng: np.random.Generator, blocks: tuple[Rect, ...]) -> tuple[tuple[
     return tuple(towers)
 
 
-def _street_furniture(
-    rng: np.random.Generator, sides: list[Frontage]
-) -> tuple[tuple[Tree, ...], tuple[LampPost, ...]]:
-    """Trees and lamp posts along every kerb, a slot each 4.6 m, every fifth one a lamp."""
-    trees, lamps = [], []
-    for side in sides:
-        for slot, along in enumerate(np.arange(CORNER_CLEARANCE, side.length - 6.0, 4.6)):
-            if slot % 5 == 2:
-                place = side.at(float(along), -FURNITURE)
-                lamps.append(LampPost(place, side.outward))
-            elif slot % 5 != 1 and rng.random() < 0.6:
-                trees.append(_tree(rng, side.at(float(along), -FURNITURE)))
-    return tuple(trees), tuple(lamps)
-
-
-def _tree(rng: np.random.Generator, position: Point) -> Tree:
-    return Tree(
-        position=position,
-        trunk=float(rng.uniform(3.1, 3.7)),
-        crown=float(rng.uniform(1.25, 1.75)),
-        leaf=pick(rng, LEAVES),
-        seed=int(rng.integers(1 << 16)),
-    )
-
-
-def _look(rng: np.random.Generator) -> CarLook:
-    return CarLook(pick(rng, ("sedan", "sedan", "hatch", "van")), pick(rng, PAINTS))
-
-
-def _parked(rng: np.random.Generator, sides: list[Frontage]) -> tuple[ParkedCar, ...]:
-    """Cars at the kerb, heading the way that right-hand traffic drives on that side."""
-    cars = []
-    for side in sides:
-        for along in np.arange(CORNER_CLEARANCE + 2.5, side.length - CORNER_CLEARANCE - 2.5, 6.0):
-            if rng.random() < 0.42:
-                place = side.at(float(along + rng.uniform(-0.3, 0.3)), PARKING / 2 + 0.05)
-                cars.append(ParkedCar(place, side.along, _look(rng)))
-    return tuple(cars)
-
-
 def _loops(middle: Rect) -> tuple[tuple[Point, ...], ...]:
     """Two lanes around the middle block: the near one clockwise, the far one against it.
 
@@ -233,5 +187,5 @@ def _moving_cars(
         loop, place = index % 2, index // 2
         on_loop = (count + 1 - loop) // 2
         share = (place + float(rng.uniform(0.0, 0.3))) / on_loop
-        cars.append(MovingCar(loop, share * len(loops[loop]) * 0.5, _look(rng)))
+        cars.append(MovingCar(loop, share * len(loops[loop]) * 0.5, car_model(rng)))
     return tuple(cars)

@@ -1,4 +1,4 @@
-"""What each coarse level draws of a plan, as meshes for any engine.
+"""The meshes of a plan at each coarse level, for any engine.
 
 All levels put the same things in the same places; they differ in shape and colour. `mid` is the
 sample game: flat colours, windows, road markings. `humanoids` has its shapes in greys, without
@@ -17,7 +17,7 @@ from street.city.facade import building_bulk, building_mesh, skyline_mesh
 from street.city.figure import PARTS, figure_meshes
 from street.city.ground import earth, joints, markings, pavements
 from street.city.mesh import Mesh
-from street.city.plan import KERB, Building, CarLook, Colour, Plan, Point, Tree, Walker
+from street.city.plan import KERB, Building, CarModel, Colour, Plan, Point, Tree, Walker
 from street.city.poses import CAR_PARTS
 from street.city.props import car_body, lamp_mesh, parked_mesh, tree_mesh, wheel_mesh
 from street.city.take import LEVELS, Level
@@ -36,11 +36,11 @@ NOTHING = Mesh(_NO_ROWS, _NO_ROWS, _NO_ROWS, np.zeros((0, 3), np.int32))
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
+class LevelMeshes:
     """The meshes of a plan, in world coordinates but for `moving`.
 
-    `ground` from the lowest layer to the topmost, each painted over the last; `still` with the
-    place (x, y) where each stands; `moving` around their own joints, in the order of
+    `ground` from the lowest layer to the topmost, each drawn over the last; `still` with the
+    place (x, y) of each; `moving` around their own joints, in the order of
     `World.parts`: a part that a level leaves out is a mesh without vertices.
     """
 
@@ -49,12 +49,14 @@ class Drawing:
     moving: tuple[Mesh, ...]
 
 
-def drawing(plan: Plan, level: Level) -> Drawing:
-    """What `level` shows of the plan. Raises ValueError for a level that is not in `LEVELS`."""
+def level_meshes(plan: Plan, level: Level) -> LevelMeshes:
+    """The meshes of the plan at `level`. Raises ValueError for a level that is not in `LEVELS`."""
     if level not in _SHAPES:
         raise ValueError(f"level {level!r} is unknown; use one of {', '.join(LEVELS)}")
     shapes = _SHAPES[level]
-    return Drawing(shapes.ground(plan), tuple(_still(plan, shapes)), tuple(_moving(plan, shapes)))
+    return LevelMeshes(
+        shapes.ground(plan), tuple(_still(plan, shapes)), tuple(_moving(plan, shapes))
+    )
 
 
 def greyed(mesh: Mesh) -> Mesh:
@@ -63,13 +65,13 @@ def greyed(mesh: Mesh) -> Mesh:
     return replace(mesh, colours=np.repeat(grey[:, None], 3, axis=1))
 
 
-def painted(mesh: Mesh, colour: Colour) -> Mesh:
+def coloured(mesh: Mesh, colour: Colour) -> Mesh:
     """The mesh in one colour."""
     return replace(mesh, colours=np.tile(np.array(colour, np.float32), (len(mesh.vertices), 1)))
 
 
 class _Mid:
-    """Each thing as the sample game draws it."""
+    """Each thing as in the sample game."""
 
     def ground(self, plan: Plan) -> tuple[Mesh, ...]:
         return earth(plan), markings(plan), pavements(plan), joints(plan)
@@ -86,18 +88,18 @@ class _Mid:
     def lamp(self) -> Mesh:
         return lamp_mesh()
 
-    def parked(self, look: CarLook) -> Mesh:
-        return parked_mesh(look)
+    def parked(self, model: CarModel) -> Mesh:
+        return parked_mesh(model)
 
     def person(self, walker: Walker) -> tuple[Mesh, ...]:
         return figure_meshes(walker)
 
-    def car(self, look: CarLook) -> tuple[Mesh, ...]:
-        return (car_body(look), *(wheel_mesh(),) * (CAR_PARTS - 1))
+    def car(self, model: CarModel) -> tuple[Mesh, ...]:
+        return (car_body(model), *(wheel_mesh(),) * (CAR_PARTS - 1))
 
 
 class _Humanoids(_Mid):
-    """The same shapes in greys; nothing is left of what is only painted on."""
+    """The same shapes in greys; flat markings are left out."""
 
     def ground(self, plan: Plan) -> tuple[Mesh, ...]:
         return greyed(earth(plan)), greyed(pavements(plan))
@@ -114,14 +116,14 @@ class _Humanoids(_Mid):
     def lamp(self) -> Mesh:
         return greyed(lamp_mesh())
 
-    def parked(self, look: CarLook) -> Mesh:
-        return greyed(parked_mesh(replace(look, paint=CAR)))
+    def parked(self, model: CarModel) -> Mesh:
+        return greyed(parked_mesh(replace(model, paint=CAR)))
 
     def person(self, walker: Walker) -> tuple[Mesh, ...]:
-        return tuple(painted(mesh, PERSON) for mesh in figure_meshes(walker))
+        return tuple(coloured(mesh, PERSON) for mesh in figure_meshes(walker))
 
-    def car(self, look: CarLook) -> tuple[Mesh, ...]:
-        return tuple(greyed(mesh) for mesh in super().car(replace(look, paint=CAR)))
+    def car(self, model: CarModel) -> tuple[Mesh, ...]:
+        return tuple(greyed(mesh) for mesh in super().car(replace(model, paint=CAR)))
 
 
 class _Blocks(_Humanoids):
@@ -133,21 +135,21 @@ class _Blocks(_Humanoids):
     def lamp(self) -> Mesh:
         return lamp_boxes(POST)
 
-    def parked(self, look: CarLook) -> Mesh:
-        return greyed(car_boxes(look, CAR))
+    def parked(self, model: CarModel) -> Mesh:
+        return greyed(car_boxes(model, CAR))
 
     def person(self, walker: Walker) -> tuple[Mesh, ...]:
         return (pill(PERSON), *(NOTHING,) * (len(PARTS) - 1))
 
-    def car(self, look: CarLook) -> tuple[Mesh, ...]:
-        return (self.parked(look), *(NOTHING,) * (CAR_PARTS - 1))
+    def car(self, model: CarModel) -> tuple[Mesh, ...]:
+        return (self.parked(model), *(NOTHING,) * (CAR_PARTS - 1))
 
 
 _SHAPES: dict[Level, _Mid] = {"blocks": _Blocks(), "humanoids": _Humanoids(), "mid": _Mid()}
 
 
 def _still(plan: Plan, shapes: _Mid) -> Iterator[tuple[Point, Mesh]]:
-    """Everything that stands on the ground and never moves, and where."""
+    """Everything on the ground that never moves, and where it is."""
     yield (0.0, 0.0), shapes.skyline(plan)
     for building in plan.buildings:
         yield building.footprint.centre, shapes.building(building)

@@ -1,10 +1,7 @@
-"""The pavement graph: corners joined by pavements and zebra crossings, and who starts where."""
+"""The pavement graph: corners joined by pavements and zebra crossings."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from street.city.palette import HAIRS, SHIRTS, SKINS, TROUSERS, pick
 from street.city.plan import (
     KERB_STRIP,
     PAVEMENT,
@@ -12,14 +9,12 @@ from street.city.plan import (
     Crossing,
     Point,
     Rect,
-    Walker,
     Walkway,
 )
 
 WALK_LINE = (KERB_STRIP + PAVEMENT - WALL_STRIP) / 2
 """Middle of the walked band, metres from the kerb."""
 CROSSING_WIDTH = 3.0
-START_GAP = 1.2
 
 Corner = tuple[int, int, int]
 """Block, east (1) or west (0) end, north (1) or south (0) end."""
@@ -91,56 +86,3 @@ def _crossing(
     if axis == 0:
         return Crossing(Rect(first.x1, y - half, second.x0, y + half), 0)
     return Crossing(Rect(x - half, first.y1, x + half, second.y0), 1)
-
-
-def plan_walkers(
-    rng: np.random.Generator,
-    count: int,
-    nodes: tuple[Point, ...],
-    walkways: tuple[Walkway, ...],
-) -> tuple[Walker, ...]:
-    """Pedestrians spread over the pavements, at least `START_GAP` metres from one another.
-
-    About half of them start on the first one's pavement, so that the picture is never empty.
-    """
-    pavements = [index for index, way in enumerate(walkways) if way.crossing < 0]
-    home = pick(rng, pavements)
-    walkers: list[Walker] = []
-    taken: list[Point] = []
-    while len(walkers) < count:
-        edge = home if not walkers or rng.random() < 0.5 else pick(rng, pavements)
-        walker = _walker(rng, edge, nodes, walkways[edge])
-        place = start_position(walker, nodes, walkways)
-        if all(np.hypot(place[0] - x, place[1] - y) >= START_GAP for x, y in taken):
-            walkers.append(walker)
-            taken.append(place)
-    return tuple(walkers)
-
-
-def _walker(rng: np.random.Generator, edge: int, nodes: tuple[Point, ...], way: Walkway) -> Walker:
-    length = float(np.hypot(*np.subtract(nodes[way.a], nodes[way.b])))
-    return Walker(
-        height=float(rng.uniform(1.58, 1.90)),
-        speed=float(rng.uniform(1.05, 1.50)),
-        shirt=pick(rng, SHIRTS),
-        trousers=pick(rng, TROUSERS),
-        skin=pick(rng, SKINS),
-        hair=pick(rng, HAIRS),
-        edge=edge,
-        to=way.a if rng.random() < 0.5 else way.b,
-        progress=float(rng.uniform(1.0, length - 1.0)),
-        offset=float(rng.uniform(0.25, 0.95)),
-    )
-
-
-def start_position(
-    walker: Walker, nodes: tuple[Point, ...], walkways: tuple[Walkway, ...]
-) -> Point:
-    """Where a walker stands at time 0."""
-    way = walkways[walker.edge]
-    goal = np.array(nodes[walker.to])
-    origin = np.array(nodes[way.a if walker.to == way.b else way.b])
-    ahead = (goal - origin) / np.hypot(*(goal - origin))
-    right = np.array([ahead[1], -ahead[0]])
-    place = origin + ahead * walker.progress + right * walker.offset
-    return float(place[0]), float(place[1])

@@ -40,16 +40,14 @@ class Rect:
 
     @property
     def size(self) -> Point:
-        """Width along X and depth along Y."""
         return self.x1 - self.x0, self.y1 - self.y0
 
     @property
     def centre(self) -> Point:
-        """The middle."""
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
     def inset(self, margin: float) -> Rect:
-        """The rectangle `margin` metres further in on every side; negative grows it."""
+        """`margin` metres further in on every side; negative grows it."""
         return Rect(self.x0 + margin, self.y0 + margin, self.x1 - margin, self.y1 - margin)
 
 
@@ -67,7 +65,7 @@ class Building:
 
     @property
     def height(self) -> float:
-        """Metres from the pavement to the roof."""
+        """Metres from the pavement to the roof, without the cornice."""
         return GROUND_FLOOR + (self.floors - 1) * FLOOR
 
 
@@ -91,8 +89,8 @@ class LampPost:
 
 
 @dataclass(frozen=True)
-class CarLook:
-    """Kind and paint of a car."""
+class CarModel:
+    """Kind and paint of a car. Fields that hold it are called `look`, the key in `take.json`."""
 
     kind: Literal["sedan", "hatch", "van"]
     paint: Colour
@@ -104,7 +102,7 @@ class ParkedCar:
 
     position: Point
     heading: float
-    look: CarLook
+    look: CarModel
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class MovingCar:
 
     loop: int
     start: float
-    look: CarLook
+    look: CarModel
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class Walkway:
 
 @dataclass(frozen=True)
 class Walker:
-    """A pedestrian: looks, height in metres, preferred speed in m/s, and where the walk begins.
+    """A pedestrian: clothes, height in metres, preferred speed in m/s, and where the walk begins.
 
     It starts on edge `edge` heading for node `to`, `progress` metres from the edge's other end,
     and keeps `offset` metres right of the edge's middle line.

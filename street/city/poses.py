@@ -19,7 +19,7 @@ from street.city.figure import (
     TALL,
     THIGH,
 )
-from street.city.plan import CarLook
+from street.city.plan import CarModel
 from street.city.props import WHEEL_RADIUS, wheel_places
 
 Array = NDArray[np.float64]
@@ -56,15 +56,17 @@ def figure_poses(
     return local @ placed(position, heading)[:, None]
 
 
-def car_poses(position: Array, heading: Array, rolled: Array, looks: tuple[CarLook, ...]) -> Array:
+def car_poses(
+    position: Array, heading: Array, rolled: Array, models: tuple[CarModel, ...]
+) -> Array:
     """World matrices [N, 5, 4, 4] of cars: the body, then the wheels in `wheel_places` order.
 
     `position` [N, 3] under the middle, `heading` [N] radians, `rolled` [N] metres driven.
     """
-    local = np.tile(np.eye(4), (len(looks), CAR_PARTS, 1, 1))
+    local = np.tile(np.eye(4), (len(models), CAR_PARTS, 1, 1))
     turn = -rolled / WHEEL_RADIUS
-    for index, look in enumerate(looks):
-        for wheel, (x, y) in enumerate(wheel_places(look)):
+    for index, model in enumerate(models):
+        for wheel, (x, y) in enumerate(wheel_places(model)):
             joint = np.array([[x, y, WHEEL_RADIUS]])
             local[index, 1 + wheel] = _swung(turn[index : index + 1], joint)[0]
     return local @ placed(position, heading)[:, None]

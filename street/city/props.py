@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from street.city.mesh import Mesh, join
-from street.city.plan import CarLook, Colour, Tree
+from street.city.plan import CarModel, Colour, Tree
 from street.city.shapes import Slab, ball, box, boxes, frustum, prism
 
 BARK: Colour = (0.45, 0.34, 0.26)
@@ -71,15 +71,15 @@ def lamp_mesh() -> Mesh:
 
 
 @cache
-def car_body(look: CarLook) -> Mesh:
+def car_body(model: CarModel) -> Mesh:
     """A car without wheels, its nose along +X, the origin on the ground under its middle."""
-    length, width, height = CAR_SIZES[look.kind]
+    length, width, height = CAR_SIZES[model.kind]
     nose, half, belt = length / 2, width / 2, 0.52 * height
     hull = prism(
         _plan_view(-nose, nose, half), _plan_view(-nose + 0.1, nose - 0.15, half - 0.04),
-        0.22, belt, look.paint,
+        0.22, belt, model.paint,
     )  # fmt: skip
-    return join([hull, *_cabin(look, half, belt, height), _lights(nose, half, belt)])
+    return join([hull, *_cabin(model, half, belt, height), _lights(nose, half, belt)])
 
 
 def _plan_view(back: float, front: float, half: float) -> np.ndarray:
@@ -97,21 +97,21 @@ def _rectangle(back: float, front: float, half: float) -> np.ndarray:
     return np.array([(back, -half), (front, -half), (front, half), (back, half)])
 
 
-def _cabin(look: CarLook, half: float, belt: float, height: float) -> list[Mesh]:
-    """Glass house with painted pillars and roof."""
-    (back, front), (roof_back, roof_front) = CABINS[look.kind]
+def _cabin(model: CarModel, half: float, belt: float, height: float) -> list[Mesh]:
+    """Glass, with pillars and a roof in the colour of the paint."""
+    (back, front), (roof_back, roof_front) = CABINS[model.kind]
     low, high = _rectangle(back, front, half - 0.08), _rectangle(roof_back, roof_front, half - 0.28)
     roof = _rectangle(roof_back - 0.03, roof_front + 0.03, half - 0.25)
     post = (roof_back + roof_front) / 2
     middle = prism(
         _rectangle(post - 0.16, post + 0.02, half - 0.07),
         _rectangle(post - 0.16, post + 0.02, half - 0.26),
-        belt, height - 0.06, look.paint,
+        belt, height - 0.06, model.paint,
     )  # fmt: skip
     return [
         prism(low, high, belt, height - 0.05, CAR_GLASS),
         middle,
-        prism(roof, roof, height - 0.06, height, look.paint),
+        prism(roof, roof, height - 0.06, height, model.paint),
     ]
 
 
@@ -138,15 +138,15 @@ def wheel_mesh() -> Mesh:
     return Mesh(upright.vertices @ swap, upright.normals @ swap, upright.colours, upright.faces)
 
 
-def wheel_places(look: CarLook) -> tuple[tuple[float, float], ...]:
+def wheel_places(model: CarModel) -> tuple[tuple[float, float], ...]:
     """Axle ends (x, y) of the four wheels in the car's own axes."""
-    length, width, _ = CAR_SIZES[look.kind]
+    length, width, _ = CAR_SIZES[model.kind]
     axle, side = length / 2 - 0.82, width / 2 - 0.1
     return ((axle, side), (axle, -side), (-axle, side), (-axle, -side))
 
 
 @cache
-def parked_mesh(look: CarLook) -> Mesh:
+def parked_mesh(model: CarModel) -> Mesh:
     """A whole car that does not move."""
-    wheels = [wheel_mesh().moved(x, y, WHEEL_RADIUS) for x, y in wheel_places(look)]
-    return join([car_body(look), *wheels])
+    wheels = [wheel_mesh().moved(x, y, WHEEL_RADIUS) for x, y in wheel_places(model)]
+    return join([car_body(model), *wheels])

@@ -1,4 +1,4 @@
-"""How people keep out of one another's way, and where they may stand: plain functions on arrays.
+"""How people keep out of one another's way, and where they may be: plain functions on arrays.
 
 N people, R rectangles; positions and velocities are [N, 2] in metres and metres per second.
 """
@@ -18,7 +18,7 @@ SEPARATION = 0.68
 PASSING = 0.95
 """Distance in metres at which people like to pass each other."""
 HORIZON = 2.5
-"""Seconds ahead that people look."""
+"""Seconds ahead that people react to."""
 
 
 def avoidance(position: Array, velocity: Array) -> Array:
@@ -42,7 +42,7 @@ def avoidance(position: Array, velocity: Array) -> Array:
 
 
 def _left(velocity: Array) -> Array:
-    """Unit vectors to the left of the way that each walks; zero for those who stand."""
+    """Unit vectors to the left of each one's way; zero for those who do not move."""
     speed = np.sqrt((velocity**2).sum(axis=1, keepdims=True))
     return np.stack([-velocity[:, 1], velocity[:, 0]], axis=1) / np.maximum(speed, 0.3)
 

@@ -1,8 +1,9 @@
-"""A take: one scene and one camera path, whole, so that any program can film it.
+"""A take: one scene and one camera path, complete, so that any program can render it.
 
-A take is a folder of two files: `take.json` (the plan, the atmosphere, the picture's size) and
-`tracks.npz` (where every moving part and the camera are, frame by frame). Two films of one take,
-drawn by different programs, agree in every pixel's position.
+A take is a folder of two files: `take.json` (the plan, the atmosphere, the frame size) and
+`tracks.npz` (where every moving part and the camera are, frame by frame). Two clips of one take,
+rendered by different programs, agree in every pixel's position: neither program simulates
+anything.
 
 F frames, K moving parts in the order of `World.parts`, S ground shadows as of `World.shadows`.
 """
@@ -28,8 +29,8 @@ Weather = Literal["clear", "overcast", "rain", "snow", "fog"]
 Level = Literal["blocks", "humanoids", "mid"]
 
 LEVELS: tuple[Level, ...] = ("blocks", "humanoids", "mid")
-"""How much a coarse film shows: grey boxes and pills, grey boxes and walking figures, or the
-sample game's own flat colours.
+"""How much a coarse clip shows: grey boxes and pills, grey boxes and walking figures, or the
+sample game's flat colours.
 """
 
 
@@ -42,7 +43,7 @@ class Atmosphere:
 
 
 @dataclass(frozen=True)
-class Slate:
+class TakeHeader:
     """What `take.json` says: everything but the tracks. `fov_y` in radians, metres otherwise."""
 
     id: str
@@ -62,11 +63,11 @@ class Slate:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """A slate and its tracks: `parts` [F, K, 4, 4] and `shadows` [F, S, 4, 4], row-vector world
+    """A header and its tracks: `parts` [F, K, 4, 4] and `shadows` [F, S, 4, 4], row-vector world
     matrices; `eye` [F, 3] and `axes` [F, 3, 3] (rows right, up, forward) of the camera.
     """
 
-    slate: Slate
+    header: TakeHeader
     parts: Array
     shadows: Array
     eye: Array
@@ -76,17 +77,16 @@ class Take:
         return len(self.eye)
 
     def viewpoint(self, frame: int) -> Viewpoint:
-        """The camera at a frame."""
-        slate = self.slate
+        header = self.header
         right, up, forward = self.axes[frame]
-        aspect = slate.width / slate.height
+        aspect = header.width / header.height
         return Viewpoint(
-            self.eye[frame], right, up, forward, slate.fov_y, aspect, slate.near, slate.far
+            self.eye[frame], right, up, forward, header.fov_y, aspect, header.near, header.far
         )
 
 
 def save_take(take: Take, folder: Path) -> None:
-    """Writes `tracks.npz`, then `take.json`: a folder with the latter is whole."""
+    """Writes `tracks.npz`, then `take.json`: a folder with the latter is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     tracks: dict[str, Any] = {
         "parts": take.parts,
@@ -95,7 +95,7 @@ def save_take(take: Take, folder: Path) -> None:
         "axes": take.axes,
     }
     np.savez_compressed(folder / "tracks.npz", **tracks)
-    text = json.dumps(asdict(take.slate), indent=1)
+    text = json.dumps(asdict(take.header), indent=1)
     part = folder / "take.json.part"
     part.write_text(text, encoding="utf-8")
     part.replace(folder / "take.json")
@@ -105,8 +105,8 @@ def load_take(folder: Path) -> Take:
     """The take that `save_take` wrote. Raises ValueError, naming the file, when it is not whole."""
     try:
         text = (folder / "take.json").read_text(encoding="utf-8")
-        slate = TypeAdapter(Slate).validate_json(text)
+        header = TypeAdapter(TakeHeader).validate_json(text)
         with np.load(folder / "tracks.npz") as tracks:
-            return Take(slate, **{key: tracks[key] for key in ("parts", "shadows", "eye", "axes")})
+            return Take(header, **{key: tracks[key] for key in ("parts", "shadows", "eye", "axes")})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{folder} holds no whole take: {error}") from error

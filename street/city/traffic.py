@@ -1,7 +1,7 @@
 """Cars: they circle on their lanes at a steady speed, keep their distance and stop for people.
 
-Advances in fixed steps and uses no chance. It knows the plan, who asks for a crossing and where
-people stand; it does not know pictures.
+Advances in fixed steps and draws nothing at random. It knows the plan, who asks for a crossing and
+where people are; it does not know rendering.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Lane:
         return float(self._s[first]), float(inside.sum()) * self.length / len(self.points)
 
     def people_on(self, people: Array) -> Array:
-        """Places of those among `people` [N, 2] who stand in the lane."""
+        """Places of those among `people` [N, 2] who are in the lane."""
         every_metre = slice(None, None, 2)
         away = ((people[:, None] - self.points[None, every_metre]) ** 2).sum(axis=2)
         places = self._s[:-1][every_metre][away.argmin(axis=1)]

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Viewpoint:
-    """Where a camera stands and looks. `position`, `right`, `up`, `forward` are [3], the last
+    """A camera's position and direction. `position`, `right`, `up`, `forward` are [3], the last
     three orthonormal; `fov_y` in radians; `aspect` is width / height; near and far in metres.
     """
 
@@ -32,7 +32,7 @@ class Viewpoint:
 
     @cached_property
     def slopes(self) -> tuple[float, float]:
-        """Half the picture's width and height at a depth of one metre."""
+        """Half the frame's width and height at a depth of one metre."""
         tall = float(np.tan(self.fov_y / 2))
         return tall * self.aspect, tall
 
@@ -57,7 +57,6 @@ class Viewpoint:
 
     @cached_property
     def world_to_view(self) -> Array:
-        """Rigid [4, 4]."""
         matrix = np.eye(4)
         matrix[:3, :3] = self.axes.T
         matrix[3, :3] = -self.position @ self.axes.T
@@ -65,7 +64,6 @@ class Viewpoint:
 
     @property
     def world_to_clip(self) -> Array:
-        """`world_to_view @ view_to_clip`."""
         return self.world_to_view @ self.view_to_clip
 
     def clip_to_prev_clip(self, previous: Viewpoint) -> Array:

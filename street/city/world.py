@@ -22,16 +22,18 @@ class World:
         self.crowd = Crowd(plan)
         self.traffic = Traffic(plan)
         self._heights = np.array([walker.height for walker in plan.walkers])
-        self._looks = tuple(car.look for car in plan.cars)
+        self._models = tuple(car.look for car in plan.cars)
 
     def step(self, dt: float, command: Command | None = None) -> None:
-        """Advance by `dt` seconds (at most 1/50): cars first, then people see what is clear."""
+        """Advance by `dt` seconds (at most 1/50). Cars go first: they yield to those who wait at a
+        crossing, and people enter it only when the cars of this very step leave it clear.
+        """
         self.traffic.step(dt, self.crowd.requested(), self.crowd.position)
         self.crowd.step(dt, self.traffic.clear(), command)
 
     @property
     def character(self) -> tuple[Array, float]:
-        """Where the followed character's feet are [3], and its heading in radians."""
+        """The feet [3] of the character that the camera follows, and its heading in radians."""
         feet = np.append(self.crowd.position[0], self.crowd.ground()[0])
         return feet, float(self.crowd.heading[0])
 
@@ -43,19 +45,18 @@ class World:
         crowd, traffic = self.crowd, self.traffic
         feet = np.column_stack([crowd.position, crowd.ground()])
         people = figure_poses(feet, crowd.heading, crowd.walked, crowd.swing, self._heights)
-        wheels = np.column_stack([traffic.position, np.zeros(len(self._looks))])
-        cars = car_poses(wheels, traffic.heading, traffic.rolled, self._looks)
+        wheels = np.column_stack([traffic.position, np.zeros(len(self._models))])
+        cars = car_poses(wheels, traffic.heading, traffic.rolled, self._models)
         return np.concatenate([people.reshape(-1, 4, 4), cars.reshape(-1, 4, 4)])
 
     def shadows(self) -> Array:
         """World matrices [people + cars, 4, 4] of the ground under everyone and every car."""
         crowd, traffic = self.crowd, self.traffic
         feet = np.column_stack([crowd.position, crowd.ground()])
-        wheels = np.column_stack([traffic.position, np.zeros(len(self._looks))])
+        wheels = np.column_stack([traffic.position, np.zeros(len(self._models))])
         below = placed(feet, np.zeros(len(feet))), placed(wheels, traffic.heading)
         return np.concatenate(below)
 
     @property
     def part_count(self) -> int:
-        """How many matrices `parts` returns."""
         return len(PARTS) * len(self.plan.walkers) + CAR_PARTS * len(self.plan.cars)

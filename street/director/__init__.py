@@ -1,1 +1,1 @@
-"""Directs scenes: what stands and moves where, what the camera sees, what it is called."""
+"""Directs scenes: from a seed to a take with its people, cars, camera path and caption."""

@@ -1,6 +1,6 @@
-"""What a scene is called: a caption from its own attributes, in wording drawn from its seed.
+"""The caption of a scene from its own attributes, in wording drawn from its seed.
 
-Every caption names the hour and the weather. It knows plans and numbers, no pictures.
+Every caption names the hour and the weather. It knows plans and numbers; it never sees a frame.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Style:
 
 
 def material(building: Building) -> Material:
-    """What a facade reads as: red walls as brick, bands of windows as glass."""
+    """What a facade looks like: red walls are brick, bands of windows are glass."""
     if building.wall in BRICKS:
         return "brick"
     if building.style == "ribbon":
@@ -89,7 +89,7 @@ def material(building: Building) -> Material:
 def style_of(plan: Plan, eye: Point) -> Style:
     """The style of the buildings within `NEAR` metres of `eye`."""
     near = [b for b in plan.buildings if np.hypot(*np.subtract(b.footprint.centre, eye)) < NEAR]
-    assert near, "the camera stands among the city's buildings"
+    assert near, "the camera is among the city's buildings"
     counts = Counter(material(b) for b in near)
     most = max(sorted(counts), key=lambda name: counts[name])
     return Style(most, float(np.mean([b.floors for b in near])) > LOW_FLOORS)
@@ -120,12 +120,12 @@ def _details(
     rng: np.random.Generator, atmosphere: Atmosphere, crowd: Crowd, *, cars: bool
 ) -> list[str]:
     """Ground, people, street and lights in a drawn order; people are always named."""
-    found = [pick(rng, PEOPLE[crowd])]
+    details = [pick(rng, PEOPLE[crowd])]
     if rng.random() < 0.75:
-        found.append(pick(rng, GROUND[atmosphere.weather]))
+        details.append(pick(rng, GROUND[atmosphere.weather]))
     if rng.random() < 0.75:
-        found.append(pick(rng, STREET if cars else STREET[-2:]))
+        details.append(pick(rng, STREET if cars else STREET[-2:]))
     lit = atmosphere.hour == "night" or atmosphere.weather == "clear"
     if lit and rng.random() < 0.5:
-        found.append(pick(rng, LIGHT[atmosphere.hour]))
-    return [found[index] for index in rng.permutation(len(found))]
+        details.append(pick(rng, LIGHT[atmosphere.hour]))
+    return [details[index] for index in rng.permutation(len(details))]

@@ -1,6 +1,6 @@
-"""Everything that moves in a scene, frame by frame: people walked by JuPedSim and driven cars.
+"""Everything that moves in a scene, frame by frame: people, walked by JuPedSim, and cars.
 
-The walking is a program of the studio interpreter; this module asks it and reads its answer.
+The simulation is a program of the studio interpreter; this module starts it and reads its answer.
 F frames, N people, M cars.
 """
 
@@ -28,7 +28,7 @@ KERB_RAMP = 0.35
 
 
 @dataclass(frozen=True, eq=False)
-class Walked:
+class Movement:
     """`position` [F, N, 2], `heading` [F, N] radians, `walked` [F, N] metres, `swing` [F, N];
     `car_position` [F, M, 2], `car_heading` [F, M], `rolled` [F, M]; `ground` [F, N] is the height
     that each person stands at.
@@ -44,7 +44,7 @@ class Walked:
     ground: Array
 
 
-def walk(plan: Plan, *, fps: float, frames: int, programs: Programs) -> Walked:
+def simulate(plan: Plan, *, fps: float, frames: int, programs: Programs) -> Movement:
     """The tracks of a plan's people and cars after `WARM_UP`.
 
     Raises ProgramError when the studio's program fails or answers something else.
@@ -59,33 +59,33 @@ def walk(plan: Plan, *, fps: float, frames: int, programs: Programs) -> Walked:
     for name, shape in wanted.items():
         if tracks[name].shape != shape:
             raise ValueError(f"the walk's {name} is {tracks[name].shape}, wanted {shape}")
-    return Walked(**tracks, ground=_ground(plan, tracks["position"]))
+    return Movement(**tracks, ground=_ground(plan, tracks["position"]))
 
 
-def parts(plan: Plan, walked: Walked) -> tuple[Array, Array]:
+def parts(plan: Plan, movement: Movement) -> tuple[Array, Array]:
     """World matrices of all moving parts [F, K, 4, 4] and ground shadows [F, S, 4, 4], in the
     order of `World.parts` and `World.shadows`.
     """
     height = np.array([walker.height for walker in plan.walkers])
-    looks = tuple(car.look for car in plan.cars)
+    models = tuple(car.look for car in plan.cars)
     rows, shadows = [], []
-    for frame in range(len(walked.position)):
-        feet = np.column_stack([walked.position[frame], walked.ground[frame]])
-        legs = walked.heading[frame], walked.walked[frame], walked.swing[frame]
+    for frame in range(len(movement.position)):
+        feet = np.column_stack([movement.position[frame], movement.ground[frame]])
+        legs = movement.heading[frame], movement.walked[frame], movement.swing[frame]
         people = figure_poses(feet, *legs, height)
-        wheels = np.column_stack([walked.car_position[frame], np.zeros(len(looks))])
-        heading = walked.car_heading[frame]
-        cars = car_poses(wheels, heading, walked.rolled[frame], looks)
+        wheels = np.column_stack([movement.car_position[frame], np.zeros(len(models))])
+        heading = movement.car_heading[frame]
+        cars = car_poses(wheels, heading, movement.rolled[frame], models)
         rows.append(np.concatenate([people.reshape(-1, 4, 4), cars.reshape(-1, 4, 4)]))
         shadows.append(np.concatenate([placed(feet, np.zeros(len(feet))), placed(wheels, heading)]))
     return np.stack(rows), np.stack(shadows)
 
 
 def _read(answer: Path) -> dict[str, Any]:
-    names = [field.name for field in fields(Walked) if field.name != "ground"]
+    names = [field.name for field in fields(Movement) if field.name != "ground"]
     try:
-        with np.load(answer) as found:
-            return {name: found[name] for name in names}
+        with np.load(answer) as tracks:
+            return {name: tracks[name] for name in names}
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"the walk's answer cannot be read: {error}") from error
 

@@ -1,7 +1,8 @@
-"""The programs that make a scene's files, each in its own process, and how they are started.
+"""The programs that make a scene's files, and how they are started, each in its own process.
 
-Walking and fine rendering belong to the studio interpreter (Blender, JuPedSim), coarse rendering
-to this one. Nothing is known here of what they draw.
+Simulation and fine rendering run in the studio interpreter (Blender, JuPedSim), coarse rendering in
+this one. A process per program keeps a crash of Blender, a hang or a leak of Panda3D from taking
+the run along, and `stop` can end it at once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import c2r
 
 ROOT = Path(c2r.__file__).resolve().parents[1]
 STUDIO = Path(".venv-studio") / "bin" / "python"
-FILM = (sys.executable, "-m", "street.game.record_take")
+RECORD_TAKE = (sys.executable, "-m", "street.game.record_take")
 TIMEOUT = 3600.0
 """Seconds after which a program that has not ended counts as hung."""
 TAIL = 6
@@ -25,11 +26,11 @@ TAIL = 6
 
 
 class ProgramError(RuntimeError):
-    """A program failed: its name, how it ended, and the last that it said."""
+    """A program failed: its name, how it ended, and its last lines of output."""
 
 
 class Stopped(RuntimeError):
-    """The run was stopped while a program was at work or about to begin."""
+    """The run was stopped while a program ran or before it was started."""
 
 
 def studio_python(given: Path | None = None) -> Path:
@@ -48,30 +49,32 @@ def studio_python(given: Path | None = None) -> Path:
 
 @dataclass
 class Programs:
-    """How to start each program; `stop` ends those at work and keeps new ones from starting."""
+    """How to start each program; `stop` ends those that run and keeps new ones from starting."""
 
     studio: Path
-    film: tuple[str, ...] = FILM
+    record: tuple[str, ...] = RECORD_TAKE
     timeout: float = TIMEOUT
     _running: set[subprocess.Popen[str]] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
     _stopped: bool = False
 
     def walk(self, request: Path, out: Path) -> None:
-        """JuPedSim's walk of a request (`street.studio.walk`)."""
+        """Simulate a request: people by JuPedSim, and cars (`street.studio.walk`)."""
         self._run("walk", self._in_studio("walk"), str(request), "--out", str(out))
 
     def coarse(self, take: Path, out: Path) -> None:
-        """The coarse film of a take's folder: coarse.mp4, geometry.npz and camera.json."""
-        self._run("film", self.film, str(take), "--out", str(out))
+        """Record a take's folder: coarse.mp4, geometry.npz, camera.json."""
+        self._run("record_take", self.record, str(take), "--out", str(out))
 
     def fine(self, take: Path, out: Path, *, samples: int, threads: int) -> None:
-        """The fine pictures of a take's folder: fine/0000.png and on."""
+        """Render a take's folder (`street.studio.render_take`): fine/0000.png and on."""
         options = ("--samples", str(samples), "--threads", str(threads))
-        self._run("fine", self._in_studio("fine"), str(take), "--out", str(out), *options)
+        self._run(
+            "render_take", self._in_studio("render_take"), str(take), "--out", str(out), *options
+        )
 
     def stop(self) -> None:
-        """End every program at work; later ones raise Stopped."""
+        """End every running program; later ones raise Stopped."""
         with self._lock:
             self._stopped = True
             for process in self._running:
@@ -81,6 +84,7 @@ class Programs:
         return (str(self.studio), "-m", f"street.studio.{name}")
 
     def _run(self, name: str, command: tuple[str, ...], *arguments: str) -> None:
+        # Started under the lock: `stop` either comes first or finds the process in `_running`.
         with self._lock:
             if self._stopped:
                 raise Stopped(f"{name} was not started")
@@ -106,7 +110,7 @@ class Programs:
         if self._stopped:
             raise Stopped(f"{name} was ended")
         if process.returncode:
-            raise ProgramError(f"{name} {_ending(process.returncode)}{_said(output)}")
+            raise ProgramError(f"{name} {_ending(process.returncode)}{_last_lines(output)}")
 
 
 def _environment() -> dict[str, str]:
@@ -119,6 +123,6 @@ def _ending(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-def _said(output: str) -> str:
+def _last_lines(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()][-TAIL:]
     return "".join(f"\n    {line}" for line in lines)

@@ -1,7 +1,8 @@
 """Directs a scene: from a seed to a take with its city, its people and cars, and its camera.
 
-Hour and weather, the coarse film's level and the camera's kind follow from the scene's place in
-its set, so that every run of scenes is a balanced one; everything else is drawn from the seed.
+Hour, weather, the coarse clip's level and the kind of camera follow from the scene's place in its
+set, so that any run of scenes is balanced. Everything else is drawn from the seed: the same seed
+and place give the same take, whatever else is in the set and however often it is started again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from street.city.layout import plan_city
-from street.city.take import Atmosphere, Hour, Level, Slate, Take, Weather
+from street.city.take import Atmosphere, Hour, Level, Take, TakeHeader, Weather
 from street.city.viewpoint import look_at
 from street.director.cameras import Kind, camera_path
 from street.director.captions import Crowd, caption, style_of
-from street.director.movement import parts, walk
+from street.director.movement import parts, simulate
 from street.director.programs import Programs
 
 HOURS: tuple[Hour, ...] = ("noon", "night", "dawn", "sunset")
@@ -38,7 +39,7 @@ class Setting:
 
 def setting(index: int) -> Setting:
     """Any twenty scenes in a row show all twenty hours and weathers; 3 in 5 are of level `mid`,
-    2 in 5 are followed, and over a hundred none of these hangs on another.
+    2 in 5 are followed, and over a hundred all of these are independent of each other.
     """
     weather, fives = index % 5, index // 5
     level, camera = LEVELS[(weather + fives) % 5], CAMERAS[(2 * weather + fives) % 5]
@@ -56,14 +57,14 @@ class Scene:
     @property
     def attributes(self) -> dict[str, str]:
         """As the manifest's row lists them."""
-        slate = self.take.slate
+        header = self.take.header
         return {
-            "hour": slate.atmosphere.hour,
-            "weather": slate.atmosphere.weather,
+            "hour": header.atmosphere.hour,
+            "weather": header.atmosphere.weather,
             "style": self.style,
             "crowd": self.crowd,
-            "camera": slate.camera,
-            "level": slate.level,
+            "camera": header.camera,
+            "level": header.level,
         }
 
 
@@ -80,18 +81,18 @@ def direct(
 ) -> Scene:
     """The scene of `seed` (>= 0) at place `index` of its set, `frames` long; `name` is its id.
 
-    Raises ProgramError when the studio cannot walk it.
+    Raises ProgramError when the studio cannot simulate it.
     """
     chosen, rng = setting(index), np.random.default_rng([seed, 3])
     crowd = CROWDS[int(rng.integers(len(CROWDS)))]
     people, cars = (int(rng.integers(*span[crowd])) for span in (PEOPLE, CARS))
     plan = plan_city(seed, people=people, cars=cars)
-    walked = walk(plan, fps=fps, frames=frames, programs=programs)
-    path = camera_path(chosen.camera, plan, walked, rng, fps=fps, aspect=width / height)
+    movement = simulate(plan, fps=fps, frames=frames, programs=programs)
+    path = camera_path(chosen.camera, plan, movement, rng, fps=fps, aspect=width / height)
     x, y = path.eye[:, :2].mean(axis=0)
     style = style_of(plan, (float(x), float(y)))
     lens = look_at(path.eye[0], path.eye[0] + path.axes[0, 2], fov_y=path.fov_y, aspect=1.0)
-    slate = Slate(
+    header = TakeHeader(
         id=name,
         seed=seed,
         level=chosen.level,
@@ -106,5 +107,5 @@ def direct(
         far=lens.far,
         plan=plan,
     )
-    moving, shadows = parts(plan, walked)
-    return Scene(Take(slate, moving, shadows, path.eye, path.axes), crowd, str(style))
+    moving, shadows = parts(plan, movement)
+    return Scene(Take(header, moving, shadows, path.eye, path.axes), crowd, str(style))

@@ -1,4 +1,4 @@
-"""What a camera in the city stands in and looks at: boxes, balls and rays, no pictures.
+"""What is in a camera's way and what it sees, by rays against boxes and balls; nothing is rendered.
 
 N points or people, R rays, B boxes.
 """
@@ -27,14 +27,14 @@ ROOF = 2.7
 CAR_REACH = 2.5
 """Half the length in metres of the longest car, generously."""
 GRID = (9, 5)
-"""Rays across and down the picture."""
+"""Rays across and down the frame."""
 
 
 @dataclass(frozen=True)
-class View:
-    """What a grid of rays finds in one picture, as shares of it in [0, 1].
+class FrameContent:
+    """What a grid of rays hits in one frame, as shares of it in [0, 1].
 
-    `nearest` is the distance in metres to the nearest wall or crown in sight.
+    `nearest` is the distance in metres to the nearest visible wall or crown.
     """
 
     facade: float
@@ -42,8 +42,8 @@ class View:
     nearest: float
 
 
-class Sight:
-    """A plan's solid things as arrays."""
+class Visibility:
+    """A plan's obstacles as arrays, to test camera positions and cast rays against."""
 
     def __init__(self, plan: Plan) -> None:
         self._walls = np.array(
@@ -64,8 +64,8 @@ class Sight:
         self._lamps = np.array([lamp.position for lamp in plan.lamps], float).reshape(-1, 2)
         self._parked = np.array([car.position for car in plan.parked], float).reshape(-1, 2)
 
-    def stands_free(self, eyes: Array) -> Bools:
-        """[N]: whether cameras at `eyes` [N, 3] are in the city and in nothing that stands."""
+    def clear_of_obstacles(self, eyes: Array) -> Bools:
+        """[N]: whether cameras at `eyes` [N, 3] are in the city and not inside an obstacle."""
         x, y = eyes[:, :1], eyes[:, 1:2]
         inside = (x > self._walls[:, 0] - WALL) & (x < self._walls[:, 2] + WALL)
         inside &= (y > self._walls[:, 1] - WALL) & (y < self._walls[:, 3] + WALL)
@@ -80,8 +80,7 @@ class Sight:
         hit |= low & (_away(eyes, self._parked) < CAR_REACH + BUMPER).any(axis=1)
         return ~hit
 
-    def view(self, camera: Viewpoint) -> View:
-        """What the picture holds, by a grid of rays."""
+    def frame_content(self, camera: Viewpoint) -> FrameContent:
         rays = _rays(camera)
         wall = self._to_walls(camera.position, rays)
         crown = self._to_crowns(camera.position, rays)
@@ -92,10 +91,10 @@ class Sight:
         on_block = (foot[:, None] > self._blocks[:, :2]) & (foot[:, None] < self._blocks[:, 2:])
         road = (ground < first) & (ground < 60.0) & ~np.any(on_block.all(axis=2), axis=1)
         facade = (wall < crown) & (wall < ground)
-        return View(float(facade.mean()), float(road.mean()), float(first.min()))
+        return FrameContent(float(facade.mean()), float(road.mean()), float(first.min()))
 
-    def seen(self, camera: Viewpoint, people: Array) -> int:
-        """How many of `people` [N, 2] are well in the picture, near, and behind nothing."""
+    def people_in_view(self, camera: Viewpoint, people: Array) -> int:
+        """How many of `people` [N, 2] are well inside the frame, near, and not hidden."""
         heads = np.column_stack([people, np.full(len(people), 1.5)])
         at, depth = camera.pixels(heads, 100, 100)
         framed = (depth > 2.0) & (depth < 26.0) & ((at > 6) & (at < 94)).all(axis=1)
@@ -135,7 +134,7 @@ def _away(eyes: Array, places: Array) -> Array:
 
 
 def _rays(camera: Viewpoint) -> Array:
-    """Unit directions [R, 3] through a grid over the picture."""
+    """Unit directions [R, 3] through a grid over the frame."""
     x, y = np.meshgrid(*(np.linspace(-0.92, 0.92, count) for count in GRID))
     wide, tall = camera.slopes
     local = np.stack([x.ravel() * wide, y.ravel() * tall, np.ones(x.size)], axis=1)

@@ -1,4 +1,4 @@
-"""Draws a scene from a viewpoint and reads it back: picture, and depth with part numbers.
+"""Renders a scene from a viewpoint and reads it back: colour, and depth with part numbers.
 
 Rows come from the top, as everywhere outside GL. It knows nothing of time or motion.
 """
@@ -22,7 +22,7 @@ from panda3d.core import (
 
 from street.city.viewpoint import Viewpoint
 from street.game.display import Display
-from street.game.scene import GEOMETRY, PICTURE
+from street.game.scene import COLOUR, GEOMETRY
 
 _VERTEX = """
 #version 130
@@ -45,7 +45,7 @@ void main() { geometry = vec4(depth, part, 0.0, 1.0); }
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class FrameBuffers:
     """`rgb` uint8 [H, W, 3]; `depth` float32 [H, W] metres, inf for the sky; `part` int32 [H, W],
     0 on what stands still. The last two are None where the renderer cannot give them.
     """
@@ -62,27 +62,24 @@ class Capture:
         self._display = display
         self._lens = PerspectiveLens()
         self._rig = root.attach_new_node("cameras")
-        self._picture = _read_back(display.colour, Texture.F_rgba8)
-        self._camera(display.colour, PICTURE)
+        self._colour = _read_back(display.colour, Texture.F_rgba8)
+        self._camera(display.colour, COLOUR)
         self._geometry: Texture | None = None
         if display.geometry is not None:
             self._geometry = _read_back(display.geometry, Texture.F_rg32)
             self._camera(display.geometry, GEOMETRY).initial_state = _geometry_state()
-        # The first thing that a fresh GL context draws can come out cut off; let it be this.
+        # The first frame of a fresh GL context can come out cut off; let it be this one.
         display.engine.render_frame()
 
-    def shoot(self, view: Viewpoint) -> Shot:
-        """Draw now, from `view`, and read back."""
+    def render(self, view: Viewpoint) -> FrameBuffers:
         self._aim(view)
         self._display.engine.render_frame()
-        rgb = _box_filtered(
-            _rows(self._picture, np.uint8, 4)[..., 2::-1], self._display.supersample
-        )
+        rgb = _box_filtered(_rows(self._colour, np.uint8, 4)[..., 2::-1], self._display.supersample)
         if self._geometry is None:
-            return Shot(rgb, None, None)
+            return FrameBuffers(rgb, None, None)
         raw = _rows(self._geometry, np.float32, 2)
         depth = np.where(raw[..., 0] > 0, raw[..., 0], np.float32(np.inf))
-        return Shot(rgb, depth, np.rint(raw[..., 1]).astype(np.int32))
+        return FrameBuffers(rgb, depth, np.rint(raw[..., 1]).astype(np.int32))
 
     def _aim(self, view: Viewpoint) -> None:
         """Gives Panda3D's camera (x right, y ahead, z up) the viewpoint's place and lens."""
@@ -113,7 +110,7 @@ def _read_back(output: GraphicsOutput, layout: int) -> Texture:
 
 
 def _geometry_state() -> object:
-    """Overrides every node's look by depth and part number."""
+    """Overrides every node's shading by depth and part number."""
     holder = NodePath("geometry")
     holder.set_shader(Shader.make(Shader.SL_GLSL, vertex=_VERTEX, fragment=_FRAGMENT), 1)
     holder.set_light_off(1)

@@ -1,4 +1,4 @@
-"""Opens something to draw on: GL through EGL, a window, or Panda3D's software renderer.
+"""Opens something to render to: GL through EGL, a window, or Panda3D's software renderer.
 
 It knows how to get buffers and how to say why there are none; it does not know the scene.
 `GraphicsEngine` is used directly, without ShowBase, so that displays can follow one another in a
@@ -40,9 +40,9 @@ load_prc_file_data("c2r sample game", "notify-level-egldisplay error")
 
 @dataclass(frozen=True, eq=False)
 class Display:
-    """Open outputs. `colour` is the picture's buffer, `supersample` times larger each way than the
-    picture; `geometry` holds depth and part numbers as two floats a pixel, None where nobody asked
-    for it or the renderer has no shaders; `window` is None when headless.
+    """Open outputs. `colour` is the colour buffer, `supersample` times larger each way than the
+    frame; `geometry` holds depth and part numbers as two floats a pixel, None where it was not
+    asked for or the renderer has no shaders; `window` is None when headless.
     """
 
     name: PipeName
@@ -53,7 +53,6 @@ class Display:
     supersample: int = 1
 
     def close(self) -> None:
-        """Give back every buffer and window."""
         self.engine.remove_all_windows()
 
 
@@ -62,8 +61,8 @@ def open_display(
 ) -> Display:
     """Opens `egl`, `software` or `window`, or with `auto` EGL and, failing that, software.
 
-    `smooth` asks for anti-aliased pictures: `SAMPLES` samples a pixel in GL, a picture twice as
-    large each way in software. `geometry` asks for depth and part numbers, which only
+    `smooth` asks for anti-aliasing: `SAMPLES` samples per pixel in GL, a buffer twice as large
+    each way in software. `geometry` asks for depth and part numbers, which only
     GL has. Raises ValueError for another name and RuntimeError, with what to install, where the
     renderer asked for cannot start.
     """
@@ -77,7 +76,7 @@ def open_display(
     try:
         return _open_gl("egl", (width, height), smooth, geometry)
     except RuntimeError as reason:
-        log.warning("drawing in software, without depth and motion: %s", reason)
+        log.warning("rendering in software, without depth and motion: %s", reason)
         return _open_software(width, height, smooth)
 
 
@@ -127,13 +126,13 @@ def _open_gl(name: PipeName, pixels: tuple[int, int], smooth: bool, geometry: bo
     size = WindowProperties.size(*pixels)
     try:
         if name == "window":
-            shown = _picture(0)
+            shown = _eight_bit(0)
             shown.back_buffers = 1
             host = outputs.make(_window_properties(pixels), shown, window=True)
         else:
-            # A pixel of its own, there only to hold the GL context that the buffers share.
-            host = outputs.make(WindowProperties.size(1, 1), _picture(0))
-        colour = outputs.make(size, _picture(SAMPLES if smooth else 0), host)
+            # One pixel that nothing is drawn to: it holds the GL context that the buffers share.
+            host = outputs.make(WindowProperties.size(1, 1), _eight_bit(0))
+        colour = outputs.make(size, _eight_bit(SAMPLES if smooth else 0), host)
         floats = outputs.make(size, _two_floats(), host) if geometry else None
         if floats is not None and not _draws_floats(floats):
             raise RuntimeError(
@@ -153,7 +152,7 @@ def _draws_floats(output: GraphicsOutput) -> bool:
 def _open_software(width: int, height: int, smooth: bool) -> Display:
     outputs = _Outputs("software")
     factor = 2 if smooth else 1
-    colour = outputs.make(WindowProperties.size(width * factor, height * factor), _picture(0))
+    colour = outputs.make(WindowProperties.size(width * factor, height * factor), _eight_bit(0))
     return Display("software", outputs.engine, colour, None, None, factor)
 
 
@@ -164,8 +163,8 @@ def _window_properties(pixels: tuple[int, int]) -> WindowProperties:
     return properties
 
 
-def _picture(samples: int) -> FrameBufferProperties:
-    """Eight bits a channel."""
+def _eight_bit(samples: int) -> FrameBufferProperties:
+    """Eight bits per channel."""
     wanted = FrameBufferProperties()
     wanted.set_rgba_bits(8, 8, 8, 8)
     wanted.depth_bits = 24

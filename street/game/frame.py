@@ -37,7 +37,7 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class GameFrame:
-    """One frame. Row 0 is the top of every picture.
+    """One frame. Row 0 is the top of every array.
 
     `rgb` uint8 [H, W, 3], sRGB as drawn. `depth` float32 [H, W], metres along `camera.forward`,
     inf for the sky. `motion` float32 [H, W, 2], pixels from where a point is now to where it was
@@ -57,7 +57,7 @@ class GameFrame:
 
 
 def half_motion(motion: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Motion in half precision; NaN where that cannot hold it, since it then has no answer."""
+    """Motion in half precision, NaN where that overflows: the wire reads NaN as unknown."""
     with np.errstate(invalid="ignore"):
         fits = np.abs(motion) <= _LARGEST_HALF
     return np.where(fits, motion, np.float32(np.nan)).astype(np.float16)

@@ -12,15 +12,14 @@ from contextlib import AbstractContextManager
 import numpy as np
 from numpy.typing import NDArray
 
-from street.city.follow import FollowCamera
+from street.city.follow_camera import FollowCamera
 from street.city.layout import plan_city
-from street.city.pavement import start_position
+from street.city.routes import start_position
 from street.city.take import Level
 from street.city.world import World
 from street.game.frame import GameFrame, ResetReason
-from street.game.player import Action, Keyboard, camera_turn, walk_command
 from street.game.scene_renderer import SceneRenderer
-from street.game.screen import Screen
+from street.game.window import Action, Keyboard, Screen, camera_turn, walk_command
 
 TICK = 1 / 60
 """The longest simulation step in seconds; a frame is cut into equal steps no longer than this."""
@@ -35,9 +34,9 @@ class Game(AbstractContextManager["Game"]):
     go: two games with the same arguments on the same kind of renderer give equal frames. `fps`:
     frames a second of simulated time; nothing here waits for the clock. `pipe`: `egl`, `software`,
     `window` (keyboard), or `auto`, which is `egl` where that starts and `software` where not.
-    `smooth` anti-aliases the picture; without `geometry` there is neither depth nor motion, and
-    frames are cheaper. `people` and `cars` as for `plan_city`. `level`: how much is drawn of what
-    is there, one of `street.city.take.LEVELS`.
+    `smooth` anti-aliases; without `geometry` there is neither depth nor motion, and
+    frames are cheaper. `people` and `cars` as for `plan_city`. `level`: how much is
+    shown of what is there, one of `street.city.take.LEVELS`.
 
     Raises ValueError for arguments out of range and RuntimeError, naming what to install, where
     the renderer cannot start.
@@ -64,10 +63,10 @@ class Game(AbstractContextManager["Game"]):
         for _ in range(round(WARM_UP / TICK)):
             self.world.step(TICK)
         self._follow = FollowCamera(self.plan, width / height, *self.world.character)
-        self._stage = SceneRenderer(
+        self._renderer = SceneRenderer(
             self.plan, level, width, height, pipe=pipe, smooth=smooth, geometry=geometry
         )
-        window = self._stage.display.window
+        window = self._renderer.display.window
         self._keyboard = Keyboard(window) if window is not None else None
         self._screen = Screen(window) if window is not None else None
         self._next_id = 0
@@ -77,12 +76,12 @@ class Game(AbstractContextManager["Game"]):
     @property
     def pipe(self) -> str:
         """The renderer in use: `egl`, `software` or `window`."""
-        return self._stage.display.name
+        return self._renderer.display.name
 
     @property
     def running(self) -> bool:
         """False once the game was closed, or its window, or Escape was pressed."""
-        window = self._stage.display.window
+        window = self._renderer.display.window
         return not (self._quit or self._closed) and (window is None or window.is_valid())
 
     def step(self) -> GameFrame:
@@ -105,8 +104,8 @@ class Game(AbstractContextManager["Game"]):
         return frame
 
     def show(self, rgb: NDArray[np.uint8]) -> None:
-        """Put a picture (uint8 [h, w, 3], any size) into the window in place of the coarse frame,
-        until the next step. Raises RuntimeError without a window.
+        """Show `rgb` (uint8 [h, w, 3], any size) in the window in place of the coarse frame, until
+        the next step. Raises RuntimeError without a window.
         """
         if self._screen is None:
             raise RuntimeError(f"pipe {self.pipe!r} has no window; use pipe='window'")
@@ -122,20 +121,20 @@ class Game(AbstractContextManager["Game"]):
         home = start_position(walker, self.plan.nodes, self.plan.walkways)
         self.world.crowd.restart(0, home)
         self._follow.snap(*self.world.character)
-        self._stage.cut()
+        self._renderer.cut()
         self._reset = "teleport"
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give back the renderer's buffers. Closing twice is no error."""
+        """Closing twice is no error."""
         if not self._closed:
             self._closed = True
-            self._stage.close()
+            self._renderer.close()
 
     def _obey(self, held: frozenset[Action]) -> None:
-        """Keys that act once and not by walking."""
+        """Keys that do not walk."""
         if "home" in held:
             self.respawn()
         if "quit" in held:
@@ -152,16 +151,16 @@ class Game(AbstractContextManager["Game"]):
             self._follow.step(dt, *self.world.character, turn)
 
     def _draw(self) -> GameFrame:
-        taken = self._stage.expose(
+        rendered = self._renderer.render(
             self._follow.viewpoint(), self.world.parts(), self.world.shadows()
         )
         return GameFrame(
             frame_id=self._next_id,
             time_us=round(self._next_id * 1e6 / self.fps),
-            rgb=taken.shot.rgb,
-            depth=taken.shot.depth,
-            motion=taken.motion,
-            camera=taken.camera,
+            rgb=rendered.buffers.rgb,
+            depth=rendered.buffers.depth,
+            motion=rendered.motion,
+            camera=rendered.camera,
             reset=self._reset is not None,
             reset_reason=self._reset,
         )
@@ -169,7 +168,7 @@ class Game(AbstractContextManager["Game"]):
 
 def _check(width: int, height: int, seed: int, fps: float) -> None:
     if width < 1 or height < 1:
-        raise ValueError(f"a picture of {width}x{height} pixels is empty; give a positive size")
+        raise ValueError(f"a frame of {width}x{height} pixels is empty; give a positive size")
     if seed < 0:
         raise ValueError(f"seed is {seed}; give 0 or more")
     if not (math.isfinite(fps) and fps > 0):

@@ -1,7 +1,7 @@
-"""Films a take as the game would draw it: `python -m street.game.record_take TAKE`.
+"""Records a take as a coarse clip: `python -m street.game.record_take TAKE --out FOLDER`.
 
-Pictures and geometry come from the very stage that the game plays on. What a film's folder holds
-is in `street.city.clip_folder`; who directed the take is unknown here.
+Frames and geometry come from the renderer that the game itself uses. `street.city.clip_folder` says
+what the folder holds. It does not know who directed the take.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from c2r.clips import VideoWriter
 from street.city.clip_folder import (
-    PICTURES,
+    COARSE_VIDEO,
     CameraLog,
     FrameCamera,
     Geometry,
-    begin_clip_folder,
+    clear_clip_folder,
     save_clip_folder,
 )
 from street.city.figure import PARTS
@@ -28,45 +28,54 @@ from street.city.poses import CAR_PARTS
 from street.city.take import LEVELS, Level, Take, load_take
 from street.game.display import INSTALL_GL
 from street.game.frame import Camera, half_motion
-from street.game.scene_renderer import Exposure, SceneRenderer
+from street.game.scene_renderer import SceneFrame, SceneRenderer
 
 PIPES = ("auto", "egl", "software")
 CRF = 6
-"""x264's quality of the pictures: what is lost is mostly that of 4:2:0 colour."""
+"""x264's quality of the video: most of the loss is that of 4:2:0 colour."""
 
 
-def film(take: Take, out: Path, *, pipe: str = "auto", level: Level | None = None) -> None:
-    """Writes the film of a take to the folder `out`, at `level` or the one on its slate.
+def record_take(take: Take, out: Path, *, pipe: str = "auto", level: Level | None = None) -> None:
+    """Writes the coarse clip of a take to the folder `out`, at `level` or the one in its header.
 
     The same take on the same renderer gives equal files. Raises ValueError for a take whose tracks
     do not fit its plan, an unknown level or pipe, and where there is no GL: depth and motion come
-    from nothing else. A film that was in `out` is gone from the start.
+    from nothing else. A clip that was in `out` is removed
+    before the first frame.
     """
-    slate = take.slate
+    header = take.header
     _check(take, pipe)
-    chosen = level if level is not None else slate.level
+    chosen = level if level is not None else header.level
     try:
-        stage = SceneRenderer(slate.plan, chosen, slate.width, slate.height, pipe=pipe)
+        renderer = SceneRenderer(header.plan, chosen, header.width, header.height, pipe=pipe)
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    with stage:
-        if stage.display.geometry is None:
+    with renderer:
+        if renderer.display.geometry is None:
             raise ValueError(
-                f"take {slate.id} cannot be filmed by the software renderer, which gives no depth, "
-                f"motion or part numbers; {INSTALL_GL}, and film with --pipe egl"
+                f"take {header.id} cannot be recorded by the software renderer, which gives no "
+                f"depth, motion or part numbers; {INSTALL_GL}, and record with --pipe egl"
             )
-        begin_clip_folder(out)
-        geometry, cameras = _shoot(take, stage, out / PICTURES)
+        clear_clip_folder(out)
+        geometry, cameras = _record(take, renderer, out / COARSE_VIDEO)
         log = CameraLog(
-            slate.id, chosen, stage.display.name, slate.width, slate.height, slate.fps, cameras
+            header.id,
+            chosen,
+            renderer.display.name,
+            header.width,
+            header.height,
+            header.fps,
+            cameras,
         )
     save_clip_folder(out, geometry, log)
 
 
 def _check(take: Take, pipe: str) -> None:
-    plan, frames = take.slate.plan, len(take)
+    plan, frames = take.header.plan, len(take)
     if pipe not in PIPES:
-        raise ValueError(f"a film cannot be drawn on pipe {pipe!r}; use one of {', '.join(PIPES)}")
+        raise ValueError(
+            f"a take cannot be recorded on pipe {pipe!r}; use one of {', '.join(PIPES)}"
+        )
     movers = len(plan.walkers) + len(plan.cars)
     parts = len(PARTS) * len(plan.walkers) + CAR_PARTS * len(plan.cars)
     wanted = {
@@ -75,42 +84,43 @@ def _check(take: Take, pipe: str) -> None:
         "eye": (frames, 3),
         "axes": (frames, 3, 3),
     }
+    # Tracks of another plan would render without an error, each part at the place of a neighbour.
     for name, shape in wanted.items():
         have = getattr(take, name).shape
         if have != shape or frames == 0:
             raise ValueError(
-                f"the tracks of take {take.slate.id} do not fit its plan: {name} is {have}, "
+                f"the tracks of take {take.header.id} do not fit its plan: {name} is {have}, "
                 f"not {shape}, or it has no frames; direct it again"
             )
 
 
-def _shoot(
-    take: Take, stage: SceneRenderer, pictures: Path
+def _record(
+    take: Take, renderer: SceneRenderer, video_path: Path
 ) -> tuple[Geometry, tuple[FrameCamera, ...]]:
-    slate = take.slate
-    shape = len(take), slate.height, slate.width
+    header = take.header
+    shape = len(take), header.height, header.width
     geometry = Geometry(
         np.empty(shape, np.float16), np.empty((*shape, 2), np.float16), np.empty(shape, np.uint16)
     )
     cameras = []
-    with VideoWriter(pictures, slate.fps, crf=CRF, repeatable=True) as video:
+    with VideoWriter(video_path, header.fps, crf=CRF, repeatable=True) as video:
         for frame in range(len(take)):
             view = take.viewpoint(frame)
-            taken = stage.expose(view, take.parts[frame], take.shadows[frame])
-            video.write(taken.shot.rgb)
-            _keep(geometry, frame, taken)
-            cameras.append(_frame_camera(taken.camera))
+            rendered = renderer.render(view, take.parts[frame], take.shadows[frame])
+            video.write(rendered.buffers.rgb)
+            _store(geometry, frame, rendered)
+            cameras.append(_frame_camera(rendered.camera))
     return geometry, tuple(cameras)
 
 
-def _keep(geometry: Geometry, frame: int, taken: Exposure) -> None:
-    shot = taken.shot
-    assert shot.depth is not None
-    assert shot.part is not None
-    assert taken.motion is not None
-    geometry.depth[frame] = shot.depth
-    geometry.motion[frame] = half_motion(taken.motion)
-    geometry.part[frame] = shot.part
+def _store(geometry: Geometry, frame: int, rendered: SceneFrame) -> None:
+    buffers = rendered.buffers
+    assert buffers.depth is not None
+    assert buffers.part is not None
+    assert rendered.motion is not None
+    geometry.depth[frame] = buffers.depth
+    geometry.motion[frame] = half_motion(rendered.motion)
+    geometry.part[frame] = buffers.part
 
 
 def _frame_camera(camera: Camera) -> FrameCamera:
@@ -120,16 +130,18 @@ def _frame_camera(camera: Camera) -> FrameCamera:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command: 0, or 2 and one line on what is wrong."""
-    parser = argparse.ArgumentParser("film", description="Film a take: pictures and geometry.")
+    parser = argparse.ArgumentParser(
+        "record_take", description="Record a take: coarse video and exact geometry."
+    )
     parser.add_argument("take", type=Path, help="folder of the take")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the film")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the clip")
     parser.add_argument("--pipe", choices=PIPES, default="auto", help="renderer (auto)")
-    parser.add_argument("--level", choices=LEVELS, help="in place of the one on the take's slate")
+    parser.add_argument("--level", choices=LEVELS, help="in place of the one in the take's header")
     chosen = parser.parse_args(arguments)
     try:
-        film(load_take(chosen.take), chosen.out, pipe=chosen.pipe, level=chosen.level)
+        record_take(load_take(chosen.take), chosen.out, pipe=chosen.pipe, level=chosen.level)
     except (ValueError, OSError) as error:
-        print(f"film: {error}", file=sys.stderr)
+        print(f"record_take: {error}", file=sys.stderr)
         return 2
     return 0
 

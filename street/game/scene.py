@@ -1,7 +1,7 @@
 """Panda3D's nodes for a plan: still geometry, moving parts, sky and light.
 
-It turns meshes into nodes and puts matrices on them; what things look like is decided in the mesh
-modules and in `levels`, where they are in `world`.
+It turns meshes into nodes and puts matrices on them; shapes and colours are decided in the mesh
+modules and in `levels`, places in `world`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from panda3d.core import (
     Vec4,
 )
 
-from street.city.levels import drawing
+from street.city.levels import level_meshes
 from street.city.mesh import Mesh, join
 from street.city.plan import Colour, Plan, Point
 from street.city.take import Level
@@ -46,8 +46,8 @@ from street.game.sky import pale_sky, sky_mesh
 
 Array = NDArray[np.float64]
 
-PICTURE, GEOMETRY = BitMask32.bit(0), BitMask32.bit(1)
-"""Camera masks: what the picture shows, and what depth and part numbers know of."""
+COLOUR, GEOMETRY = BitMask32.bit(0), BitMask32.bit(1)
+"""Camera masks: what the colour camera sees, and what the depth and part camera sees."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ CELL = 24.0
 
 
 class Scene:
-    """The node tree of one plan at one level. `root` is what cameras look at.
+    """The node tree of one plan at one level. `root` is what cameras render.
 
     Only `mid` has the sun's shadows, coloured light and clouds: greys say nothing of the hour.
 
@@ -85,11 +85,11 @@ class Scene:
         # Panda3D sorts by where states lie in memory unless told not to, and where surfaces tie in
         # depth the order shows: two runs would differ.
         self.root.set_bin("unsorted", 0)
-        # Some meshes are open where nobody should look (a cornice from below): a ray tracer draws
-        # their inside there, and so does this.
+        # Some meshes are open on a side that is hardly ever seen (a cornice from below): the ray
+        # tracer of the fine clip shows their inside there, so this must too.
         self.root.set_two_sided(True)
         self.root.set_antialias(AntialiasAttrib.M_multisample)
-        coloured, drawn = level == "mid", drawing(plan, level)
+        coloured, drawn = level == "mid", level_meshes(plan, level)
         self._light(_DAY if coloured else _GREY)
         self._sky = self._backdrop(sky_mesh(plan.seed) if coloured else pale_sky())
         for order, mesh in enumerate(drawn.ground, start=1):
@@ -112,7 +112,7 @@ class Scene:
         self._sky.set_pos(*eye)
 
     def _ground(self, mesh: Mesh, order: int) -> NodePath:
-        """Nothing is ever behind the ground, so its layers are painted one over the other; a
+        """Nothing is ever behind the ground, so its layers are drawn one over the other; a
         depth test would make them flicker where depth has 16 bits, as in the software renderer.
         """
         node = self.root.attach_new_node(geom_node(mesh, "ground"))

@@ -1,11 +1,11 @@
-"""Soft-edged light has hard-edged shadows here: flat patches on the ground, cast by one sun."""
+"""Shadows as flat, hard-edged patches on the ground, cast by one sun."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from street.city.mesh import Mesh, join, polygons
-from street.city.plan import KERB, CarLook, Colour, Plan, Tree
+from street.city.plan import KERB, CarModel, Colour, Plan, Tree
 from street.city.props import CAR_SIZES
 
 SUN = (-0.55, 0.35, -0.80)
@@ -40,9 +40,9 @@ def person_shadow(height: float) -> Mesh:
     return _disc(0.24, 0.24 + float(np.hypot(x, y)), 10).moved(0.9 * x, 0.9 * y)
 
 
-def car_shadow(look: CarLook) -> Mesh:
+def car_shadow(model: CarModel) -> Mesh:
     """Under a car, which faces +X."""
-    length, width, _ = CAR_SIZES[look.kind]
+    length, width, _ = CAR_SIZES[model.kind]
     x, y = length / 2 + 0.12, width / 2 + 0.22
     outline = [(-x, -y, 0.0), (x, -y, 0.0), (x, y, 0.0), (-x, y, 0.0)]
     return polygons([np.array(outline)], [DARK])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from street.city.levels import painted
+from street.city.levels import coloured
 from street.city.mesh import Mesh, join
 from street.city.plan import Colour
 from street.city.shapes import ball
@@ -25,7 +25,7 @@ def sky_mesh(seed: int) -> Mesh:
 
 def pale_sky() -> Mesh:
     """The dome in one light grey, without clouds."""
-    return painted(_dome(), PALE)
+    return coloured(_dome(), PALE)
 
 
 def _dome() -> Mesh:

@@ -36,7 +36,7 @@ def mesh_of(name: str, surface: Surface, materials: Sequence[bpy.types.Material]
     return mesh
 
 
-def stand(name: str, mesh: bpy.types.Mesh) -> bpy.types.Object:
+def add_object(name: str, mesh: bpy.types.Mesh) -> bpy.types.Object:
     """An object that shows the mesh, linked into the open scene."""
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)
@@ -49,7 +49,7 @@ def place(thing: bpy.types.Object, matrix: NDArray[np.float64]) -> None:
 
 
 def aim(camera: bpy.types.Object, view: Viewpoint) -> None:
-    """Stands a camera object at a viewpoint; its lens was set by `new_camera`."""
+    """Moves a camera object to a viewpoint; its lens was set by `new_camera`."""
     matrix = np.eye(4)
     matrix[0, :3], matrix[1, :3], matrix[2, :3] = view.right, view.up, -view.forward
     matrix[3, :3] = view.position

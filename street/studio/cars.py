@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from street.city.mesh import Mesh
-from street.city.plan import CarLook, Colour, Plan
+from street.city.plan import CarModel, Colour, Plan
 from street.city.props import (
     CAR_GLASS,
     CAR_SIZES,
@@ -26,12 +26,13 @@ from street.city.props import (
     wheel_mesh,
     wheel_places,
 )
-from street.studio.surface import Stuff, Surface, gathered, of_mesh, surface
+from street.studio.surface import MaterialKind, Surface, gathered, of_mesh, surface
 
 Array = NDArray[np.float64]
-_STUFFS = (
-    (CAR_GLASS, Stuff.GLASS), (HEADLIGHT, Stuff.CAR_LAMP), (TAILLIGHT, Stuff.CAR_LAMP),
-    (METAL, Stuff.RUBBER), (TYRE, Stuff.RUBBER), (HUB, Stuff.CHROME),
+_MATERIALS = (
+    (CAR_GLASS, MaterialKind.GLASS), (HEADLIGHT, MaterialKind.CAR_LAMP),
+    (TAILLIGHT, MaterialKind.CAR_LAMP), (METAL, MaterialKind.RUBBER),
+    (TYRE, MaterialKind.RUBBER), (HUB, MaterialKind.CHROME),
 )  # fmt: skip
 _FLOOR = 0.22
 _BLACK: Colour = (0.05, 0.05, 0.055)
@@ -52,11 +53,11 @@ def parked_cars(plan: Plan) -> Iterator[Surface]:
 
 
 @cache
-def body(look: CarLook, glow: float) -> Surface:
+def body(model: CarModel, glow: float) -> Surface:
     """A car without its wheels, its nose along +X; `glow` is how bright its lamps are."""
-    mesh = car_body(look)
+    mesh = car_body(model)
     lamps = [_only(mesh, colour, glow) for colour in (HEADLIGHT, TAILLIGHT, METAL)]
-    return gathered([_hull(look), *_cabin(look, mesh), *_details(look), *lamps])
+    return gathered([_hull(model), *_cabin(model, mesh), *_details(model), *lamps])
 
 
 @cache
@@ -65,7 +66,7 @@ def wheel() -> Surface:
     mesh = wheel_mesh()
     first = mesh.colours[mesh.faces[:, 0]]
     hub = np.abs(first - np.array(HUB, np.float32)).max(axis=1) < 1e-4
-    return of_mesh(mesh, np.where(hub, Stuff.CHROME, Stuff.RUBBER), shade=0.85)
+    return of_mesh(mesh, np.where(hub, MaterialKind.CHROME, MaterialKind.RUBBER), shade=0.85)
 
 
 def _only(mesh: Mesh, colour: Colour, glow: float) -> Surface:
@@ -73,9 +74,9 @@ def _only(mesh: Mesh, colour: Colour, glow: float) -> Surface:
     first = mesh.colours[mesh.faces[:, 0]]
     mine = np.abs(first - np.array(colour, np.float32)).max(axis=1) < 1e-4
     used, back = np.unique(mesh.faces[mine], return_inverse=True)
-    stuff = dict(_STUFFS)[colour]
-    paint = mesh.colours[used] * (0.35 if stuff is Stuff.RUBBER else 1.0)
-    return surface(mesh.vertices[used], back.reshape(-1, 3), paint, stuff, glow=glow)
+    kind = dict(_MATERIALS)[colour]
+    paint = mesh.colours[used] * (0.35 if kind is MaterialKind.RUBBER else 1.0)
+    return surface(mesh.vertices[used], back.reshape(-1, 3), paint, kind, glow=glow)
 
 
 def _outline(back: float, front: float, half: float, radius: float, high: float) -> Array:
@@ -93,7 +94,7 @@ def _outline(back: float, front: float, half: float, radius: float, high: float)
     return np.column_stack([flat, np.full(len(flat), high)])
 
 
-def _lofted(rings: Sequence[Array], colour: Colour, stuff: Stuff, *, lid: bool) -> Surface:
+def _lofted(rings: Sequence[Array], colour: Colour, kind: MaterialKind, *, lid: bool) -> Surface:
     """A smooth skin over rings of equal length, from the lowest up, closed by a lid on demand."""
     count = len(rings[0])
     index = np.arange(count)
@@ -108,12 +109,12 @@ def _lofted(rings: Sequence[Array], colour: Colour, stuff: Stuff, *, lid: bool) 
         top = (len(rings) - 1) * count
         faces.append(np.stack([top + index, top + after, np.full(count, len(points))], axis=1))
         points = np.concatenate([points, rings[-1].mean(axis=0, keepdims=True)])
-    return surface(points, np.concatenate(faces), np.array(colour), stuff, smooth=True)
+    return surface(points, np.concatenate(faces), np.array(colour), kind, smooth=True)
 
 
-def _hull(look: CarLook) -> Surface:
+def _hull(model: CarModel) -> Surface:
     """The lower body: sides that lean in, a round shoulder, a slightly domed deck."""
-    length, width, height = CAR_SIZES[look.kind]
+    length, width, height = CAR_SIZES[model.kind]
     nose, half, belt = length / 2, width / 2, 0.52 * height
     rings = []
     for share, tuck, radius in (
@@ -125,25 +126,25 @@ def _hull(look: CarLook) -> Surface:
         side = half - 0.04 * share - tuck
         rings.append(_outline(back, front, side, radius, _FLOOR + (belt - _FLOOR) * share))
     deck = _outline(-nose + 0.35, nose - 0.45, half - 0.4, 0.2, belt + 0.02)
-    return _lofted([*rings, deck], _lacquer(look), Stuff.PAINT, lid=True)
+    return _lofted([*rings, deck], _lacquer(model), MaterialKind.PAINT, lid=True)
 
 
-def _lacquer(look: CarLook) -> Colour:
+def _lacquer(model: CarModel) -> Colour:
     """The paint, a little deeper than on the plan."""
-    red, green, blue = (0.9 * part for part in look.paint)
+    red, green, blue = (0.9 * part for part in model.paint)
     return red, green, blue
 
 
-def _cabin(look: CarLook, mesh: Mesh) -> Iterator[Surface]:
+def _cabin(model: CarModel, mesh: Mesh) -> Iterator[Surface]:
     """Painted frame, glass set on each of its four sides, and a rounded roof."""
     first = np.abs(mesh.colours - np.array(CAR_GLASS, np.float32)).max(axis=1) < 1e-4
     glass = mesh.vertices[first].astype(float)
     low, high = (_rectangle(glass, level) for level in (glass[:, 2].min(), glass[:, 2].max()))
-    paint = _lacquer(look)
+    paint = _lacquer(model)
     sides = [
         np.stack([low[k], low[(k + 1) % 4], high[(k + 1) % 4], high[k]]) for k in range(4)
     ]  # fmt: skip
-    yield gathered([_quad(side, paint, Stuff.PAINT) for side in sides])
+    yield gathered([_quad(side, paint, MaterialKind.PAINT) for side in sides])
     post = (high[:, 0].min() + high[:, 0].max()) / 2 - 0.07
     for number, side in enumerate(sides):
         spans: tuple[tuple[float, float], ...] = ((0.07, 0.93),)
@@ -151,13 +152,13 @@ def _cabin(look: CarLook, mesh: Mesh) -> Iterator[Surface]:
             share = (post - side[0, 0]) / (side[1, 0] - side[0, 0])
             spans = ((0.05, share - 0.025), (share + 0.025, 0.95))
         for u0, u1 in spans:
-            yield _quad(_inset(side, u0, u1, 0.07, 0.90), CAR_GLASS, Stuff.GLASS)
+            yield _quad(_inset(side, u0, u1, 0.07, 0.90), CAR_GLASS, MaterialKind.GLASS)
     (x0, y0, top), (x1, y1, _) = high.min(axis=0), high.max(axis=0)
     rings = [
         _outline(x0 - 0.03 + tuck, x1 + 0.03 - tuck, (y1 - y0) / 2 + 0.03 - tuck, 0.12, top + rise)
         for tuck, rise in ((0.0, -0.01), (0.0, 0.02), (0.04, 0.043), (0.25, 0.055))
     ]
-    yield _lofted(rings, paint, Stuff.PAINT, lid=True)
+    yield _lofted(rings, paint, MaterialKind.PAINT, lid=True)
 
 
 def _rectangle(points: Array, level: float) -> Array:
@@ -175,25 +176,25 @@ def _inset(side: Array, u0: float, u1: float, v0: float, v1: float) -> Array:
     return low + (high - low) * v + 0.008 * out / np.linalg.norm(out)
 
 
-def _quad(corners: Array, colour: Colour, stuff: Stuff) -> Surface:
-    return surface(corners, np.array([[0, 1, 2], [0, 2, 3]]), np.array(colour), stuff)
+def _quad(corners: Array, colour: Colour, kind: MaterialKind) -> Surface:
+    return surface(corners, np.array([[0, 1, 2], [0, 2, 3]]), np.array(colour), kind)
 
 
-def _details(look: CarLook) -> Iterator[Surface]:
+def _details(model: CarModel) -> Iterator[Surface]:
     """Wheel arches, sills, grille and plates, flush with the body."""
-    length, width, height = CAR_SIZES[look.kind]
+    length, width, height = CAR_SIZES[model.kind]
     nose, half, belt = length / 2, width / 2, 0.52 * height
-    for x, y in wheel_places(look):
+    for x, y in wheel_places(model):
         yield _disc(x, np.sign(y) * (half + 0.004), WHEEL_RADIUS, 0.40)
     for side in (1, -1):
         y = side * (half + 0.003)
         sill = np.array([(-nose + 1.2, y, 0.2), (nose - 1.2, y, 0.2), (nose - 1.2, y, 0.3),
                          (-nose + 1.2, y, 0.3)])  # fmt: skip
-        yield _quad(sill if side < 0 else sill[::-1], _BLACK, Stuff.RUBBER)
+        yield _quad(sill if side < 0 else sill[::-1], _BLACK, MaterialKind.RUBBER)
         top, high = y - side * 0.03, belt - 0.1
         for x, end in ((-0.12, -0.10), (0.82, 0.84)):
             seam = np.array([(x, y, 0.3), (end, y, 0.3), (end, top, high), (x, top, high)])
-            yield _quad(seam if side < 0 else seam[::-1], _BLACK, Stuff.RUBBER)
+            yield _quad(seam if side < 0 else seam[::-1], _BLACK, MaterialKind.RUBBER)
     front, rear = nose - 0.05, -nose + 0.03
     yield _board(front, half - 0.66, belt - 0.31, belt - 0.14, _BLACK, 1)
     yield _board(nose + 0.015, 0.26, 0.28, 0.39, _PLATE, 1)
@@ -203,7 +204,7 @@ def _details(look: CarLook) -> Iterator[Surface]:
 def _board(x: float, half: float, z0: float, z1: float, colour: Colour, way: int) -> Surface:
     """An upright rectangle across the car, facing along `way` times X."""
     board = np.array([(x, -half, z0), (x, half, z0), (x, half, z1), (x, -half, z1)])
-    return _quad(board if way > 0 else board[::-1], colour, Stuff.RUBBER)
+    return _quad(board if way > 0 else board[::-1], colour, MaterialKind.RUBBER)
 
 
 def _disc(x: float, y: float, z: float, radius: float) -> Surface:
@@ -215,4 +216,4 @@ def _disc(x: float, y: float, z: float, radius: float) -> Surface:
     faces = np.stack([index, (index + 1) % 20, np.full(20, 20)], axis=1)
     if y > 0:
         faces = faces[:, ::-1]
-    return surface(np.vstack([rim, [[x, y, z]]]), faces, np.array(_BLACK), Stuff.RUBBER)
+    return surface(np.vstack([rim, [[x, y, z]]]), faces, np.array(_BLACK), MaterialKind.RUBBER)

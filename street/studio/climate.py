@@ -1,7 +1,7 @@
 """What an hour and a weather mean in numbers: light, wet, snow, air and exposure.
 
-All numbers are chosen by eye for pictures, in the scene's own unit of light; only their ratios
-matter. Nothing here draws.
+All numbers are chosen by eye, in the scene's own unit of light; only their ratios
+matter. It renders nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Climate:
     gives `sun` (irradiance, 0 behind clouds) of `sun_angle` radians across. `clouds` in [0, 1].
     `haze` metres until the air hides 63 % of what is behind it. `wet` and `snow` in [0, 1] cover
     the ground. `lit` is the share of lit windows; `lamps` whether street lamps are on, `glow` how
-    strong all artificial light is. `exposure` multiplies the light before development.
+    strong all artificial light is. `exposure` multiplies the light before tone mapping.
     """
 
     zenith: Triple

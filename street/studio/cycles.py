@@ -1,6 +1,6 @@
-"""One picture by Cycles, as linear light: render settings, and what comes back.
+"""One frame by Cycles, as linear light: render settings, and what comes back.
 
-The settings buy the most picture for a second of one CPU core: few samples, two bounces, the
+The settings give the best image for a second of one CPU core: few samples, two bounces, the
 denoiser guided by albedo and normals, and everything that does not move kept between frames.
 """
 
@@ -8,37 +8,24 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from street.city.take import Slate
-from street.studio.exr import read_exr
-
-MIST_REACH = 400.0
-"""Metres at which the mist pass is full."""
+from street.city.take import TakeHeader
+from street.studio.image_files import read_exr
+from street.studio.postprocess import MIST_REACH, LinearFrame
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """`light` [H, W, 3] linear, scene-referred; `distance` [H, W] metres to what is seen, its
-    mean over the pixel, `MIST_REACH` and beyond for the sky.
-    """
-
-    light: NDArray[np.float32]
-    distance: NDArray[np.float32]
-
-
-def prepare(slate: Slate, samples: int, threads: int, *, lamps: bool) -> None:
-    """Sets the open scene up to render pictures of the slate's size on `threads` CPU threads;
+def prepare(header: TakeHeader, samples: int, threads: int, *, lamps: bool) -> None:
+    """Sets the open scene up to render frames of the header's size on `threads` CPU threads;
     `lamps` says whether there are more lights than the sun.
     """
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
-    scene.render.resolution_x, scene.render.resolution_y = slate.width, slate.height
+    scene.render.resolution_x, scene.render.resolution_y = header.width, header.height
     scene.render.resolution_percentage = 100
     scene.render.use_persistent_data = True
     scene.render.threads_mode = "FIXED"
@@ -57,7 +44,7 @@ def prepare(slate: Slate, samples: int, threads: int, *, lamps: bool) -> None:
 def _sampling(cycles: bpy.types.PropertyGroup, samples: int) -> None:
     cycles.device = "CPU"
     cycles.samples = samples
-    cycles.seed = 0
+    cycles.seed = 0  # the same noise in every frame: less flicker after the denoiser
     cycles.use_adaptive_sampling = False
     cycles.use_auto_tile = False
     cycles.caustics_reflective = cycles.caustics_refractive = False
@@ -78,16 +65,16 @@ def _sampling(cycles: bpy.types.PropertyGroup, samples: int) -> None:
     cycles.ao_bounces = cycles.ao_bounces_render = 1
 
 
-def shoot() -> Picture:
-    """The open scene as it stands."""
+def render() -> LinearFrame:
+    """The open scene in its current state."""
     with tempfile.TemporaryDirectory(prefix="fine-") as folder:
-        path = Path(folder) / "picture.exr"
+        path = Path(folder) / "frame.exr"
         bpy.context.scene.render.filepath = os.fspath(path)
         bpy.ops.render.render(write_still=True)
         channels = read_exr(path)
     light = np.stack([_channel(channels, f"Combined.{c}") for c in "RGB"], axis=-1)
     mist = next(plane for name, plane in channels.items() if ".Mist." in name)
-    return Picture(light, mist * MIST_REACH)
+    return LinearFrame(light, mist * MIST_REACH)
 
 
 def _channel(channels: dict[str, NDArray[np.float32]], ending: str) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import numpy as np
 from street.city.figure import SHOE, figure_meshes
 from street.city.mesh import Mesh
 from street.city.plan import Plan, Walker
-from street.studio.surface import Stuff, Surface, gathered, surface, welded
+from street.studio.surface import MaterialKind, Surface, gathered, surface, welded
 
 
 def figure_surfaces(plan: Plan) -> list[Surface]:
@@ -25,25 +25,25 @@ def _worn(colour: np.ndarray, fade: float) -> np.ndarray:
 
 
 def _part(mesh: Mesh, walker: Walker, rng: np.random.Generator) -> Surface:
-    """One part, each colour its own smooth piece, so that sleeves end sharply."""
-    stuffs = (
-        (walker.shirt, Stuff.CLOTH, 0.80), (walker.trousers, Stuff.CLOTH, 0.72),
-        (walker.skin, Stuff.SKIN, 0.80), (walker.hair, Stuff.HAIR, 0.70),
-        (SHOE, Stuff.HAIR, 0.9),
+    """One part. Each colour is smooth on its own, so that sleeves end sharply."""
+    kinds = (
+        (walker.shirt, MaterialKind.CLOTH, 0.80), (walker.trousers, MaterialKind.CLOTH, 0.72),
+        (walker.skin, MaterialKind.SKIN, 0.80), (walker.hair, MaterialKind.HAIR, 0.70),
+        (SHOE, MaterialKind.HAIR, 0.9),
     )  # fmt: skip
     shift = rng.uniform(0, 1, 2)
-    pieces = []
+    surfaces = []
     first = mesh.colours[mesh.faces[:, 0]]
     done = np.zeros(len(mesh.faces), bool)
-    for colour, stuff, shade in stuffs:
+    for colour, kind, shade in kinds:
         mine = ~done & (np.abs(first - np.array(colour, np.float32)).max(axis=1) < 1e-4)
         done |= mine
         if mine.any():
             points, faces = welded(mesh.vertices, mesh.faces[mine])
             flat = colour == SHOE
-            paint = _worn(np.array(colour) * shade, 0.3 if stuff is Stuff.CLOTH else 0.0)
-            piece = surface(points, faces, paint, stuff, smooth=not flat)
-            piece.uv[:] += shift
-            pieces.append(piece)
+            paint = _worn(np.array(colour) * shade, 0.3 if kind is MaterialKind.CLOTH else 0.0)
+            part = surface(points, faces, paint, kind, smooth=not flat)
+            part.uv[:] += shift
+            surfaces.append(part)
     assert done.all(), "a figure has a colour that its walker has not"
-    return gathered(pieces)
+    return gathered(surfaces)

@@ -1,11 +1,10 @@
 """Exact depth and part numbers: one ray through the middle of every pixel, no sampling.
 
-Rays meet the very meshes that Blender draws, in Blender's own search trees.
+Cycles' own depth pass is a mean over a pixel's samples, which at an outline is the depth of
+nothing. Here rays meet the meshes that Blender renders, in Blender's own search trees.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import bpy
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from street.city.viewpoint import Viewpoint
 
 
-class Survey:
+class RayCaster:
     """Search trees of the still mesh and of each moving part, in its own axes."""
 
     def __init__(self, still: bpy.types.Mesh, parts: list[bpy.types.Mesh]) -> None:
@@ -23,34 +22,27 @@ class Survey:
         self._parts = [_tree(mesh) for mesh in parts]
         self._boxes = [_corners(mesh) for mesh in parts]
 
-    def look(
+    def cast(
         self, view: Viewpoint, matrices: NDArray[np.float64], size: tuple[int, int]
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Depth [H, W] along the view in metres, inf where there is nothing, and parts [H, W]: 0
-        still, k + 1 on part k, which stands at matrix k [K, 4, 4]. `size` is (width, height).
+        still, k + 1 on part k. `matrices` [K, 4, 4] are the parts' world matrices, `size` is
+        (width, height).
         """
         width, height = size
         rays = _rays(view, width, height)
-        depth = _cast(self._still, view, rays, np.arange(len(rays)), np.eye(4))
+        depth = _first_hits(self._still, view, rays, np.arange(len(rays)), np.eye(4))
         part = np.zeros(len(rays), np.int32)
         for number, (tree, box) in enumerate(zip(self._parts, self._boxes, strict=True), start=1):
             matrix = matrices[number - 1]
             chosen = _within(view, box @ matrix, width, height)
             if not len(chosen):
                 continue
-            found = _cast(tree, view, rays, chosen, matrix)
-            nearer = found < depth[chosen]
-            depth[chosen[nearer]], part[chosen[nearer]] = found[nearer], number
+            hits = _first_hits(tree, view, rays, chosen, matrix)
+            nearer = hits < depth[chosen]
+            depth[chosen[nearer]], part[chosen[nearer]] = hits[nearer], number
         depth[depth > view.far] = np.inf
         return depth.reshape(height, width).astype(np.float32), part.reshape(height, width)
-
-
-def write_geometry(path: Path, depth: NDArray[np.float32], part: NDArray[np.int32]) -> None:
-    """Writes both into one `.npz`, whole, by rename."""
-    draft = path.with_suffix(".part")
-    with draft.open("wb") as file:
-        np.savez_compressed(file, depth=depth, part=part)
-    draft.replace(path)
 
 
 def _tree(mesh: bpy.types.Mesh) -> BVHTree:
@@ -101,7 +93,7 @@ def _within(
     return (rows[:, None] * width + columns).ravel()
 
 
-def _cast(
+def _first_hits(
     tree: BVHTree,
     view: Viewpoint,
     rays: NDArray[np.float64],
@@ -109,16 +101,18 @@ def _cast(
     matrix: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Depths of the first hits beyond the near plane along the chosen rays, inf for none."""
+    # Rays are taken into the part's own axes, so that its tree is built once for all frames. A ray
+    # one metre deep in view space is not one metre long: hits are divided by its length again.
     back = np.linalg.inv(matrix)
     eye = np.append(view.position, 1.0) @ back
     ways = rays[chosen] @ back[:3, :3]
     lengths = np.linalg.norm(ways, axis=1)
     starts = eye[:3] + ways * view.near
     units = ways / lengths[:, None]
-    found = np.array(
+    distances = np.array(
         [
-            hit if (hit := tree.ray_cast(start, way)[3]) is not None else np.inf
+            hit if (hit := tree.ray_first_hits(start, way)[3]) is not None else np.inf
             for start, way in zip(starts.tolist(), units.tolist(), strict=True)
         ]
     )
-    return view.near + found / lengths
+    return view.near + distances / lengths

@@ -1,4 +1,4 @@
-"""Sun, sky, street lamps and headlights as Blender's lamps."""
+"""Sun, sky, street lamps and headlights as Blender's lights."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def add_sky(climate: Climate, seed: int) -> None:
     bpy.context.scene.world = world
     world.use_nodes = True
     graph = Graph(world.node_tree)
-    picture = new_image("sky", panorama(climate, seed))
-    light = graph.node("ShaderNodeTexEnvironment", image=picture).outputs[0]
+    image = new_image("sky", panorama(climate, seed))
+    light = graph.node("ShaderNodeTexEnvironment", image=image).outputs[0]
     graph.finish(graph.node("ShaderNodeBackground", light).outputs[0], "ShaderNodeOutputWorld")
     world.cycles.sampling_method = "MANUAL"
     world.cycles.sample_map_resolution = 64

@@ -1,6 +1,6 @@
-"""What every stuff looks like to Cycles: small graphs over textures that numpy drew.
+"""The shader of every material in Cycles: small graphs over textures made by numpy.
 
-They are kept cheap on purpose: an image or two, a diffuse part, and a gloss only where it shows.
+They are cheap on purpose: an image or two, a diffuse part, and gloss only where it shows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from street.studio import textures
 from street.studio.climate import Climate
 from street.studio.nodes import Graph, Socket, Value, new_image
 from street.studio.panes import shop_atlas, window_atlas
-from street.studio.surface import Stuff
+from street.studio.surface import MaterialKind
 
 SNOW = (0.80, 0.83, 0.88)
 WINDOW_LIGHT = 0.62
@@ -21,9 +21,9 @@ LAMP_LIGHT = 14.0
 
 
 def all_materials(climate: Climate, seed: int) -> list[bpy.types.Material]:
-    """One material for each `Stuff`, in its order."""
+    """One material for each `MaterialKind`, in its order."""
     palette = _Palette(climate, seed)
-    return [palette.material(stuff) for stuff in Stuff]
+    return [palette.material(kind) for kind in MaterialKind]
 
 
 class _Palette:
@@ -34,42 +34,42 @@ class _Palette:
         self._stain = new_image("stains", textures.stains(seed % 7 + 3))
         self._puddle = new_image("puddles", textures.puddles(seed % 5 + 50))
         self._cloth = new_image("cloth", textures.cloth(9))
-        self._makers: dict[Stuff, Callable[[Graph], Socket]] = {
-            Stuff.BRICK: self._wall(textures.bricks(1), 2.4),
-            Stuff.PLASTER: self._wall(textures.plaster(2), 5.0),
-            Stuff.CONCRETE: self._wall(textures.concrete(3), 5.6),
-            Stuff.TRIM: self._wall(textures.plaster(4), 3.0),
-            Stuff.ROOF: self._wall(textures.plaster(5), 3.0),
-            Stuff.DOOR: self._plain(0.25),
-            Stuff.AWNING: self._awning,
-            Stuff.TOWER: self._tower,
-            Stuff.WINDOW: self._pane(*window_atlas(31)),
-            Stuff.SHOP: self._pane(*shop_atlas(47)),
-            Stuff.ASPHALT: self._street(textures.asphalt(6), 14.0),
-            Stuff.PAVING: self._street(textures.slabs(7), 4.8),
-            Stuff.MARKING: self._street(textures.worn(8), 5.0),
-            Stuff.GRASS: self._wall(textures.plaster(10), 4.0),
-            Stuff.LEAF: self._leaf,
-            Stuff.BARK: self._wall(textures.plaster(12), 0.6),
-            Stuff.METAL: self._plain(0.35),
-            Stuff.BULB: self._bulb,
-            Stuff.PAINT: self._paint,
-            Stuff.GLASS: self._glass,
-            Stuff.RUBBER: self._plain(0.5),
-            Stuff.CHROME: self._chrome,
-            Stuff.CAR_LAMP: self._car_lamp,
-            Stuff.CLOTH: self._worn_cloth,
-            Stuff.SKIN: self._plain(0.45),
-            Stuff.HAIR: self._plain(0.4),
+        self._makers: dict[MaterialKind, Callable[[Graph], Socket]] = {
+            MaterialKind.BRICK: self._wall(textures.bricks(1), 2.4),
+            MaterialKind.PLASTER: self._wall(textures.plaster(2), 5.0),
+            MaterialKind.CONCRETE: self._wall(textures.concrete(3), 5.6),
+            MaterialKind.TRIM: self._wall(textures.plaster(4), 3.0),
+            MaterialKind.ROOF: self._wall(textures.plaster(5), 3.0),
+            MaterialKind.DOOR: self._plain(0.25),
+            MaterialKind.AWNING: self._awning,
+            MaterialKind.TOWER: self._tower,
+            MaterialKind.WINDOW: self._pane(*window_atlas(31)),
+            MaterialKind.SHOP: self._pane(*shop_atlas(47)),
+            MaterialKind.ASPHALT: self._street(textures.asphalt(6), 14.0),
+            MaterialKind.PAVING: self._street(textures.slabs(7), 4.8),
+            MaterialKind.MARKING: self._street(textures.worn(8), 5.0),
+            MaterialKind.GRASS: self._wall(textures.plaster(10), 4.0),
+            MaterialKind.LEAF: self._leaf,
+            MaterialKind.BARK: self._wall(textures.plaster(12), 0.6),
+            MaterialKind.METAL: self._plain(0.35),
+            MaterialKind.BULB: self._bulb,
+            MaterialKind.PAINT: self._paint,
+            MaterialKind.GLASS: self._glass,
+            MaterialKind.RUBBER: self._plain(0.5),
+            MaterialKind.CHROME: self._chrome,
+            MaterialKind.CAR_LAMP: self._car_lamp,
+            MaterialKind.CLOTH: self._worn_cloth,
+            MaterialKind.SKIN: self._plain(0.45),
+            MaterialKind.HAIR: self._plain(0.4),
         }
 
-    def material(self, stuff: Stuff) -> bpy.types.Material:
-        material = bpy.data.materials.new(stuff.name.lower())
+    def material(self, kind: MaterialKind) -> bpy.types.Material:
+        material = bpy.data.materials.new(kind.name.lower())
         material.use_nodes = True
         # What glows is also a lamp or too faint to light the street: sampling it costs noise.
         material.cycles.emission_sampling = "NONE"
         graph = Graph(material.node_tree)
-        graph.finish(self._makers[stuff](graph))
+        graph.finish(self._makers[kind](graph))
         return material
 
     def _tint(self, graph: Graph) -> tuple[Socket, Socket]:
@@ -165,7 +165,7 @@ class _Palette:
         return make
 
     def _pane(self, day: textures.Floats, lit: textures.Floats) -> Callable[[Graph], Socket]:
-        """Glass in front of a painted room; what is lit glows, what is glass mirrors."""
+        """Glass in front of a textured room: lit windows glow, glass mirrors."""
         rooms, lights = new_image("rooms", day), new_image("lights", lit)
 
         def make(graph: Graph) -> Socket:

@@ -49,16 +49,13 @@ class Graph:
             socket.default_value = value
 
     def math(self, operation: str, *inputs: Value, clamp: bool = False) -> Socket:
-        """Scalar arithmetic."""
         node = self.node("ShaderNodeMath", *inputs, operation=operation, use_clamp=clamp)
         return node.outputs[0]
 
     def vector(self, operation: str, *inputs: Value) -> Socket:
-        """Vector arithmetic, colours included."""
         return self.node("ShaderNodeVectorMath", *inputs, operation=operation).outputs[0]
 
     def scaled(self, colour: Value, by: Value) -> Socket:
-        """A colour times a number."""
         node = self.node("ShaderNodeVectorMath", colour, operation="SCALE")
         self.feed(node.inputs["Scale"], by)
         return node.outputs[0]
@@ -72,13 +69,10 @@ class Graph:
         return node.outputs[1]
 
     def image(self, image: bpy.types.Image, at: Value) -> bpy.types.Node:
-        """An image looked up at texture coordinates."""
         return self.node("ShaderNodeTexImage", at, image=image)
 
     def blend(self, share: Value, a: Socket, b: Socket) -> Socket:
-        """Two shaders mixed."""
         return self.node("ShaderNodeMixShader", share, a, b).outputs[0]
 
     def finish(self, shader: Socket, kind: str = "ShaderNodeOutputMaterial") -> None:
-        """Ends the graph in its output."""
         self.node(kind, shader)

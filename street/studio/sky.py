@@ -1,4 +1,4 @@
-"""The sky as one panorama, drawn with numpy: gradient, glow around the sun, clouds, stars."""
+"""The sky as one panorama, made with numpy: gradient, glow around the sun, clouds, stars."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Surfaces as arrays, on their way from the city's meshes into Blender.
 
-A surface adds to a mesh what a picture needs: texture coordinates, a linear tint with a glow, and
-the number of a material. This module knows no materials and no bpy.
+A surface adds to a mesh what a renderer needs: texture coordinates, a linear tint with a glow, and
+the number of a material. It knows neither shaders nor bpy.
 
 V vertices, T triangles, Q quads.
 """
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 
-class Stuff(IntEnum):
+class MaterialKind(IntEnum):
     """What a face is made of: the number of its material."""
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""Tileable textures drawn with numpy: noise, bricks, plaster, concrete, asphalt, slabs.
+"""Tileable textures made with numpy: noise, bricks, plaster, concrete, asphalt, slabs.
 
 Each is float32 [H, W, 3], row 0 at the bottom, meant to multiply a tint, with a mean near 1. Their
-grain is kept coarse enough for pictures of a few hundred pixels: what is finer only flickers.
+grain is kept coarse enough for frames of a few hundred pixels: finer grain only flickers.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def concrete(seed: int) -> Floats:
 
 
 def stains(seed: int) -> Floats:
-    """What weather leaves on a wall: soft runs downwards, slightly warm."""
+    """Dirt on a wall: soft streaks downwards, slightly warm."""
     run = noise(seed, 1.6, stretch=0.25)
     patch = noise(seed + 1, 1.9)
     dirt = np.clip(0.10 * run + 0.10 * patch, -0.15, 0.5)

@@ -1,11 +1,12 @@
-"""Walks a plan's pedestrians with JuPedSim, and drives its cars, which stop for them.
+"""Simulates a plan's pedestrians with JuPedSim, and its cars, which stop for them.
 
     python -m street.studio.walk REQUEST.json --out OUT.npz
 
 A program of the studio interpreter. The request holds `plan`, `fps`, `frames` and `warm_up` in
 seconds. The answer, frame by frame (F frames, N people, M cars): `position` [F, N, 2], `heading`
 [F, N] radians, `walked` [F, N] metres, `swing` [F, N], `car_position` [F, M, 2], `car_heading`
-[F, M], `rolled` [F, M]. Equal requests give equal bytes.
+[F, M], `rolled` [F, M]. Equal requests give equal bytes: steps have a fixed length, and the
+model a fixed seed.
 """
 
 from __future__ import annotations
@@ -25,10 +26,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from street.city.pavement import start_position
 from street.city.plan import KERB_STRIP, Plan, Rect, from_dict
+from street.city.routes import RouteLeg, other_end, start_position, walking_routes
 from street.city.traffic import Traffic
-from street.director.journeys import Leg, journeys
 
 Array = NDArray[np.float64]
 
@@ -53,19 +53,19 @@ def walkable_area(plan: Plan) -> Any:
         a, grow = crossing.area, (reach, -0.15) if crossing.axis == 0 else (-0.15, reach)
         areas.append(Rect(a.x0 - grow[0], a.y0 - grow[1], a.x1 + grow[0], a.y1 + grow[1]))
     union = shapely.union_all([shapely.box(r.x0, r.y0, r.x1, r.y1) for r in areas])
-    assert union.geom_type == "Polygon", "the pavements are one piece, joined by crossings"
+    assert union.geom_type == "Polygon", "the pavements are connected by crossings"
     return union
 
 
-class Stroll:
-    """JuPedSim's simulation of a plan's walkers and each one's place in its journey."""
+class PedestrianSimulation:
+    """JuPedSim's simulation of a plan's walkers, and each one's place on its route."""
 
     def __init__(self, plan: Plan, seconds: float, dt: float) -> None:
         model = jupedsim.AnticipationVelocityModel(rng_seed=MODEL_SEED)
         self._simulation = jupedsim.Simulation(model=model, geometry=walkable_area(plan), dt=dt)
         fastest = max(walker.speed for walker in plan.walkers)
-        routes = journeys(plan, 10.0 + seconds * fastest)
-        self._walks = [self._walk(route) for route in routes]
+        routes = walking_routes(plan, 10.0 + seconds * fastest)
+        self._walks = [self._journey(route) for route in routes]
         self._agents = [
             self._simulation.add_agent(
                 jupedsim.AnticipationVelocityModelAgentParameters(
@@ -80,7 +80,7 @@ class Stroll:
         ]
 
     def step(self, clear: NDArray[np.bool_]) -> None:
-        """One tick; those who wait at a crossing that is `clear` [C] step onto it."""
+        """One tick; people who wait at a crossing that is `clear` [C] step onto it."""
         for agent, crossing, after in self._waiting():
             if clear[crossing]:
                 walk = self._walks[self._agents.index(agent)]
@@ -88,7 +88,7 @@ class Stroll:
         self._simulation.iterate()
 
     def position(self) -> Array:
-        """Where people are [N, 2]."""
+        """[N, 2] metres."""
         return np.array([self._simulation.agent(agent).position for agent in self._agents])
 
     def requested(self, crossings: int) -> NDArray[np.bool_]:
@@ -103,8 +103,8 @@ class Stroll:
         return asked
 
     def _waiting(self) -> list[tuple[int, int, int]]:
-        """Agent, crossing and the stage beyond it, of all who have come to a kerb."""
-        found = []
+        """Agent, crossing and the stage beyond it, of everybody at a kerb."""
+        waiting = []
         for agent, walk in zip(self._agents, self._walks, strict=True):
             state = self._simulation.agent(agent)
             crossing = walk.kerbs.get(state.stage_id)
@@ -112,10 +112,10 @@ class Stroll:
                 stop = walk.places[state.stage_id]
                 if math.dist(state.position, stop) < 2 * REACHED:
                     after = walk.stages[walk.stages.index(state.stage_id) + 1]
-                    found.append((agent, crossing, after))
-        return found
+                    waiting.append((agent, crossing, after))
+        return waiting
 
-    def _walk(self, legs: tuple[Leg, ...]) -> _Walk:
+    def _journey(self, legs: tuple[RouteLeg, ...]) -> _Journey:
         """A journey of stages: waypoints, and at each kerb a place to wait."""
         stages, places = [], {}
         kerbs: dict[int, int] = {}
@@ -138,11 +138,11 @@ class Stroll:
                 here, jupedsim.Transition.create_fixed_transition(after)
             )
         journey = self._simulation.add_journey(description)
-        return _Walk(journey, tuple(stages), places, kerbs, over)
+        return _Journey(journey, tuple(stages), places, kerbs, over)
 
 
 @dataclass(frozen=True)
-class _Walk:
+class _Journey:
     """Stages of one journey in order; their places; the crossing that each kerb stage waits for,
     and the one that each stage over the road is the far end of.
     """
@@ -155,18 +155,11 @@ class _Walk:
 
 
 class Gait:
-    """What legs and bodies do as their owners move: `heading`, `walked` and `swing`, each [N]."""
+    """The animation of walking people: `heading`, `walked` and `swing`, each [N]."""
 
     def __init__(self, plan: Plan) -> None:
-        ends = [
-            (
-                plan.walkways[w.edge].a
-                if w.to == plan.walkways[w.edge].b
-                else plan.walkways[w.edge].b
-            )
-            for w in plan.walkers
-        ]
-        ahead = np.array(plan.nodes)[[w.to for w in plan.walkers]] - np.array(plan.nodes)[ends]
+        starts = [other_end(plan.walkways[w.edge], w.to) for w in plan.walkers]
+        ahead = np.array(plan.nodes)[[w.to for w in plan.walkers]] - np.array(plan.nodes)[starts]
         self.heading: Array = np.arctan2(ahead[:, 1], ahead[:, 0])
         self.walked: Array = np.linspace(0.0, 1.3, len(plan.walkers))
         self.swing: Array = np.zeros(len(plan.walkers))
@@ -186,18 +179,18 @@ def walk(plan: Plan, *, fps: float, frames: int, warm_up: float) -> dict[str, Ar
     ticks = math.ceil(1 / fps / TICK - 1e-9)
     dt = 1 / fps / ticks
     lead = math.ceil(warm_up * fps)
-    stroll = Stroll(plan, (lead + frames) / fps, dt)
+    pedestrians = PedestrianSimulation(plan, (lead + frames) / fps, dt)
     traffic, gait = Traffic(plan), Gait(plan)
     rows: list[tuple[Array, ...]] = []
-    here = stroll.position()
+    here = pedestrians.position()
     for frame in range(lead + frames):
         if frame >= lead:
             people = (here.copy(), gait.heading, gait.walked, gait.swing)
             rows.append((*people, traffic.position, traffic.heading, traffic.rolled))
         for _ in range(ticks):
-            traffic.step(dt, stroll.requested(len(plan.crossings)), here)
-            stroll.step(traffic.clear())
-            before, here = here, stroll.position()
+            traffic.step(dt, pedestrians.requested(len(plan.crossings)), here)
+            pedestrians.step(traffic.clear())
+            before, here = here, pedestrians.position()
             gait.step((here - before) / dt, dt)
     tracks = [np.stack(track) for track in zip(*rows, strict=True)]
     return dict(zip(TRACKS, tracks, strict=True))

@@ -2,8 +2,8 @@
 
 `python -m tests.conformance.table` writes the file, and a test compares it. All expected values
 come from this project's own conversions (`c2r.wire.depth`, `street.city.viewpoint`,
-`street.city.motion`) but for colour, whose formula is IEC 61966-2-1. `README.md` describes the
-fields.
+`street.city.motion_vectors`) but for colour, whose formula is IEC 61966-2-1. `README.md` describes
+the fields.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from c2r.wire.depth import DeviceDepth
 from c2r.wire.v1 import renderer_pb2 as pb
-from street.city.motion import motion_field
+from street.city.motion_vectors import motion_field
 from street.city.viewpoint import Viewpoint, look_at
 
 FILE = Path(__file__).with_name("conventions.json")

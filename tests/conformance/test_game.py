@@ -15,7 +15,7 @@ from panda3d.core import NodePath
 
 from c2r.wire import ResetReason
 from c2r.wire.enum_map import number_of
-from street.city.motion import motion_field
+from street.city.motion_vectors import motion_field
 from street.city.shapes import box
 from street.city.viewpoint import Viewpoint
 from street.game.capture import Capture
@@ -77,7 +77,7 @@ def test_row_0_is_the_top_and_colours_are_srgb_as_drawn(display: Display) -> Non
     shade = (grey / 255, 0.0, 0.0)
     root.attach_new_node(geom_node(box((-50, 9, 0.001), (50, 10, 50), shade), "upper"))
     root.set_shader_input("part", 0.0)
-    rgb = Capture(display, root).shoot(level()).rgb
+    rgb = Capture(display, root).render(level()).rgb
     assert (rgb[: HEIGHT // 2 - 1, :, 0] == grey).all()
     assert (rgb[HEIGHT // 2 + 1 :] == 0).all()
 
@@ -91,7 +91,7 @@ def test_depth_is_the_tables_metres_and_infinity_without_surface(display: Displa
     for metres in TABLE["depth"][0]["metres"][2:]:
         shape = box((-500, metres, -500), (0.0, metres + 1, 500), (1.0, 0.0, 0.0))
         wall = root.attach_new_node(geom_node(shape, "wall"))
-        depth = capture.shoot(level()).depth
+        depth = capture.render(level()).depth
         wall.remove_node()
         assert depth is not None
         found = depth[:, : WIDTH // 2 - 1]

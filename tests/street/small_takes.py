@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from street.city.follow import FollowCamera
+from street.city.follow_camera import FollowCamera
 from street.city.layout import plan_city
-from street.city.take import Atmosphere, Level, Slate, Take
+from street.city.take import Atmosphere, Level, Take, TakeHeader
 from street.city.world import World
 
 TICK = 1 / 48
@@ -39,7 +39,7 @@ def small_take(
             turn = 0.01 if camera == "pan" else 0.0
             follow.step(TICK, *world.character, turn)
     view = views[0]
-    slate = Slate(
+    header = TakeHeader(
         id=f"small-{seed}",
         seed=seed,
         level=level,
@@ -55,7 +55,7 @@ def small_take(
         plan=plan,
     )
     return Take(
-        slate,
+        header,
         np.array(parts),
         np.array(shadows),
         np.array([view.position for view in views]),

@@ -16,7 +16,7 @@ import numpy as np
 
 faults = Path(__file__).with_name("faults")
 def fault(name):
-    # A fault strikes as often as its file has letters.
+    # A fault happens as often as its file has letters.
     path = faults / name
     left = path.read_text() if path.exists() else ""
     if left:
@@ -32,7 +32,7 @@ with Path(__file__).with_name("log").open("a") as log:
 def walk():
     if fault("walk-garbage"):
         return out.write_text("no tracks")
-    from street.city.pavement import start_position
+    from street.city.routes import start_position
     from street.city.plan import from_dict
     request = json.loads(first.read_text())
     plan, frames = from_dict(request["plan"]), request["frames"]
@@ -48,7 +48,7 @@ def walk():
 
 def fine():
     from PIL import Image
-    slate = json.loads((first / "take.json").read_text())
+    header = json.loads((first / "take.json").read_text())
     frames = len(np.load(first / "tracks.npz")["eye"])
     (out / "fine").mkdir(parents=True, exist_ok=True)
     if fault("fine-dies"):
@@ -63,36 +63,36 @@ def fine():
     for k in range(frames):
         path = out / "fine" / f"{{k:04}}.png"
         if fault("fine-garbage"):
-            path.write_text("no picture")
+            path.write_text("no image")
         if path.exists():
             continue
-        rng = np.random.default_rng([slate["seed"], k])
-        shape = (slate["height"] // 8, slate["width"] // 8, 3)
+        rng = np.random.default_rng([header["seed"], k])
+        shape = (header["height"] // 8, header["width"] // 8, 3)
         blocks = rng.integers(0, 255, shape, np.uint8).repeat(8, 0).repeat(8, 1)
         Image.fromarray(blocks).save(path)
         if k == 2 and fault("fine-fails-late"):
             sys.exit("GPU melted at frame 3")
 
-def film():
+def record():
     from fractions import Fraction
     from c2r.clips import VideoWriter
-    slate = json.loads((first / "take.json").read_text())
-    frames = len(np.load(first / "tracks.npz")["eye"]) - fault("film-short")
+    header = json.loads((first / "take.json").read_text())
+    frames = len(np.load(first / "tracks.npz")["eye"]) - fault("record-short")
     out.mkdir(exist_ok=True)
-    with VideoWriter(out / "coarse.mp4", slate["fps"]) as video:
+    with VideoWriter(out / "coarse.mp4", header["fps"]) as video:
         for k in range(frames):
-            video.write(np.full((slate["height"], slate["width"], 3), 40 * k % 256, np.uint8))
-    if fault("film-bare"):
+            video.write(np.full((header["height"], header["width"], 3), 40 * k % 256, np.uint8))
+    if fault("record-bare"):
         return
     np.savez(out / "geometry.npz", depth=np.ones(3))
     (out / "camera.json").write_text("[]")
 
-{{"street.studio.walk": walk, "street.studio.render_take": fine, "film": film}}[program]()
+{{"walk": walk, "render_take": fine, "record_take": record}}[program.rpartition(".")[2]]()
 """
 
 
 class Studio:
-    """The stand-in programs, in a folder of their own, with the faults that they shall have."""
+    """The replacement programs, in their own folder, with the faults to inject."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "faults").mkdir(parents=True)
@@ -101,15 +101,15 @@ class Studio:
         self.python.chmod(0o755)
 
     def programs(self, timeout: float = 60.0) -> Programs:
-        film = (str(self.python), "-m", "film")
-        return Programs(self.python, film=film, timeout=timeout)
+        record = (str(self.python), "-m", "street.game.record_take")
+        return Programs(self.python, record=record, timeout=timeout)
 
     def break_down(self, name: str, times: int) -> None:
         (self.folder / "faults" / name).write_text("x" * times)
 
     def log(self) -> list[str]:
-        """Programs that were started, and faults that struck, since the last call."""
+        """Programs that were started, and faults that happened, since the last call."""
         path = self.folder / "log"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         path.write_text("")
-        return [line.removeprefix("street.studio.") for line in lines]
+        return [line.rpartition(".")[2] for line in lines]

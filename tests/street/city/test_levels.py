@@ -9,7 +9,7 @@ import pytest
 
 from street.city.figure import PARTS, TALL
 from street.city.layout import plan_city
-from street.city.levels import Drawing, drawing
+from street.city.levels import LevelMeshes, level_meshes
 from street.city.mesh import Mesh, join
 from street.city.plan import Plan
 from street.city.poses import CAR_PARTS
@@ -26,8 +26,8 @@ def plan() -> Plan:
 
 
 @cache
-def drawn(level: Level) -> Drawing:
-    return drawing(plan(), level)
+def drawn(level: Level) -> LevelMeshes:
+    return level_meshes(plan(), level)
 
 
 def meshes(level: Level) -> list[Mesh]:
@@ -126,4 +126,4 @@ def test_a_pill_is_as_high_as_a_person_and_stands_on_the_ground() -> None:
 
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ValueError, match="one of blocks, humanoids, mid"):
-        drawing(plan(), "fine")  # type: ignore[arg-type]
+        level_meshes(plan(), "fine")  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ def test_a_take_comes_back_as_it_was(tmp_path: Path) -> None:
     take = small_take(seed=3, frames=3, camera="pan")
     save_take(take, tmp_path)
     back = load_take(tmp_path)
-    assert back.slate == take.slate
+    assert back.header == take.header
     assert len(back) == 3
     for name in ("parts", "shadows", "eye", "axes"):
         assert np.array_equal(getattr(back, name), getattr(take, name))

@@ -10,22 +10,22 @@ import pytest
 
 from street.city.layout import plan_city
 from street.city.plan import Plan
+from street.city.routes import walking_routes
 from street.city.take import Atmosphere
 from street.city.viewpoint import look_at
 from street.city.world import World
 from street.director.cameras import Kind, camera_path
 from street.director.captions import Style, caption, style_of
-from street.director.journeys import journeys
-from street.director.movement import Walked, parts
-from street.director.scene_list import SetConfig, check_config, scene_list, scene_seeds
+from street.director.movement import Movement, parts
 from street.director.scenes import HOURS, WEATHERS, setting
-from street.director.visibility import Sight
+from street.director.visibility import Visibility
+from trainer.data.synthesize.scene_list import SetConfig, check_config, scene_list, scene_seeds
 
 FRAMES, FPS, ASPECT = 17, 16.0, 16 / 9
 
 
 @cache
-def simulated(seed: int) -> tuple[Plan, Walked, World]:
+def simulated(seed: int) -> tuple[Plan, Movement, World]:
     """People and cars as the sample game moves them: the studio is not needed to place a camera."""
     plan = plan_city(seed, people=12, cars=5)
     world, rows = World(plan), []
@@ -38,17 +38,17 @@ def simulated(seed: int) -> tuple[Plan, Walked, World]:
         if frame < FRAMES + 7:
             for _ in range(4):
                 world.step(1 / FPS / 4)
-    return plan, Walked(*(np.stack(track) for track in zip(*rows, strict=True))), world
+    return plan, Movement(*(np.stack(track) for track in zip(*rows, strict=True))), world
 
 
 def test_any_dozen_of_scenes_shows_a_dozen_of_hours_and_weathers():
     for first in range(60):
-        seen = {setting(index).atmosphere for index in range(first, first + 12)}
-        assert len(seen) == 12
+        atmospheres = {setting(index).atmosphere for index in range(first, first + 12)}
+        assert len(atmospheres) == 12
     assert len({setting(index).atmosphere for index in range(20)}) == len(HOURS) * len(WEATHERS)
 
 
-def test_levels_and_cameras_have_their_shares_and_hang_on_nothing():
+def test_levels_and_cameras_have_their_shares_and_are_independent():
     hundred = [setting(index) for index in range(100)]
     assert Counter(s.level for s in hundred) == {"mid": 60, "humanoids": 20, "blocks": 20}
     kinds = Counter(s.camera for s in hundred)
@@ -93,9 +93,9 @@ def test_style_follows_the_houses_around():
 @pytest.mark.parametrize("kind", ["dolly", "pan", "orbit", "follow"])
 @pytest.mark.parametrize("seed", [2, 11])
 def test_camera_paths_are_smooth_free_and_see_the_street(kind: Kind, seed: int):
-    plan, walked, _ = simulated(seed)
+    plan, movement, _ = simulated(seed)
     rng = np.random.default_rng(seed)
-    path = camera_path(kind, plan, walked, rng, fps=FPS, aspect=ASPECT)
+    path = camera_path(kind, plan, movement, rng, fps=FPS, aspect=ASPECT)
     assert path.eye.shape == (FRAMES, 3)
     assert path.axes.shape == (FRAMES, 3, 3)
     assert np.abs(path.axes @ path.axes.transpose(0, 2, 1) - np.eye(3)).max() < 1e-9
@@ -111,30 +111,30 @@ def test_camera_paths_are_smooth_free_and_see_the_street(kind: Kind, seed: int):
         assert not ((x > r.x0) & (x < r.x1) & (y > r.y0) & (y < r.y1)).any()
     if kind == "follow":
         return
-    sight = Sight(plan)
-    assert sight.stands_free(path.eye).all()
+    visibility = Visibility(plan)
+    assert visibility.clear_of_obstacles(path.eye).all()
     for frame in (0, FRAMES // 2, FRAMES - 1):
         eye = path.eye[frame]
         camera = look_at(eye, eye + path.axes[frame, 2], fov_y=path.fov_y, aspect=ASPECT)
-        view = sight.view(camera)
-        assert view.road > 0.05
-        assert view.facade > 0.05
-        assert sight.seen(camera, walked.position[frame]) >= 1
+        content = visibility.frame_content(camera)
+        assert content.road > 0.05
+        assert content.facade > 0.05
+        assert visibility.people_in_view(camera, movement.position[frame]) >= 1
 
 
 def test_equal_seeds_give_equal_paths():
-    plan, walked, _ = simulated(2)
+    plan, movement, _ = simulated(2)
     made = [
-        camera_path("orbit", plan, walked, np.random.default_rng(s), fps=FPS, aspect=ASPECT).eye
+        camera_path("orbit", plan, movement, np.random.default_rng(s), fps=FPS, aspect=ASPECT).eye
         for s in (1, 1, 2)
     ]
     np.testing.assert_array_equal(made[0], made[1])
     assert np.abs(made[0] - made[2]).max() > 0.1
 
 
-def test_a_camera_does_not_stand_in_things():
+def test_a_camera_is_not_inside_things():
     plan = plan_city(0)
-    sight = Sight(plan)
+    visibility = Visibility(plan)
     inside = [
         (*plan.buildings[0].footprint.centre, 3.0),
         (*plan.trees[0].position, 2.0),
@@ -143,37 +143,37 @@ def test_a_camera_does_not_stand_in_things():
         (*plan.parked[0].position, 1.6),
         (plan.bounds.x1 + 5, 0.0, 3.0),
     ]
-    assert not sight.stands_free(np.array(inside)).any()
+    assert not visibility.clear_of_obstacles(np.array(inside)).any()
     block = plan.blocks[4]
     road = np.array([[(plan.blocks[3].x1 + block.x0) / 2, 0.0, 3.0]])
-    assert sight.stands_free(road).all()
+    assert visibility.clear_of_obstacles(road).all()
 
 
-def test_a_wall_hides_people_and_fills_the_picture():
+def test_a_wall_hides_people_and_fills_the_frame():
     plan = plan_city(0)
-    sight, wall = Sight(plan), plan.buildings[0].footprint
+    visibility, wall = Visibility(plan), plan.buildings[0].footprint
     x = wall.centre[0]
     near, far = np.array([x, wall.y0 - 3.0, 1.7]), np.array([[x, wall.y1 + 3.0]])
     camera = look_at(near, near + np.array([0.0, 1.0, 0.0]), fov_y=0.9, aspect=ASPECT)
-    assert sight.seen(camera, far) == 0
-    assert sight.view(camera).nearest < 3.5
+    assert visibility.people_in_view(camera, far) == 0
+    assert visibility.frame_content(camera).nearest < 3.5
     away = look_at(near, near - np.array([0.0, 1.0, 0.0]), fov_y=0.9, aspect=ASPECT)
-    assert sight.seen(away, far) == 0
-    assert sight.seen(camera, np.array([[x, wall.y0 - 0.2]])) == 1
+    assert visibility.people_in_view(away, far) == 0
+    assert visibility.people_in_view(camera, np.array([[x, wall.y0 - 0.2]])) == 1
 
 
 def test_parts_and_shadows_are_those_of_the_world():
-    plan, walked, world = simulated(2)
-    made, shadows = parts(plan, walked)
+    plan, movement, world = simulated(2)
+    made, shadows = parts(plan, movement)
     assert made.shape == (FRAMES, world.part_count, 4, 4)
     np.testing.assert_allclose(made[-1], world.parts(), atol=1e-9)
     np.testing.assert_allclose(shadows[-1], world.shadows(), atol=1e-9)
 
 
-def test_journeys_start_on_the_walkers_edge_and_are_long_enough():
+def test_routes_start_on_the_walkers_edge_and_are_long_enough():
     plan = plan_city(4, people=20)
-    made = journeys(plan, 150.0)
-    assert made == journeys(plan, 150.0)
+    made = walking_routes(plan, 150.0)
+    assert made == walking_routes(plan, 150.0)
     for walker, legs in zip(plan.walkers, made, strict=True):
         end = np.array(plan.nodes[walker.to])
         assert np.hypot(*(np.array(legs[0].via[-1]) - end)) < 1.5

@@ -14,7 +14,7 @@ from street.city.layout import plan_city
 from street.city.plan import KERB
 from street.city.shapes import ball, box
 from street.city.viewpoint import Viewpoint, look_at
-from street.game.capture import Capture, Shot
+from street.game.capture import Capture, FrameBuffers
 from street.game.display import Display, open_display
 from street.game.scene import Scene, geom_node
 
@@ -38,9 +38,9 @@ def view(eye: tuple[float, ...], target: tuple[float, ...]) -> Viewpoint:
     return look_at(np.array(eye), np.array(target), fov_y=0.9, aspect=WIDTH / HEIGHT)
 
 
-def shoot(display: Display, root: NodePath, where: Viewpoint) -> Shot:
+def render(display: Display, root: NodePath, where: Viewpoint) -> FrameBuffers:
     root.set_shader_input("part", 0.0)
-    return Capture(display, root).shoot(where)
+    return Capture(display, root).render(where)
 
 
 @pytest.mark.parametrize("place", [(0.0, 5.0, 1.0), (2.5, 9.0, 3.0), (-3.0, 8.0, 0.2)])
@@ -50,7 +50,7 @@ def test_a_known_point_is_drawn_where_the_camera_projects_it(
     root = NodePath("root")
     root.attach_new_node(geom_node(ball(0.25, place, RED), "ball"))
     where = view((0.5, -2.0, 2.0), (0.2, 6.0, 1.2))
-    rgb = shoot(display, root, where).rgb
+    rgb = render(display, root, where).rgb
     assert rgb.shape == (HEIGHT, WIDTH, 3)
     weight = rgb[..., 0].astype(float)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
@@ -61,13 +61,13 @@ def test_a_known_point_is_drawn_where_the_camera_projects_it(
 def test_colours_come_back_in_order_and_undisturbed(display: Display) -> None:
     root = NodePath("root")
     root.attach_new_node(geom_node(box((-9, 3, -9), (9, 4, 9), (0.8, 0.4, 0.2)), "wall"))
-    rgb = shoot(display, root, view((0.0, 0.0, 0.0), (0.0, 3.0, 0.0))).rgb
+    rgb = render(display, root, view((0.0, 0.0, 0.0), (0.0, 3.0, 0.0))).rgb
     assert np.unique(rgb.reshape(-1, 3), axis=0).tolist() == [[204, 102, 51]]
 
 
 def test_renderers_agree_on_the_light() -> None:
     plan = plan_city(0, people=2, cars=1)
-    pictures = []
+    frames = []
     for pipe in ("software", "egl"):
         try:
             opened = open_display(pipe, WIDTH, HEIGHT)
@@ -76,9 +76,9 @@ def test_renderers_agree_on_the_light() -> None:
         scene = Scene(plan, tiny=pipe == "software")
         x, y = plan.nodes[4]
         where = view((x, y, 2.0), (x + 30, y + 1, 2.0))
-        pictures.append(Capture(opened, scene.root).shoot(where).rgb.astype(float))
+        frames.append(Capture(opened, scene.root).render(where).rgb.astype(float))
         opened.close()
-    apart = np.abs(pictures[0] - pictures[1])
+    apart = np.abs(frames[0] - frames[1])
     assert np.median(apart) <= 1.0
     assert apart.mean() < 8.0, "only edges may differ"
 
@@ -89,7 +89,7 @@ def test_depth_of_the_ground_is_that_of_the_ray_to_its_plane(display: Display) -
     root = NodePath("root")
     root.attach_new_node(geom_node(box((-900, -900, -1.0), (900, 900, KERB), RED), "ground"))
     where = view((0.0, 0.0, 2.7), (1.0, 8.0, 1.5))
-    depth = shoot(display, root, where).depth
+    depth = render(display, root, where).depth
     assert depth is not None
     rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     wide, tall = where.slopes
@@ -109,13 +109,13 @@ def test_parts_are_numbered_and_hide_what_is_behind_them(display: Display) -> No
     root.attach_new_node(geom_node(box((-9, 8, -9), (9, 9, 9), RED), "wall"))
     near = root.attach_new_node(geom_node(box((-0.5, 4, -0.5), (0.5, 4.5, 0.5), RED), "box"))
     near.set_shader_input("part", 37.0)
-    shot = shoot(display, root, view((0.0, 0.0, 0.0), (0.0, 3.0, 0.0)))
-    assert shot.part is not None
-    assert shot.depth is not None
-    assert shot.part[HEIGHT // 2, WIDTH // 2] == 37
-    assert shot.part[5, 5] == 0
-    assert shot.depth[HEIGHT // 2, WIDTH // 2] == pytest.approx(4.0, rel=1e-4)
-    assert shot.depth[5, 5] == pytest.approx(8.0, rel=1e-4)
+    buffers = render(display, root, view((0.0, 0.0, 0.0), (0.0, 3.0, 0.0)))
+    assert buffers.part is not None
+    assert buffers.depth is not None
+    assert buffers.part[HEIGHT // 2, WIDTH // 2] == 37
+    assert buffers.part[5, 5] == 0
+    assert buffers.depth[HEIGHT // 2, WIDTH // 2] == pytest.approx(4.0, rel=1e-4)
+    assert buffers.depth[5, 5] == pytest.approx(8.0, rel=1e-4)
 
 
 def test_nothing_is_drawn_in_the_order_of_memory_addresses() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 
 from street.city.viewpoint import Viewpoint
-from street.game.capture import Shot
+from street.game.capture import FrameBuffers
 from street.game.frame import GameFrame
 from street.game.game import Game
 
@@ -79,11 +79,11 @@ def test_row_0_is_the_sky_and_the_last_row_the_street(pipe: str) -> None:
     assert sky[HEIGHT // 2 :].max() < 0.1
 
 
-def test_software_gives_pictures_only() -> None:
+def test_software_gives_colour_only() -> None:
     assert all(f.depth is None and f.motion is None for f in frames("software"))
 
 
-def test_without_geometry_the_picture_is_the_same() -> None:
+def test_without_geometry_the_colour_is_the_same() -> None:
     wanted = frames("egl")[0]
     with Game(WIDTH, HEIGHT, seed=0, pipe="egl", fps=12, geometry=False) as game:
         frame = game.step()
@@ -115,7 +115,7 @@ def unprojected(frame: GameFrame) -> NDArray[np.float64]:
 
 
 def test_depth_puts_the_ground_where_it_is() -> None:
-    """Most of the lower picture is road at 0 m or pavement at 0.12 m."""
+    """Most of the lower frame is road at 0 m or pavement at 0.12 m."""
     frame = frames("egl")[2]
     height = unprojected(frame)[HEIGHT * 2 // 3 :, :, 2]
     flat = (np.abs(height) < 0.01) | (np.abs(height - 0.12) < 0.01)
@@ -148,18 +148,18 @@ def test_motion_agrees_with_clip_to_prev_clip_on_what_stands_still() -> None:
     assert (apart > 0.5).any(), "people and cars move on their own"
 
 
-def sampled(picture: NDArray[np.float64], x: NDArray, y: NDArray) -> NDArray[np.float64]:
-    """Bilinear values [..., C] of a picture at pixel places, held at the border."""
+def sampled(image: NDArray[np.float64], x: NDArray, y: NDArray) -> NDArray[np.float64]:
+    """Bilinear values [..., C] of an image at pixel places, held at the border."""
     x, y = np.clip(x - 0.5, 0, WIDTH - 1.001), np.clip(y - 0.5, 0, HEIGHT - 1.001)
     i, j = np.floor(y).astype(int), np.floor(x).astype(int)
     u, v = np.expand_dims(x - j, -1), np.expand_dims(y - i, -1)
-    upper = picture[i, j] * (1 - u) + picture[i, j + 1] * u
-    lower = picture[i + 1, j] * (1 - u) + picture[i + 1, j + 1] * u
+    upper = image[i, j] * (1 - u) + image[i, j + 1] * u
+    lower = image[i + 1, j] * (1 - u) + image[i + 1, j + 1] * u
     return upper * (1 - v) + lower * v
 
 
 @pytest.mark.parametrize("index", [2, 5])
-def test_the_last_picture_warped_by_motion_is_this_one(index: int) -> None:
+def test_the_last_frame_warped_by_motion_is_this_one(index: int) -> None:
     """Where the last depth agrees, so that nothing uncovered counts: nearly equal colours, and a
     remaining shift (one least-squares step of Lucas and Kanade) far below half a pixel.
     """
@@ -185,7 +185,7 @@ def test_the_last_picture_warped_by_motion_is_this_one(index: int) -> None:
     assert np.abs(shift).max() < 0.15
 
 
-def test_motion_of_moving_parts_carries_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_motion_of_moving_parts_carries_their_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """The middle of each part's pixels moves as its motion vectors say."""
     checked = 0
     with started("egl", size=2, fps=24, smooth=False) as game:
@@ -208,15 +208,15 @@ def test_motion_of_moving_parts_carries_their_pictures(monkeypatch: pytest.Monke
 def _parts_of(game: Game, monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.int32]]:
     """A list that fills with the part numbers behind each frame."""
     seen: list[NDArray[np.int32]] = []
-    shoot = game._stage.capture.shoot
+    render = game._renderer.capture.render
 
-    def watched(view: Viewpoint) -> Shot:
-        shot = shoot(view)
-        assert shot.part is not None
-        seen.append(shot.part)
-        return shot
+    def watched(view: Viewpoint) -> FrameBuffers:
+        buffers = render(view)
+        assert buffers.part is not None
+        seen.append(buffers.part)
+        return buffers
 
-    monkeypatch.setattr(game._stage.capture, "shoot", watched)
+    monkeypatch.setattr(game._renderer.capture, "render", watched)
     return seen
 
 

@@ -16,7 +16,7 @@ from engine_bridge.cli import demo, play
 from engine_bridge.sources.game import open_game
 from street.city.plan import Plan
 from street.city.take import LEVELS, Level, Take
-from street.game.capture import Shot
+from street.game.capture import FrameBuffers
 from street.game.game import Game
 from street.game.scene_renderer import SceneRenderer
 from tests.street.small_takes import small_take
@@ -31,18 +31,18 @@ def take(seed: int) -> Take:
     return small_take(seed=seed, frames=2, size=(WIDTH, HEIGHT))
 
 
-def shot(seed: int, level: Level, plan: Plan | None = None, pipe: str = "egl") -> Shot:
+def buffers(seed: int, level: Level, plan: Plan | None = None, pipe: str = "egl") -> FrameBuffers:
     """The last frame of a take, or of another plan from its camera; a skip without GL."""
     taken = take(seed)
     moving = slice(None) if plan is None else slice(0)
     try:
-        stage = SceneRenderer(plan or taken.slate.plan, level, WIDTH, HEIGHT, pipe=pipe)
+        renderer = SceneRenderer(plan or taken.header.plan, level, WIDTH, HEIGHT, pipe=pipe)
     except RuntimeError as reason:
         pytest.skip(str(reason))
-    with stage:
-        return stage.expose(
+    with renderer:
+        return renderer.render(
             taken.viewpoint(1), taken.parts[1][moving], taken.shadows[1][moving]
-        ).shot
+        ).buffers
 
 
 def edges(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -63,7 +63,7 @@ def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.any(steps, axis=0)
 
 
-def agreement(one: Shot, other: Shot) -> float:
+def agreement(one: FrameBuffers, other: FrameBuffers) -> float:
     """The lesser share of edge pixels of either that lie within a pixel of the other's."""
     assert one.depth is not None
     assert other.depth is not None
@@ -74,31 +74,31 @@ def agreement(one: Shot, other: Shot) -> float:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_outlines_of_humanoids_and_mid_agree(seed: int) -> None:
-    assert agreement(shot(seed, "humanoids"), shot(seed, "mid")) > 0.97
+    assert agreement(buffers(seed, "humanoids"), buffers(seed, "mid")) > 0.97
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_outlines_of_buildings_and_ground_agree_in_blocks_too(seed: int) -> None:
     """In a city with one lamp post and nothing else on the street."""
-    plan = take(seed).slate.plan
+    plan = take(seed).header.plan
     bare = replace(plan, trees=(), lamps=plan.lamps[:1], parked=(), cars=(), walkers=())
-    pictures = [shot(seed, level, bare) for level in LEVELS]
-    assert agreement(pictures[0], pictures[2]) > 0.97
-    assert agreement(pictures[0], pictures[1]) > 0.99
+    frames = [buffers(seed, level, bare) for level in LEVELS]
+    assert agreement(frames[0], frames[2]) > 0.97
+    assert agreement(frames[0], frames[1]) > 0.99
 
 
 def test_everything_that_moves_is_seen_at_every_level_where_it_is() -> None:
     """Blocks hide and show people and cars in the same places, to a pixel or two."""
-    pictures = {level: shot(2, level) for level in LEVELS}
-    people = 7 * len(take(2).slate.plan.walkers)
+    frames = {level: buffers(2, level) for level in LEVELS}
+    people = 7 * len(take(2).header.plan.walkers)
     checked = 0
     for first, count in [(1 + k, 7) for k in range(0, people, 7)] + [
-        (1 + people + k, 5) for k in range(0, 5 * len(take(2).slate.plan.cars), 5)
+        (1 + people + k, 5) for k in range(0, 5 * len(take(2).header.plan.cars), 5)
     ]:
         masks = {}
-        for level, picture in pictures.items():
-            assert picture.part is not None
-            masks[level] = (picture.part >= first) & (picture.part < first + count)
+        for level, frame in frames.items():
+            assert frame.part is not None
+            masks[level] = (frame.part >= first) & (frame.part < first + count)
         if masks["mid"].sum() < 40:
             continue
         assert np.array_equal(masks["mid"], masks["humanoids"])
@@ -110,24 +110,24 @@ def test_everything_that_moves_is_seen_at_every_level_where_it_is() -> None:
 
 @pytest.mark.parametrize("pipe", ["egl", "software"])
 def test_greys_are_grey_on_every_renderer_and_levels_differ(pipe: str) -> None:
-    pictures = {level: shot(1, level, pipe=pipe).rgb.astype(int) for level in LEVELS}
+    frames = {level: buffers(1, level, pipe=pipe).rgb.astype(int) for level in LEVELS}
     for level in ("blocks", "humanoids"):
-        assert np.ptp(pictures[level], axis=-1).max() <= 1
-        assert pictures[level].std() > 20
-    assert np.ptp(pictures["mid"], axis=-1).mean() > 10
-    assert np.abs(pictures["blocks"] - pictures["humanoids"]).mean() > 1
+        assert np.ptp(frames[level], axis=-1).max() <= 1
+        assert frames[level].std() > 20
+    assert np.ptp(frames["mid"], axis=-1).mean() > 10
+    assert np.abs(frames["blocks"] - frames["humanoids"]).mean() > 1
 
 
 def test_renderers_agree_on_the_light_of_greys() -> None:
     for level in ("blocks", "humanoids"):
-        pair = [shot(0, level, pipe=pipe).rgb.astype(float) for pipe in ("egl", "software")]
+        pair = [buffers(0, level, pipe=pipe).rgb.astype(float) for pipe in ("egl", "software")]
         apart = np.abs(pair[0] - pair[1])
         assert np.median(apart) <= 1.0
         assert apart.mean() < 8.0, "only edges may differ"
 
 
 def test_the_game_plays_the_same_at_every_level() -> None:
-    """Only the picture depends on the level; mid is the default."""
+    """Only the frame depends on the level; mid is the default."""
     seen = {}
     for level in (*LEVELS, None):
         chosen: dict[str, Any] = {} if level is None else {"level": level}

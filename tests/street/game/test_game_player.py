@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 
-from street.city.follow import FollowCamera
+from street.city.follow_camera import FollowCamera
 from street.city.layout import plan_city
 from street.city.plan import KERB, Rect
 from street.game.game import Game
-from street.game.player import RUN, WALK, Action, camera_turn, walk_command
+from street.game.window import RUN, WALK, Action, camera_turn, walk_command
 
 
 @pytest.mark.parametrize(

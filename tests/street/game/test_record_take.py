@@ -1,4 +1,4 @@
-"""Films of takes: exact geometry, equal twice, and never half of one for a whole."""
+"""Recorded takes: exact geometry, equal twice, and unfinished clips are refused."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ pytest.importorskip("panda3d", reason="the sample game needs the panda3d package
 
 from street.city.clip_folder import (
     CAMERA,
+    COARSE_VIDEO,
     GEOMETRY,
-    PICTURES,
     CameraLog,
     Geometry,
-    begin_clip_folder,
+    clear_clip_folder,
     load_clip_folder,
 )
 from street.city.take import LEVELS, Level, Take, save_take
-from street.game import record_take as filming
+from street.game import record_take as recording
 from street.game.display import open_display
-from street.game.record_take import film
+from street.game.record_take import record_take
 from street.game.scene_renderer import SceneRenderer
 from tests.street.small_takes import small_take
 
 WIDTH, HEIGHT, FRAMES = 160, 90, 5
-FILES = (PICTURES, GEOMETRY, CAMERA)
+FILES = (COARSE_VIDEO, GEOMETRY, CAMERA)
 
 
 @cache
@@ -49,16 +49,16 @@ def _gl() -> None:
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> dict[Level, Path]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[Level, Path]:
     """The take at every level."""
-    root = tmp_path_factory.mktemp("films")
+    root = tmp_path_factory.mktemp("clips")
     for level in LEVELS:
-        film(take(), root / level, pipe="egl", level=level)
+        record_take(take(), root / level, pipe="egl", level=level)
     return {level: root / level for level in LEVELS}
 
 
-def pictures(folder: Path) -> NDArray[np.uint8]:
-    with av.open(str(folder / PICTURES)) as video:
+def frames_of(folder: Path) -> NDArray[np.uint8]:
+    with av.open(str(folder / COARSE_VIDEO)) as video:
         return np.array([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
 
 
@@ -79,11 +79,11 @@ def unprojected(geometry: Geometry, log: CameraLog, frame: int) -> NDArray[np.fl
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_still_geometry_lands_where_motion_says(films: dict[Level, Path], level: Level) -> None:
+def test_still_geometry_lands_where_motion_says(clips: dict[Level, Path], level: Level) -> None:
     """Points from depth, projected by the camera before: within half a pixel of the vectors. And
     the depth found there, where nothing hides it, is that of the point.
     """
-    geometry, log = load_clip_folder(films[level])
+    geometry, log = load_clip_folder(clips[level])
     rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     most = 0.0
     for frame in range(1, FRAMES):
@@ -106,8 +106,8 @@ def test_still_geometry_lands_where_motion_says(films: dict[Level, Path], level:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_moving_parts_carry_their_points_along(films: dict[Level, Path], level: Level) -> None:
-    geometry, log = load_clip_folder(films[level])
+def test_moving_parts_carry_their_points_along(clips: dict[Level, Path], level: Level) -> None:
+    geometry, log = load_clip_folder(clips[level])
     rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     here, checked = np.stack([columns, rows], axis=-1), 0
     for frame in range(1, FRAMES):
@@ -124,9 +124,9 @@ def test_moving_parts_carry_their_points_along(films: dict[Level, Path], level: 
     assert checked >= 2 * FRAMES
 
 
-def test_cameras_are_those_of_the_take_and_frame_0_has_no_past(films: dict[Level, Path]) -> None:
-    geometry, log = load_clip_folder(films["mid"])
-    assert (log.take, log.level, log.pipe) == (take().slate.id, "mid", "egl")
+def test_cameras_are_those_of_the_take_and_frame_0_has_no_past(clips: dict[Level, Path]) -> None:
+    geometry, log = load_clip_folder(clips["mid"])
+    assert (log.take, log.level, log.pipe) == (take().header.id, "mid", "egl")
     assert (log.width, log.height, log.fps) == (WIDTH, HEIGHT, 16.0)
     views = [camera.viewpoint(WIDTH / HEIGHT) for camera in log.frames]
     for frame, view in enumerate(views):
@@ -141,88 +141,90 @@ def test_cameras_are_those_of_the_take_and_frame_0_has_no_past(films: dict[Level
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_take_filmed_twice_gives_equal_files(
-    films: dict[Level, Path], level: Level, tmp_path: Path
+def test_a_take_recorded_twice_gives_equal_files(
+    clips: dict[Level, Path], level: Level, tmp_path: Path
 ) -> None:
-    film(take(), tmp_path, pipe="egl", level=level)
+    record_take(take(), tmp_path, pipe="egl", level=level)
     for name in FILES:
-        assert (tmp_path / name).read_bytes() == (films[level] / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (clips[level] / name).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
-def test_the_video_holds_what_the_stage_showed(films: dict[Level, Path]) -> None:
+def test_the_video_holds_what_the_renderer_showed(clips: dict[Level, Path]) -> None:
     """In grey next to nothing is lost; in colour what 4:2:0 takes away."""
-    slate = take().slate
+    header = take().header
     for level, psnr in (("humanoids", 44.0), ("mid", 30.0)):
-        shown = pictures(films[level])  # type: ignore[index]
+        shown = frames_of(clips[level])  # type: ignore[index]
         assert shown.shape == (FRAMES, HEIGHT, WIDTH, 3)
-        with SceneRenderer(slate.plan, level, WIDTH, HEIGHT, pipe="egl") as stage:  # type: ignore[arg-type]
+        with SceneRenderer(header.plan, level, WIDTH, HEIGHT, pipe="egl") as renderer:  # type: ignore[arg-type]
             for frame in range(FRAMES):
                 view, parts = take().viewpoint(frame), take().parts[frame]
-                rgb = stage.expose(view, parts, take().shadows[frame]).shot.rgb
+                rgb = renderer.render(view, parts, take().shadows[frame]).buffers.rgb
                 error = ((shown[frame].astype(float) - rgb) ** 2).mean()
                 assert 10 * np.log10(255**2 / error) > psnr
 
 
-def test_the_slate_chooses_the_level_unless_told_otherwise(tmp_path: Path) -> None:
+def test_the_header_chooses_the_level_unless_told_otherwise(tmp_path: Path) -> None:
     quick = small_take(frames=2, level="blocks", size=(32, 18))
-    film(quick, tmp_path / "slate", pipe="egl")
-    assert load_clip_folder(tmp_path / "slate")[1].level == "blocks"
-    film(quick, tmp_path / "told", pipe="egl", level="mid")
+    record_take(quick, tmp_path / "header", pipe="egl")
+    assert load_clip_folder(tmp_path / "header")[1].level == "blocks"
+    record_take(quick, tmp_path / "told", pipe="egl", level="mid")
     assert load_clip_folder(tmp_path / "told")[1].level == "mid"
 
 
 @pytest.mark.parametrize("missing", FILES)
-def test_half_a_film_is_none(films: dict[Level, Path], tmp_path: Path, missing: str) -> None:
+def test_an_incomplete_clip_is_refused(
+    clips: dict[Level, Path], tmp_path: Path, missing: str
+) -> None:
     for name in FILES:
         if name != missing:
-            (tmp_path / name).write_bytes((films["mid"] / name).read_bytes())
-    with pytest.raises(ValueError, match=f"film it again.*{missing}"):
+            (tmp_path / name).write_bytes((clips["mid"] / name).read_bytes())
+    with pytest.raises(ValueError, match=f"record it again.*{missing}"):
         load_clip_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", [GEOMETRY, CAMERA])
-def test_a_film_cut_short_is_none(films: dict[Level, Path], tmp_path: Path, name: str) -> None:
+def test_a_truncated_clip_is_refused(clips: dict[Level, Path], tmp_path: Path, name: str) -> None:
     for other in FILES:
-        whole = (films["mid"] / other).read_bytes()
+        whole = (clips["mid"] / other).read_bytes()
         (tmp_path / other).write_bytes(whole[: len(whole) // 2] if other == name else whole)
-    with pytest.raises(ValueError, match="film it again"):
+    with pytest.raises(ValueError, match="record it again"):
         load_clip_folder(tmp_path)
 
 
 @pytest.mark.parametrize("stop", ["in a frame", "before geometry"])
-def test_a_film_broken_off_leaves_no_film_even_over_an_old_one(
+def test_a_recording_broken_off_leaves_no_clip_even_over_an_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
     quick = small_take(frames=3, size=(32, 18))
-    film(quick, tmp_path, pipe="egl")
+    record_take(quick, tmp_path, pipe="egl")
     load_clip_folder(tmp_path)
 
     def broken(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(filming, "_keep" if stop == "in a frame" else "save_clip_folder", broken)
+        patch.setattr(recording, "_store" if stop == "in a frame" else "save_clip_folder", broken)
         with pytest.raises(KeyboardInterrupt):
-            film(quick, tmp_path, pipe="egl")
-    with pytest.raises(ValueError, match="film it again"):
+            record_take(quick, tmp_path, pipe="egl")
+    with pytest.raises(ValueError, match="record it again"):
         load_clip_folder(tmp_path)
-    film(quick, tmp_path, pipe="egl")
+    record_take(quick, tmp_path, pipe="egl")
     assert len(load_clip_folder(tmp_path)[1].frames) == 3
 
 
-def test_beginning_a_film_leaves_other_files_alone(tmp_path: Path) -> None:
-    (tmp_path / "fine.mp4").write_bytes(b"another film")
+def test_clearing_a_folder_leaves_other_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "fine.mp4").write_bytes(b"another clip")
     (tmp_path / CAMERA).write_bytes(b"{}")
-    begin_clip_folder(tmp_path)
+    clear_clip_folder(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["fine.mp4"]
 
 
 def test_tracks_of_another_plan_are_refused(tmp_path: Path) -> None:
     quick = small_take(frames=2, size=(32, 18))
-    other = Take(quick.slate, quick.parts[:, :-1], quick.shadows, quick.eye, quick.axes)
+    other = Take(quick.header, quick.parts[:, :-1], quick.shadows, quick.eye, quick.axes)
     with pytest.raises(ValueError, match=r"parts is \(2, 70, 4, 4\), not \(2, 71, 4, 4\)"):
-        film(other, tmp_path / "out", pipe="egl")
+        record_take(other, tmp_path / "out", pipe="egl")
     assert not (tmp_path / "out").exists()
 
 
@@ -234,14 +236,14 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_command_films_a_saved_take(tmp_path: Path) -> None:
+def test_the_command_records_a_saved_take(tmp_path: Path) -> None:
     save_take(small_take(frames=2, size=(48, 32)), tmp_path / "take")
-    done = run(str(tmp_path / "take"), "--out", str(tmp_path / "film"), "--level", "humanoids")
+    done = run(str(tmp_path / "take"), "--out", str(tmp_path / "clip"), "--level", "humanoids")
     assert done.returncode == 0, done.stderr
-    geometry, log = load_clip_folder(tmp_path / "film")
+    geometry, log = load_clip_folder(tmp_path / "clip")
     assert log.level == "humanoids"
     assert geometry.depth.shape == (2, 32, 48)
-    lacking = run(str(tmp_path / "none"), "--out", str(tmp_path / "film"))
+    lacking = run(str(tmp_path / "none"), "--out", str(tmp_path / "clip"))
     assert lacking.returncode == 2
     assert "no whole take" in lacking.stderr
     assert len(lacking.stderr.splitlines()) == 1
@@ -255,8 +257,8 @@ def test_without_gl_the_command_says_what_to_install(
 ) -> None:
     save_take(small_take(frames=1, size=(32, 18)), tmp_path / "take")
     hidden = {} if vendors is None else {"__EGL_VENDOR_LIBRARY_FILENAMES": vendors}
-    done = run(str(tmp_path / "take"), "--out", str(tmp_path / "film"), "--pipe", pipe, **hidden)
+    done = run(str(tmp_path / "take"), "--out", str(tmp_path / "clip"), "--pipe", pipe, **hidden)
     assert done.returncode == 2
     assert "apt-get install libegl1 libgl1-mesa-dri" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "film").exists()
+    assert not (tmp_path / "clip").exists()

@@ -9,7 +9,7 @@ import pytest
 
 import c2r
 from street.city.layout import plan_city
-from street.city.take import Atmosphere, Slate, Take, save_take
+from street.city.take import Atmosphere, Take, TakeHeader, save_take
 from street.city.viewpoint import look_at
 from street.city.world import World
 
@@ -70,12 +70,12 @@ def take():
         views.append(look_at(eye, target, fov_y=FOV_Y, aspect=SIZE[0] / SIZE[1]))
         parts.append(world.parts())
         shadows.append(world.shadows())
-    slate = Slate(
+    header = TakeHeader(
         "test", 5, "mid", Atmosphere("night", "rain"), "", "dolly", *SIZE, 16.0, FOV_Y,
         0.4, 700.0, plan,
     )  # fmt: skip
     eyes, axes = np.array([v.position for v in views]), np.array([v.axes for v in views])
-    return Take(slate, np.array(parts), np.array(shadows), eyes, axes)
+    return Take(header, np.array(parts), np.array(shadows), eyes, axes)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 import c2r
 from street.city.clip_folder import load_clip_folder
 from street.city.take import LEVELS, Take, load_take, save_take
-from street.director.programs import FILM
+from street.director.programs import RECORD_TAKE
 from trainer.evaluate.metrics.edges import depth_edges, widened
 
 KEPT = Path(c2r.__file__).resolve().parents[1] / "assets" / "street" / "clips" / "train-00003"
@@ -25,7 +25,7 @@ posts. The other way round, fine has what coarse leaves out.
 def take():
     whole = load_take(KEPT)
     tracks = whole.parts, whole.shadows, whole.eye, whole.axes
-    return Take(whole.slate, *(track[FRAMES] for track in tracks))
+    return Take(whole.header, *(track[FRAMES] for track in tracks))
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def fine(studio, take, tmp_path_factory):
 def coarse(request, take, tmp_path_factory):
     """The level, the coarse film's geometry and its cameras."""
     folder, out = (tmp_path_factory.mktemp(name) for name in ("take", "coarse"))
-    save_take(replace(take, slate=replace(take.slate, level=request.param)), folder)
-    done = run([*FILM, folder, "--out", out], capture_output=True, text=True)
+    save_take(replace(take, header=replace(take.header, level=request.param)), folder)
+    done = run([*RECORD_TAKE, folder, "--out", out], capture_output=True, text=True)
     if done.returncode and "OpenGL" in done.stderr:
         pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, done.stderr

@@ -29,14 +29,14 @@ def test_sky_is_infinite_and_the_rest_beyond_the_near_plane(survey, take):
     assert depth.dtype == np.float32
     assert part.dtype == np.int32
     assert np.isinf(depth).any()
-    assert (depth[np.isfinite(depth)] > take.slate.near).all()
+    assert (depth[np.isfinite(depth)] > take.header.near).all()
     assert (part[np.isinf(depth)] == 0).all()
 
 
 def test_the_road_lies_where_it_should(survey, take):
     depth, part = survey
     points = world_points(take.viewpoint(1), depth)
-    plan = take.slate.plan
+    plan = take.header.plan
     x, y, z = np.moveaxis(points, -1, 0)
     outer, inner = plan.blocks[4].inset(0.4 - STREET), plan.blocks[4].inset(-0.4)
     on_road = (part == 0) & np.isfinite(depth) & (z < 0.1)
@@ -50,7 +50,7 @@ def test_the_road_lies_where_it_should(survey, take):
 
 def test_building_corners_project_to_depth_edges(survey, take):
     depth, _ = survey
-    view, plan = take.viewpoint(1), take.slate.plan
+    view, plan = take.viewpoint(1), take.header.plan
     checked = 0
     for building in plan.buildings:
         r = building.footprint
@@ -71,9 +71,9 @@ def test_building_corners_project_to_depth_edges(survey, take):
 def test_parts_lie_inside_what_moved(survey, take):
     depth, part = survey
     points = world_points(take.viewpoint(1), depth)
-    people = 7 * len(take.slate.plan.walkers)
+    people = 7 * len(take.header.plan.walkers)
     found = 0
-    for index, car in enumerate(take.slate.plan.cars):
+    for index, car in enumerate(take.header.plan.cars):
         number = people + 5 * index
         body = join([car_body(car.look)]).vertices
         mine = part == number + 1
@@ -88,9 +88,9 @@ def test_parts_lie_inside_what_moved(survey, take):
 def test_a_cars_roof_is_seen_at_its_own_depth(survey, take):
     depth, part = survey
     view = take.viewpoint(1)
-    people = 7 * len(take.slate.plan.walkers)
+    people = 7 * len(take.header.plan.walkers)
     seen = 0
-    for index, car in enumerate(take.slate.plan.cars):
+    for index, car in enumerate(take.header.plan.cars):
         number = people + 5 * index
         top = car_body(car.look).vertices[:, 2].max()
         roof = np.array([-0.3, 0.0, top, 1.0]) @ take.parts[1][number]

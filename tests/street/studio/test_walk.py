@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from street.city.layout import plan_city
-from street.city.pavement import start_position
 from street.city.plan import KERB_STRIP, Plan, Rect, to_dict
 from street.city.props import CAR_SIZES
+from street.city.routes import start_position
 from street.city.steering import closest_gap
-from street.director.movement import Walked, walk
+from street.director.movement import Movement, simulate
 from street.director.programs import ROOT, ProgramError, Programs, studio_python
 
 FPS, FRAMES = 16.0, 240
@@ -37,10 +37,10 @@ def studio() -> Path:
 
 
 @pytest.fixture(scope="module")
-def crowded() -> tuple[Plan, Walked]:
+def crowded() -> tuple[Plan, Movement]:
     """Fifteen seconds of a full city."""
     plan = plan_city(5, people=36, cars=10)
-    return plan, walk(plan, fps=FPS, frames=FRAMES, programs=Programs(studio()))
+    return plan, simulate(plan, fps=FPS, frames=FRAMES, programs=Programs(studio()))
 
 
 def on_foot(plan: Plan) -> NDArray[np.float64]:
@@ -53,50 +53,53 @@ def on_foot(plan: Plan) -> NDArray[np.float64]:
     return np.array([(r.x0, r.y0, r.x1, r.y1) for r in areas])
 
 
-def test_people_stay_on_pavements_and_crossings(crowded: tuple[Plan, Walked]):
-    plan, walked = crowded
-    areas, here = on_foot(plan), walked.position.reshape(-1, 1, 2)
+def test_people_stay_on_pavements_and_crossings(crowded: tuple[Plan, Movement]):
+    plan, movement = crowded
+    areas, here = on_foot(plan), movement.position.reshape(-1, 1, 2)
     inside = (here > areas[:, :2] - 1e-6) & (here < areas[:, 2:] + 1e-6)
     assert np.any(inside.all(axis=2), axis=1).all()
 
 
-def test_people_are_never_inside_one_another(crowded: tuple[Plan, Walked]):
-    _, walked = crowded
-    assert min(closest_gap(frame) for frame in walked.position) > 2 * BODY
+def test_people_are_never_inside_one_another(crowded: tuple[Plan, Movement]):
+    _, movement = crowded
+    assert min(closest_gap(frame) for frame in movement.position) > 2 * BODY
 
 
-def test_people_walk_at_their_own_speed_and_face_where_they_go(crowded: tuple[Plan, Walked]):
-    plan, walked = crowded
-    step = np.diff(walked.position, axis=0) * FPS
+def test_people_walk_at_their_own_speed_and_face_where_they_go(crowded: tuple[Plan, Movement]):
+    plan, movement = crowded
+    step = np.diff(movement.position, axis=0) * FPS
     speed = np.linalg.norm(step, axis=2)
     wanted = np.array([walker.speed for walker in plan.walkers])
     assert (speed < wanted + 0.05).all()
     assert (np.median(speed, axis=0) > 0.7 * wanted).all()
-    facing = np.stack([np.cos(walked.heading[1:]), np.sin(walked.heading[1:])], axis=2)
+    facing = np.stack([np.cos(movement.heading[1:]), np.sin(movement.heading[1:])], axis=2)
     along = (facing * step).sum(axis=2)[speed > 0.5] / speed[speed > 0.5]
     assert np.median(along) > 0.98
-    assert np.diff(walked.walked, axis=0).min() >= 0
-    assert walked.swing.min() >= 0
-    assert walked.swing.max() <= 1.4
+    assert np.diff(movement.walked, axis=0).min() >= 0
+    assert movement.swing.min() >= 0
+    assert movement.swing.max() <= 1.4
 
 
-def test_some_cross_the_road_and_step_down_from_the_kerb(crowded: tuple[Plan, Walked]):
-    plan, walked = crowded
+def test_some_cross_the_road_and_step_down_from_the_kerb(crowded: tuple[Plan, Movement]):
+    plan, movement = crowded
     blocks = np.array([(b.x0, b.y0, b.x1, b.y1) for b in plan.blocks])
-    here = walked.position[:, :, None]
+    here = movement.position[:, :, None]
     on_block = ((here > blocks[:, :2]) & (here < blocks[:, 2:])).all(axis=-1).any(axis=-1)
     assert (~on_block).any(axis=0).sum() >= 1
-    assert walked.ground[on_block].min() > 0.1
-    assert walked.ground.min() == 0.0
+    assert movement.ground[on_block].min() > 0.1
+    assert movement.ground.min() == 0.0
 
 
-def test_cars_drive_and_never_touch_people(crowded: tuple[Plan, Walked]):
-    plan, walked = crowded
-    assert (walked.rolled[-1] - walked.rolled[0]).max() > 20.0
+def test_cars_drive_and_never_touch_people(crowded: tuple[Plan, Movement]):
+    plan, movement = crowded
+    assert (movement.rolled[-1] - movement.rolled[0]).max() > 20.0
     for car, look in enumerate(c.look for c in plan.cars):
         length, width, _ = CAR_SIZES[look.kind]
-        to = walked.position - walked.car_position[:, car, None]
-        c, s = np.cos(walked.car_heading[:, car, None]), np.sin(walked.car_heading[:, car, None])
+        to = movement.position - movement.car_position[:, car, None]
+        c, s = (
+            np.cos(movement.car_heading[:, car, None]),
+            np.sin(movement.car_heading[:, car, None]),
+        )
         ahead = np.abs(to[..., 0] * c + to[..., 1] * s)
         aside = np.abs(to[..., 1] * c - to[..., 0] * s)
         assert not ((ahead < length / 2 + BODY) & (aside < width / 2 + BODY)).any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from street.city.motion import motion_field
+from street.city.motion_vectors import motion_field
 from street.city.viewpoint import Viewpoint, look_at
 
 SIZE = (64, 48)

@@ -1,4 +1,4 @@
-"""Keys that walk the character, and what they mean.
+"""A window of the game: what its keys mean, and a frame stretched over the whole of it.
 
 W A S D or the arrows walk, seen from the camera; Shift runs; Q and E turn the camera; R puts the
 character back to its start; Escape ends the game.
@@ -10,14 +10,19 @@ from collections.abc import Set
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from panda3d.core import (
     ButtonHandle,
+    Camera,
+    CardMaker,
     DataGraphTraverser,
     GraphicsOutput,
     KeyboardButton,
     MouseAndKeyboard,
     MouseWatcher,
     NodePath,
+    OrthographicLens,
+    Texture,
 )
 
 from street.city.crowd import Command
@@ -81,3 +86,29 @@ class Keyboard:
     def is_down(self, key: str) -> bool:
         """Whether the key of one ASCII character was down when `held` was last asked."""
         return bool(self._watcher.is_button_down(KeyboardButton.ascii_key(key)))
+
+
+class Screen:
+    """Shows the last image given to it, from the next rendered frame on."""
+
+    def __init__(self, window: GraphicsOutput) -> None:
+        self._texture = Texture("screen")
+        maker = CardMaker("card")
+        maker.set_frame(-1, 1, -1, 1)
+        root = NodePath("screen")
+        card = root.attach_new_node(maker.generate())
+        card.set_texture(self._texture)
+        card.set_depth_test(False)
+        lens = OrthographicLens()
+        lens.set_film_size(2, 2)
+        lens.set_near_far(-1, 1)
+        window.make_display_region().camera = root.attach_new_node(Camera("screen", lens))
+        self._root = root
+
+    def show(self, rgb: NDArray[np.uint8]) -> None:
+        """Take an image [H, W, 3] of any size, row 0 at the top."""
+        height, width = rgb.shape[:2]
+        if (self._texture.y_size, self._texture.x_size) != (height, width):
+            self._texture.setup_2d_texture(width, height, Texture.T_unsigned_byte, Texture.F_rgb8)
+        # Panda3D keeps rows from the bottom and channels as BGR.
+        self._texture.set_ram_image(np.ascontiguousarray(rgb[::-1, :, ::-1]).tobytes())

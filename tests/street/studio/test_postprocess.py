@@ -6,7 +6,7 @@ from street.city.take import Atmosphere
 from street.city.viewpoint import look_at
 from street.studio.climate import climate_of
 from street.studio.cycles import Picture
-from street.studio.weather import _drawn, _flakes, falling, hazed
+from street.studio.postprocess import _drawn, _flakes, falling, hazed
 
 def view(x):
     eye = np.array([x, 0.0, 1.7])

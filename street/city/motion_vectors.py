@@ -1,6 +1,11 @@
 """Motion vectors from depth, moving parts and two viewpoints: plain arrays, no engine.
 
-H, W picture rows and columns; K moving parts.
+A vector says, in pixels, where the point that is seen now was in the frame before, minus where it
+is: x to the right, y down, the sign that `c2r.wire` asks for. Every pixel is taken back to the
+world by its depth, through what moved it, and into the camera before; nothing is estimated from
+colours.
+
+H, W rows and columns; K moving parts.
 """
 
 from __future__ import annotations
@@ -31,6 +36,8 @@ def motion_field(
     now, before = views
     height, width = depth.shape
     rays = _rays(now.slopes, width, height)
+    # Points are kept divided by their depth: the sky is at nearness 0, where only turning moves it,
+    # and no infinity enters the sums.
     nearness = (1.0 / depth).astype(np.float32, copy=False).ravel()
     turn, shift = _to_previous_view(now, before, np.eye(4))
     then = turn.T @ rays
@@ -75,7 +82,7 @@ def _pixel_shift(
     width: int,
     height: int,
 ) -> NDArray[np.float32]:
-    """The picture shift [H, W, 2] of points `then` [3, H * W] (last view, any positive scale)."""
+    """The shift in pixels [H, W, 2] of points `then` [3, H * W] (last view, any positive scale)."""
     wide, tall = before.slopes
     depth = np.where(then[2] > 1e-6, then[2], np.float32(np.nan))
     motion = np.empty((height, width, 2), np.float32)

@@ -20,7 +20,7 @@ def test_every_frame_is_written_and_told(filmed, take):
         {"frame": 2, "frames": 2},
     ]
     picture = np.asarray(Image.open(folder / "0000.png"))
-    assert picture.shape == (take.slate.height, take.slate.width, 3)
+    assert picture.shape == (take.header.height, take.header.width, 3)
     assert picture.std() > 12
     assert 12 < picture.mean() < 200
 

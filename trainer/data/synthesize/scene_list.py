@@ -1,6 +1,6 @@
-"""Which scenes a set consists of: names, seeds, splits, and which ones get a coarse twin.
+"""Which scenes a set consists of: names, seeds, splits, and which ones get a coarse clip.
 
-The configuration decides all of it, and with it every picture of the set.
+The configuration decides all of it, and with it every pixel of the set.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from c2r.config import override, read_yaml, save_config
 
 Split = Literal["train", "held_out"]
 STREAMS: tuple[Split, ...] = ("train", "held_out")
-"""Scene seeds of a split are its place here, modulo 2: no seed can be of both."""
+"""Seeds of a split equal its index here, modulo 2: no scene can be in both splits, whatever the
+seeds of the sets."""
 
 
 @dataclass(frozen=True)
 class SetConfig:
     """A set of scenes: `scenes` to train on and `held_out` more, each `frames` long at `fps` and
     `width` x `height` pixels. The first `pairs` train scenes (all without it) and every held-out
-    one get a coarse twin. `samples` a pixel of the fine pictures; `crf` is x264's quality.
+    one get a coarse clip. `samples`: light paths per pixel of the fine clip; `crf`: x264's quality.
     """
 
     scenes: int = 4
@@ -56,7 +57,9 @@ def check_config(config: SetConfig) -> None:
             f"--scenes {config.scenes} with --held-out {config.held_out}: give at least one scene"
         )
     if config.pairs is not None and not 0 <= config.pairs <= config.scenes:
-        raise ValueError(f"--pairs {config.pairs}: of {config.scenes} scenes, 0 to all have twins")
+        raise ValueError(
+            f"--pairs {config.pairs}: of {config.scenes} scenes, 0 to all have a coarse clip"
+        )
     if config.frames < 1 or config.frames % 4 != 1:
         near = max(1, 1 + 4 * round((config.frames - 1) / 4))
         raise ValueError(
@@ -88,7 +91,7 @@ def scene_list(config: SetConfig) -> tuple[SceneSpec, ...]:
 
 
 def paired_scenes(config: SetConfig) -> int:
-    """How many train scenes get a coarse twin."""
+    """How many train scenes get a coarse clip."""
     return config.scenes if config.pairs is None else config.pairs
 
 
@@ -98,15 +101,15 @@ def scene_seeds(root: int, split: Split, count: int) -> tuple[int, ...]:
     """
     stream = STREAMS.index(split)
     rng = np.random.default_rng([root, stream])
-    found: dict[int, None] = {}
-    while len(found) < count:
-        found[2 * int(rng.integers(1 << 30)) + stream] = None
-    return tuple(found)
+    seeds: dict[int, None] = {}
+    while len(seeds) < count:
+        seeds[2 * int(rng.integers(1 << 30)) + stream] = None
+    return tuple(seeds)
 
 
 def keep_config(config: SetConfig, path: Path) -> None:
     """Write the set's configuration, or ValueError when another one is written there already.
-    Twins may be added later: `pairs` may grow.
+    Coarse clips may be added later: `pairs` may grow.
     """
     if not path.exists():
         save_config(config, path)

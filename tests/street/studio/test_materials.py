@@ -8,11 +8,11 @@ import pytest
 
 from street.city.take import Atmosphere, Hour, Weather
 from street.studio.climate import climate_of
+from street.studio.image_files import write_png
 from street.studio.panes import shop_atlas, window_atlas
-from street.studio.png import write_png
+from street.studio.postprocess import tone_mapped
 from street.studio.sky import panorama
 from street.studio.textures import asphalt, bricks, concrete, noise, plaster, slabs, stains
-from street.studio.tone_mapping import developed
 
 PAIRS = [(hour, weather) for hour in get_args(Hour) for weather in get_args(Weather)]
 
@@ -25,7 +25,7 @@ from street.city.take import Atmosphere, load_take
 from street.studio.climate import climate_of
 from street.studio.light import add_sky, add_street_lamps
 from street.studio.materials import all_materials
-from street.studio.surface import Stuff
+from street.studio.surface import MaterialKind
 
 take = load_take(Path(sys.argv[1]))
 for hour, weather in json.loads(sys.argv[2]):
@@ -33,9 +33,9 @@ for hour, weather in json.loads(sys.argv[2]):
     climate = climate_of(Atmosphere(hour, weather))
     materials = all_materials(climate, 5)
     add_sky(climate, 5)
-    add_street_lamps(take.slate.plan, climate, take.eye)
+    add_street_lamps(take.header.plan, climate, take.eye)
     ends = [next(n for n in m.node_tree.nodes if n.type == "OUTPUT_MATERIAL") for m in materials]
-    assert len(ends) == len(Stuff) and all(end.inputs[0].is_linked for end in ends)
+    assert len(ends) == len(MaterialKind) and all(end.inputs[0].is_linked for end in ends)
     print("built", hour, weather, len(bpy.data.lights))
 """
 
@@ -93,7 +93,7 @@ def test_panes_have_glass_and_light_but_frames_do_not_glow(atlas):
 
 def test_development_keeps_order_and_never_clips_to_colour():
     ramp = np.repeat(np.geomspace(0.001, 30, 64)[None, :, None], 3, axis=2).astype(np.float32)
-    shown = developed(np.repeat(ramp, 36, axis=0), 1.0).astype(int)
+    shown = tone_mapped(np.repeat(ramp, 36, axis=0), 1.0).astype(int)
     assert (np.diff(shown[4, :, 0]) >= 0).all()
     assert (np.ptp(shown, axis=2) <= 1).all()
     assert shown.max() > 250

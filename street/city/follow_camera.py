@@ -56,7 +56,7 @@ class FollowCamera:
         self._lean = self._lean + (self._wanted_lean() - self._lean) * (1 - np.exp(-dt / LEAN_TIME))
 
     def viewpoint(self) -> Viewpoint:
-        """The camera as it stands now."""
+        """The current camera."""
         ahead = np.array([np.cos(self.yaw), np.sin(self.yaw), 0.0])
         head = self._focus + np.array([0.0, 0.0, AIM_HEIGHT])
         wish = self._focus - BEHIND * ahead + self._lean + np.array([0.0, 0.0, ABOVE])
