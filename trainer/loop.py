@@ -20,7 +20,7 @@ import torch
 from c2r.config import read_yaml, save_config
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data.batch import Batch
-from trainer.data.dataset import Ahead, Dataset, open_clips
+from trainer.data.loader import Prefetcher, SampleLoader, open_clips
 from trainer.data.sampler import ClipSampler
 from trainer.data.scene_reader import SceneReader, SceneSampler
 from trainer.dist.parallel import World
@@ -47,7 +47,7 @@ class Loop:
     """
 
     def __init__(
-        self, config: TrainConfig, phase: Phase, world: World, dataset: Dataset[Any]
+        self, config: TrainConfig, phase: Phase, world: World, dataset: SampleLoader[Any]
     ) -> None:
         self.config, self.phase, self.world, self.dataset = config, phase, world, dataset
         _check_folder(config)
@@ -82,7 +82,7 @@ class Loop:
         recorder = Recorder(config, self.step) if self.world.first else None
         if self.world.first:
             save_config(config, config.folder / CONFIG_FILE)
-        ahead = Ahead(
+        ahead = Prefetcher(
             self.dataset,
             self.draws,
             start=self.step * self.micro_batches,
@@ -100,7 +100,7 @@ class Loop:
             if recorder is not None:
                 recorder.close()
 
-    def _advance(self, ahead: Ahead, recorder: Recorder | None) -> None:
+    def _advance(self, ahead: Prefetcher, recorder: Recorder | None) -> None:
         begin = time.perf_counter()
         values = self.train_step(ahead)
         seconds = time.perf_counter() - begin
@@ -119,7 +119,7 @@ class Loop:
         if self.step % self.config.checkpoint.every == 0 and self.step < self.config.steps:
             self._save()
 
-    def train_step(self, ahead: Ahead) -> dict[str, float]:
+    def train_step(self, ahead: Prefetcher) -> dict[str, float]:
         """One update; gives losses, gradient norm and learning rate."""
         part, meter = self.phase.turn(self.step), LossMeter()
         optimiser = self.optimisers[part]
@@ -199,7 +199,7 @@ def _check_folder(config: TrainConfig) -> None:
         )
 
 
-def open_dataset(config: TrainConfig, phase: Phase) -> Dataset[Any]:
+def open_dataset(config: TrainConfig, phase: Phase) -> SampleLoader[Any]:
     """The training split, or scenes drawn on the fly, with what the phase needs."""
     if config.data.scenes is not None:
         if not phase.only_control:
@@ -208,8 +208,8 @@ def open_dataset(config: TrainConfig, phase: Phase) -> Dataset[Any]:
                 "data.scenes out"
             )
         scenes = SceneSampler(config.data.scenes, config.seed)
-        return Dataset(SceneReader(config), scenes, config.data, control=True, fine=False)
+        return SampleLoader(SceneReader(config), scenes, config.data, control=True, fine=False)
     opened, data = open_clips(config), config.data
     clips = ClipSampler(opened.clips, data.cg_ratio, config.batch, config.seed)
     fine = not phase.only_control
-    return Dataset(opened.reader, clips, data, control=phase.needs_control, fine=fine)
+    return SampleLoader(opened.reader, clips, data, control=phase.needs_control, fine=fine)

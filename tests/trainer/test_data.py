@@ -23,8 +23,8 @@ from tests.trainer.small_run import (
     write_video,
 )
 from trainer.data.batch import Batch
-from trainer.data.dataset import Ahead, Dataset, Opened, open_clips
 from trainer.data.jitter import Jitter, draw_jitter, jittered
+from trainer.data.loader import Prefetcher, SampleLoader, UsableClips, open_clips
 from trainer.data.manifest import Clip, write_manifest
 from trainer.data.sampler import ClipSampler
 from trainer.data.video_reader import VideoReader
@@ -200,9 +200,11 @@ def test_a_short_clip_is_left_out_with_a_report(tmp_path, caplog):
         open_clips(settings_from(settings))
 
 
-def opened_dataset(opened: Opened, config: TrainConfig, *, control: bool) -> Dataset[Clip]:
+def opened_dataset(
+    opened: UsableClips, config: TrainConfig, *, control: bool
+) -> SampleLoader[Clip]:
     sampler = ClipSampler(opened.clips, config.data.cg_ratio, config.batch, config.seed)
-    return Dataset(opened.reader, sampler, config.data, control=control)
+    return SampleLoader(opened.reader, sampler, config.data, control=control)
 
 
 @pytest.mark.parametrize("fault", ["vanished", "corrupt", "cut short"])
@@ -298,7 +300,7 @@ def test_batches_ahead_are_those_of_now_and_errors_arrive(tmp_path):
         return range(2 * n, 2 * n + 2)
 
     plain = [dataset.batch(draws(n)) for n in range(3, 6)]
-    ahead = Ahead(dataset, draws, start=3, depth=2, workers=2)
+    ahead = Prefetcher(dataset, draws, start=3, depth=2, workers=2)
     for expected in plain:
         got = ahead.take()
         assert got.clips == expected.clips
@@ -308,7 +310,7 @@ def test_batches_ahead_are_those_of_now_and_errors_arrive(tmp_path):
     for path in manifest.parent.glob("*.mp4"):
         path.unlink()
     ahead.close()
-    last = Ahead(dataset, draws, start=40, depth=2, workers=2)
+    last = Prefetcher(dataset, draws, start=40, depth=2, workers=2)
     with pytest.raises(ValueError, match="could not be read"):
         last.take()
     last.close()

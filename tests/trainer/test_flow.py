@@ -9,7 +9,7 @@ import torch
 
 from tests.trainer.small_run import changes, make_clips, make_renderer
 from trainer.data.batch import collate
-from trainer.data.dataset import open_clips
+from trainer.data.loader import open_clips
 from trainer.dist.parallel import close_world, open_world
 from trainer.flow_matching import noised, sample_losses
 from trainer.phases import load_phase

@@ -7,7 +7,7 @@ import torch
 
 from c2r.weights.renderer import load_networks, read_renderer
 from tests.trainer.small_run import changes, make_clips, make_renderer
-from trainer.data.dataset import Ahead
+from trainer.data.loader import Prefetcher
 from trainer.dist.parallel import close_world, open_world
 from trainer.loop import Loop, open_dataset
 from trainer.networks.denoiser import Denoiser
@@ -66,7 +66,7 @@ def steps(loop: Loop, count: int) -> tuple[dict, dict]:
     assert isinstance(loop.phase, FlowPhase)
     denoiser = loop.phase.denoiser
     before = {name: p.detach().clone() for name, p in denoiser.named_parameters()}
-    ahead = Ahead(loop.dataset, loop.draws, start=0, depth=0, workers=1)
+    ahead = Prefetcher(loop.dataset, loop.draws, start=0, depth=0, workers=1)
     for _ in range(count):
         loop.train_step(ahead)
         loop.step += 1

@@ -1,1 +1,1 @@
-"""What the trainer eats: manifests, curated footage, and pairs of coarse and fine video."""
+"""The data of training: manifests, curated footage, pairs of coarse and fine video, caches."""

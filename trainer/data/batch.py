@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip's part. Either `latents` and `text` (from a cache) or `frames` (from videos)."""
+    """A window of one clip: `latents` and `text` (from a cache) or `frames` (from videos)."""
 
     draw: int
     clip: str
@@ -41,7 +41,6 @@ class Batch:
     control: Tensor | None  # [B, F, 3, H, W] uint8
 
     def to(self, device: torch.device) -> Batch:
-        """All tensors on that device."""
         tensors = {
             item.name: getattr(self, item.name).to(device, non_blocking=True)
             for item in fields(self)

@@ -1,16 +1,13 @@
 """Samples from a cache: latents and text ready made, pixels only where the control needs them.
 
-A cache is a folder: `cache.json` (what it was made with), `manifest.jsonl` and its videos (the fine
-one of a real clip, the coarse one of a pair), and `shard-XXXX.safetensors` with latents and text as
-`packing` says. A sample begins where its clip begins: a causal VAE's first latent is one frame, the
-later ones four, so latents cannot be cut in front.
+A sample begins where its clip begins: a causal VAE's first latent is one frame, the later ones
+four, so latents cannot be cut in front.
 """
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,48 +19,17 @@ from torch import Tensor
 
 from c2r.models.configs import Preset, latent_count
 from trainer.data.batch import Sample
+from trainer.data.cache_format import SHARDS, unpacked_latents, unpacked_text
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip
-from trainer.data.packing import unpacked_latents, unpacked_text
 from trainer.data.video_reader import control_frames
 from trainer.data.window import whole_window
 from trainer.sample_random import plain_random
 from trainer.settings import DataConfig
 
-CACHE_FILE = "cache.json"
-MANIFEST_FILE = "manifest.jsonl"
-SHARDS = "shard-*.safetensors"
-
-
-def read_cache_info(folder: Path) -> dict[str, Any]:
-    """What `cache.json` says; `ValueError` for a folder that is no cache."""
-    file = folder / CACHE_FILE
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{folder} is no cache of latents ({CACHE_FILE} cannot be read: {error}); make one "
-            "with the encoder, or set data.manifest instead of data.cache"
-        ) from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{file} must hold an object with the fields of a cache")
-    return found
-
-
-def check_cache(folder: Path, wanted: Mapping[str, object]) -> None:
-    """`ValueError` naming the first field in which the cache differs from the run's renderer."""
-    found = read_cache_info(folder)
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise ValueError(
-                f"the cache {folder} does not fit this run: {name} is {found.get(name)!r} there "
-                f"and {value!r} here; encode the clips anew with this renderer, or start from the "
-                "renderer that made the cache"
-            )
-
 
 class RecentFrames:
-    """Decoded pictures by file, the latest up to so many bytes. Safe for several threads."""
+    """Decoded frames by file, the most recently used within a number of bytes. Thread-safe."""
 
     def __init__(self, most_bytes: float) -> None:
         self.most_bytes = most_bytes
@@ -72,7 +38,11 @@ class RecentFrames:
         self._lock = Lock()
 
     def get(self, path: Path, read: Callable[[Path], Frames]) -> Frames:
-        """The pictures of `path`, from memory or freshly read."""
+        """The frames of `path`, from memory or freshly read.
+
+        The lock is not held while reading: two threads may read one file at once, and the first
+        result is kept.
+        """
         with self._lock:
             if path in self._held:
                 self._held.move_to_end(path)
@@ -123,7 +93,7 @@ class CacheReader:
         return None
 
     def read(self, clip: Clip, draw: int, *, control: bool, fine: bool = True) -> Sample:
-        """`ValueError` or `OSError` when a video cannot be read. Latents come either way."""
+        """`ValueError` or `OSError` when a video cannot be read. Latents are always read."""
         shard = self._shards[f"{clip.id}/latents"]
         latents = unpacked_latents(shard, clip.id, self.latents)
         text = unpacked_text(shard, clip.id, self.preset.text.length)

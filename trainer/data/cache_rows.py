@@ -1,7 +1,7 @@
-"""What a cache has a row for: the whole of a clip from its start, or one of its drawn windows.
+"""The rows of a cache: a whole clip from its start, or one of several random windows of it.
 
 A causal VAE's first latent is one frame and the later ones four, so latents cannot be cut in front.
-Several windows a clip, drawn as training on videos draws them, let a cache begin elsewhere too.
+Several windows per clip, drawn as training on videos draws them, let samples begin elsewhere too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from trainer.sample_random import plain_random
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowOptions:
     """`count` windows of `frames` frames for each clip of training, at up to `zoom` times the
-    scale; a count of 0 stands for whole clips. Held-out clips are always whole.
+    scale; 0 means whole clips. Held-out clips are always whole.
     """
 
     count: int
@@ -36,7 +36,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Piece:
+class CacheRow:
     """A row of a cache: `id` is the clip's own, or has the window's number behind it."""
 
     id: str
@@ -44,28 +44,28 @@ class Piece:
     window: Window
 
 
-def pieces_of(
-    clips: Sequence[Clip], preset: Preset, windows: Windows, skipped: list[str]
-) -> list[Piece]:
+def cache_rows(
+    clips: Sequence[Clip], preset: Preset, windows: WindowOptions, skipped: list[str]
+) -> list[CacheRow]:
     """All rows, in the clips' order; appends to `skipped` why a clip gives none."""
-    found: list[Piece] = []
+    rows: list[CacheRow] = []
     for clip in clips:
         have = frames_at(clip, preset.fps)
-        drawn = windows.count if clip.split == "train" else 0
-        wanted = windows.frames if drawn else 1
+        count = windows.count if clip.split == "train" else 0
+        wanted = windows.frames if count else 1
         if have < wanted:
             least = "one frame" if wanted == 1 else f"--frames {wanted}"
             skipped.append(f"clip {clip.id}: it is shorter than {least}")
-        elif drawn:
-            found += [_drawn(clip, preset, windows, number) for number in range(drawn)]
+        elif count:
+            rows += [_random_row(clip, preset, windows, number) for number in range(count)]
         else:
             whole = 1 + 4 * ((have - 1) // 4)
-            found.append(Piece(clip.id, clip, whole_window(preset, whole)))
-    return found
+            rows.append(CacheRow(clip.id, clip, whole_window(preset, whole)))
+    return rows
 
 
-def _drawn(clip: Clip, preset: Preset, windows: Windows, number: int) -> Piece:
+def _random_row(clip: Clip, preset: Preset, windows: WindowOptions, number: int) -> CacheRow:
     """The clip's own hash is part of the seed, so that no two clips have the same windows."""
     random_ = plain_random(windows.seed, number, f"window of {clip.hash}")
     window = draw_window(clip, preset, windows.frames, windows.zoom, random_)
-    return Piece(f"{clip.id}-w{number:02d}", clip, window)
+    return CacheRow(f"{clip.id}-w{number:02d}", clip, window)

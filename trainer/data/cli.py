@@ -10,8 +10,8 @@ from c2r.spelling import did_you_mean
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "synthesize": ("trainer.data.synthesize.command:main", "paired clips of a seeded city"),
-    "curate": ("trainer.data.curate.command:main", "real footage, cut, sifted and captioned"),
-    "encode": ("trainer.data.encode:main", "a set as shards of latents, small enough to copy"),
+    "curate": ("trainer.data.curate.command:main", "real footage, cut, filtered and captioned"),
+    "encode": ("trainer.encode_cache:main", "a set as shards of latents, small enough to copy"),
 }
 
 

@@ -1,7 +1,7 @@
-"""HSV jitter: the control of a real clip is the clip itself in other colours, drawn once a clip.
+"""HSV jitter: the control of a real clip is the clip itself in other colours, drawn once per clip.
 
-Were it drawn once a frame, the control would flicker, and colour would have to be guessed anew in
-every frame (facts of the paper's phase 2). Hue turns, saturation and value are scaled.
+Drawn per frame, the control would flicker, and the colour of every frame would have to be guessed
+(the paper's phase 2 draws it per clip). Hue turns, saturation and value are scaled.
 """
 
 from __future__ import annotations

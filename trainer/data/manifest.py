@@ -1,7 +1,7 @@
-"""The manifest: one JSON line a clip, paths relative to the manifest's own folder.
+"""The manifest: one JSON line per clip, paths relative to the manifest's own folder.
 
 Reading checks every row and gathers what is wrong with all of them; each error has its row number.
-Writing is atomic: a manifest that is there is whole.
+Writing is atomic, by rename: a manifest that exists is complete.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_ERRORS = 20
 
 @dataclass(frozen=True)
 class Clip:
-    """One row. `video`, `control` (the coarse twin) and `geometry` are relative paths with forward
+    """One row. `video`, `control` (the coarse clip) and `geometry` are relative paths with forward
     slashes; `hash` and `control_hash` are SHA-256 of the files. `seed` is a scene's, of "cg" clips;
     `licence` is a real clip's.
     """
@@ -48,8 +48,8 @@ class Clip:
 
     @property
     def role(self) -> Literal["real", "cg"]:
-        """What training takes it for: a render without a coarse twin serves as real footage does,
-        steered by itself in other colours.
+        """What training takes it for: a render without a coarse clip is used like real footage,
+        as its own control in other colours.
         """
         return "cg" if self.control is not None else "real"
 
@@ -81,16 +81,16 @@ def sift_manifest(path: Path, *, check: Check = "files") -> Sifted:
     """The good rows and the reasons for the others; ValueError only when there is no manifest."""
     clips: list[Clip] = []
     skipped: list[str] = []
-    first = _First()
+    seen = _Seen()
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         clip, faults = _row(line)
         if clip is not None:
             faults += path_faults(path.parent, clip) or file_faults(path.parent, clip, check)
-            faults += first.faults(number, clip)
+            faults += seen.faults(number, clip)
         if clip is not None and not faults:
-            first.take(number, clip)
+            seen.take(number, clip)
             clips.append(clip)
         skipped += [f"row {number}: {fault}" for fault in faults]
     return Sifted(tuple(clips), tuple(skipped))
@@ -107,12 +107,12 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def append_clip(path: Path, clip: Clip) -> None:
-    """One more row, at once: whoever reads sees the manifest with it or without it."""
+    """One more row, at once: a reader sees the manifest with it or without it."""
     before = read_manifest(path, check="none") if path.exists() else ()
     write_manifest(path, (*before, clip))
 
 
-class _First:
+class _Seen:
     """Which row was the first with an id, and with a seed in each split."""
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ def _row(line: str) -> tuple[Clip | None, list[str]]:
 
 
 def _fault(fault: Any) -> str:
-    """One of pydantic's faults in our words."""
+    """One of pydantic's faults as a sentence that names the key."""
     key = ".".join(map(str, fault["loc"])) or "row"
     if fault["type"] == "json_invalid":
         return f"broken JSON ({fault['ctx']['error']})"

@@ -1,16 +1,19 @@
 """What may be wrong with a row of a manifest that is well-formed: numbers, paths, files.
 
-Every check gives a list of sentences, empty when all is well.
+Every check gives a list of sentences, empty when all is well. `probe` and `file_hash` say what a
+video file is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from trainer.data.probe import file_hash, probe
+import av
 
 if TYPE_CHECKING:
     from trainer.data.manifest import Clip
@@ -22,6 +25,36 @@ RATE_SLACK = 0.01
 """Share by which a video's stated rate may miss its row's."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Decoded frames, their size in pixels, and the stated frames a second."""
+
+    frames: int
+    width: int
+    height: int
+    fps: float
+
+
+def probe(path: Path) -> Probe:
+    """Decodes the whole file. ValueError, naming it, when it is no video or is damaged."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path.name} has no video track")
+            stream = container.streams.video[0]
+            frames = sum(1 for _ in container.decode(stream))
+            rate = float(stream.average_rate or 0.0)
+            return Probe(frames, stream.width, stream.height, rate)
+    except av.FFmpegError as error:
+        raise ValueError(f"{path.name} cannot be decoded ({error})") from error
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def path_faults(root: Path, clip: Clip) -> list[str]:

@@ -1,7 +1,7 @@
 """Which clip is sample number n: shares by source, every clip of a source once an epoch.
 
-A pure function of (seed, n), so every rank asks for its own numbers, nothing has to be agreed on,
-and a resumed run needs the count of samples alone. In any batch the share of pairs is `cg_ratio`,
+A pure function of (seed, n): every rank asks for its own numbers without talking to the others, and
+a resumed run needs only the count of samples. In any batch the share of pairs is `cg_ratio`,
 give or take one sample; which samples of the batch they are is shuffled.
 """
 
@@ -39,10 +39,10 @@ def _order(seed: int, purpose: str, number: int, count: int) -> tuple[int, ...]:
 
 
 class DrawOrder(ABC):
-    """Which clip is sample number n, and how a checkpoint knows that order again."""
+    """Which clip is sample number n, and how a checkpoint recognises that order."""
 
-    follows_from: ClassVar[str]
-    """The settings that decide it beside the clips, in the error's words."""
+    depends_on: ClassVar[str]
+    """The settings that decide it beside the clips, as the error message names them."""
 
     @property
     @abstractmethod
@@ -57,7 +57,7 @@ class DrawOrder(ABC):
         """`ValueError` unless a run with that state would go on with the same samples."""
         if state.fingerprint != self.fingerprint:
             raise ValueError(
-                f"the checkpoint was made with other clips, or {self.follows_from}: the run would "
+                f"the checkpoint was made with other clips, or {self.depends_on}: the run would "
                 "not go on as it began. Put them back, or start a run in a new folder from the "
                 "renderer that this one wrote"
             )
@@ -69,7 +69,7 @@ class ClipSampler(DrawOrder):
     `ValueError` when `cg_ratio` asks for a source of which there is no clip.
     """
 
-    follows_from = "another data.cg_ratio, batch or seed"
+    depends_on = "another data.cg_ratio, batch or seed"
 
     def __init__(self, clips: Sequence[Clip], cg_ratio: float, batch: int, seed: int) -> None:
         self.by_source = {name: [c for c in clips if c.role == name] for name in SOURCES}
@@ -84,7 +84,6 @@ class ClipSampler(DrawOrder):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when a resumed run would draw other samples."""
         parts = [f"{self.seed} {self.cg_ratio} {self.batch}"]
         parts += [f"{name} {clip.id}" for name in SOURCES for clip in self.by_source[name]]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

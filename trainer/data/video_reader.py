@@ -21,8 +21,8 @@ from trainer.settings import DataConfig
 def control_frames(
     clip: Clip, root: Path, fine: Callable[[], Frames], cut: Callable[[Path], Frames]
 ) -> tuple[Frames, bool]:
-    """The control's pixels, and whether they still want their jitter: those of a clip that is
-    steered by itself do.
+    """The control's pixels, and whether they still need jitter: a clip without a coarse one is its
+    own control in other colours.
     """
     if clip.control is None:
         return fine(), True

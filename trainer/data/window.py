@@ -1,6 +1,6 @@
 """The part of a clip that is one sample: one crop and one set of timestamps, for video and control.
 
-A window is drawn once and then cut from both files, so that they cannot disagree.
+A window is drawn once and then cut from both files, so that control and video stay aligned.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainer.data.manifest import Clip
 
 @dataclass(frozen=True)
 class Window:
-    """`frames` pictures at `fps` from picture `start` on, of the clip scaled to `scaled` (width,
+    """`frames` frames at `fps` from frame `start` on, of the clip scaled to `scaled` (width,
     height), cropped to `size` (width, height) at (`left`, `top`).
     """
 
@@ -45,12 +45,12 @@ class Window:
             slice(self.top, self.top + self.size[1]),
             slice(self.left, self.left + self.size[0]),
         )
-        whole = np.stack([picture[rows, columns] for picture in cut])
+        whole = np.stack([frame[rows, columns] for frame in cut])
         return np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
 
 
 def frames_at(clip: Clip, fps: float) -> int:
-    """Pictures that a clip has when it is read at `fps`."""
+    """Frames that a clip has when it is read at `fps`."""
     return int(clip.frames / clip.fps * fps + 1e-6)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.batch import Batch, collate
-from trainer.data.dataset import Opened, open_clips
+from trainer.data.loader import UsableClips, open_clips
 from trainer.dist.parallel import World
 from trainer.logs.artefact_monitor import Look, Monitor, look
 from trainer.logs.run_log import Recorder
@@ -22,7 +22,7 @@ SAMPLE_DRAW = 1 << 40
 """Number of the first sample for show, far from those that training draws."""
 
 
-def _shown(config: TrainConfig) -> Opened:
+def _shown(config: TrainConfig) -> UsableClips:
     """Clips that samples are made for: held-out ones, or those of training where there are none."""
     try:
         return open_clips(config, "held_out")

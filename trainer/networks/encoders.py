@@ -15,7 +15,7 @@ from c2r.models.build import PromptEncoder, settle
 from c2r.models.configs import Preset
 from c2r.models.text import TextEncoder
 from trainer.data.batch import Batch
-from trainer.data.cache_reader import check_cache
+from trainer.data.cache_format import check_cache
 from trainer.dist.parallel import World
 from trainer.networks.start import Start, encoder_hash, weights_hash
 from trainer.settings import TrainConfig

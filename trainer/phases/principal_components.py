@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from c2r.models.configs import FRAMES_PER_LATENT
 from c2r.models.tiny_vae import FOLDED, TinyVAE, folded, led_in
-from trainer.data.dataset import open_clips
+from trainer.data.loader import open_clips
 from trainer.settings import TrainConfig
 
 CLIPS = 60

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pictures = list[NDArray[np.uint8]]
+Frames = list[NDArray[np.uint8]]
 WIDTH, HEIGHT = 192, 112
 
 
@@ -26,38 +26,36 @@ def texture(seed: int, width: int, height: int) -> NDArray[np.uint8]:
     return ((0.6 * total / 3 + 0.4 * tint) * 255).astype(np.uint8)
 
 
-def pan(
-    seed: int, count: int, width: int = WIDTH, height: int = HEIGHT, speed: int = 2
-) -> Pictures:
+def pan(seed: int, count: int, width: int = WIDTH, height: int = HEIGHT, speed: int = 2) -> Frames:
     """A camera that moves over a pattern."""
     whole = texture(seed, width + speed * count, height)
     return [whole[:, speed * index : speed * index + width] for index in range(count)]
 
 
-def blurred(pictures: Pictures, sigma: float = 6.0) -> Pictures:
-    """Out of focus, with as much contrast as a good picture."""
-    soft = np.stack([cv2.GaussianBlur(one.astype(np.float32), (0, 0), sigma) for one in pictures])
+def blurred(frames: Frames, sigma: float = 6.0) -> Frames:
+    """Out of focus, with as much contrast as a good frame."""
+    soft = np.stack([cv2.GaussianBlur(one.astype(np.float32), (0, 0), sigma) for one in frames])
     soft = 128 + 45 * (soft - soft.mean((0, 1, 2))) / soft.mean(3).std()
     return list(np.clip(soft, 0, 255).astype(np.uint8))
 
 
-def scaled(pictures: Pictures, gain: float, lift: float = 0.0) -> Pictures:
+def scaled(frames: Frames, gain: float, lift: float = 0.0) -> Frames:
     """Brightness times a gain, plus a lift (0 to 255)."""
-    return [np.clip(one * gain + lift, 0, 255).astype(np.uint8) for one in pictures]
+    return [np.clip(one * gain + lift, 0, 255).astype(np.uint8) for one in frames]
 
 
-def barred(pictures: Pictures, rows: int = 12) -> Pictures:
+def barred(frames: Frames, rows: int = 12) -> Frames:
     """Black bars above and below."""
-    made = [one.copy() for one in pictures]
+    made = [one.copy() for one in frames]
     for one in made:
         one[:rows] = one[-rows:] = 16
     return made
 
 
-def logo(pictures: Pictures) -> Pictures:
+def logo(frames: Frames) -> Frames:
     """White letters in the upper left corner."""
     white = (255, 255, 255)
-    made = [np.ascontiguousarray(one) for one in pictures]
+    made = [np.ascontiguousarray(one) for one in frames]
     for one in made:
         cv2.rectangle(one, (18, 4), (72, 22), (0, 0, 0), -1)
         cv2.putText(one, "LIVE 5", (20, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, white, 1)
@@ -66,14 +64,14 @@ def logo(pictures: Pictures) -> Pictures:
 
 def write(
     path: Path,
-    pictures: Iterable[NDArray[np.uint8]],
+    frames: Iterable[NDArray[np.uint8]],
     rate: Fraction | int = 24,
     *,
     times: Sequence[int] | None = None,
     rotation: int = 0,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """H.264 of pictures at a rate, or at `times` in milliseconds."""
+    """H.264 of frames at a rate, or at `times` in milliseconds."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.pix_fmt = "yuv420p"
@@ -82,10 +80,10 @@ def write(
             stream.set_display_rotation(rotation)
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
-        for index, picture in enumerate(pictures):
+        for index, rgb in enumerate(frames):
             if index == 0:
-                stream.height, stream.width = picture.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                stream.height, stream.width = rgb.shape[:2]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
             if times is not None:
                 frame.pts, frame.time_base = times[index], Fraction(1, 1000)
             container.mux(stream.encode(frame))
@@ -94,7 +92,7 @@ def write(
 
 
 def write_sound(path: Path, seconds: float = 1.0) -> Path:
-    """A file without any picture."""
+    """A file without any frame."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=16000)
         stream.layout = "mono"

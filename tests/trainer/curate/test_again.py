@@ -16,10 +16,10 @@ import pytest
 from tests.trainer.curate.folder import arguments
 from tests.trainer.curate.footage import pan, write
 from trainer.data.curate.command import main
-from trainer.data.curate.find import Source
 from trainer.data.curate.processes import in_processes
 from trainer.data.curate.settings import CurateSettings
-from trainer.data.curate.state import Orders, Task, task_of
+from trainer.data.curate.sources import Source
+from trainer.data.curate.state import RunOptions, Task, task_of
 from trainer.data.manifest import read_manifest
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +76,7 @@ def test_killed_and_taken_up_again_gives_the_same_files(
     assert contents(out) == contents(curated)
 
 
-def test_other_settings_do_the_files_anew(one: Path, tmp_path: Path):
+def test_other_settings_do_the_files_again(one: Path, tmp_path: Path):
     out = tmp_path / "out"
     main(arguments(one, out))
     first = {path.name: path.read_bytes() for path in (out / "clips").iterdir()}
@@ -123,15 +123,15 @@ class Poisoned(Task):
 
 
 def test_a_process_that_dies_takes_no_other_file_along(one: Path, tmp_path: Path):
-    orders = Orders(tmp_path / "out", CurateSettings(frames=17, width=160, height=96), "CC0")
+    options = RunOptions(tmp_path / "out", CurateSettings(frames=17, width=160, height=96), "CC0")
     tasks = []
     for name in ("b.mp4", "c.mp4", "d.mp4"):
         shutil.copy(one / "a.mp4", one / name)
-        tasks.append(task_of(Source(one, one / name, name), "a pattern", orders))
+        tasks.append(task_of(Source(one, one / name, name), "a pattern", options))
     poisoned = Poisoned(tasks[1].source, "", "its fingerprint")
-    done = list(in_processes([tasks[0], poisoned, tasks[2]], orders, 2))
+    done = list(in_processes([tasks[0], poisoned, tasks[2]], options, 2))
     assert sorted(done) == ["b.mp4", "c.mp4", "d.mp4"]
-    records = [json.loads(path.read_text()) for path in (orders.out / ".work").glob("*.json")]
+    records = [json.loads(path.read_text()) for path in (options.out / ".work").glob("*.json")]
     found = {
         record["name"]: (len(record["clips"]), [row["reason"] for row in record["rejected"]])
         for record in records
@@ -155,7 +155,7 @@ def test_without_ray_the_extra_is_named(one: Path, tmp_path: Path, monkeypatch: 
 
 def test_a_cluster_that_is_not_there_is_refused(one: Path, tmp_path: Path):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    with pytest.raises(ValueError, match="nobody answers there"):
+    with pytest.raises(ValueError, match="nothing answers there"):
         main(arguments(one, tmp_path / "out", "--ray", "127.0.0.1:1"))
 
 

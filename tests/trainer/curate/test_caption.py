@@ -86,7 +86,7 @@ def save(kind: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["qwen", "llava"])
-def test_a_model_looks_at_the_pictures(kind: str, tmp_path: Path):
+def test_a_model_looks_at_the_frames(kind: str, tmp_path: Path):
     captioner = Captioner(save(kind, tmp_path), SHORT)
     first = captioner(pan(1, 9))
     assert first

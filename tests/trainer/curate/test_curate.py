@@ -14,8 +14,8 @@ import pytest
 from c2r.clips import VideoClip
 from c2r.clips.fit import cover
 from tests.trainer.curate.folder import KEPT, REJECTED, SEVENTH, UNICODE
-from tests.trainer.curate.footage import HEIGHT, WIDTH, Pictures, pan
-from trainer.data.curate.filters import REASONS
+from tests.trainer.curate.footage import HEIGHT, WIDTH, Frames, pan
+from trainer.data.curate.quality import REASONS
 from trainer.data.manifest import Clip, read_manifest
 
 
@@ -29,18 +29,18 @@ def clips_of(out: Path, name: str) -> list[Clip]:
     ]
 
 
-def pictures_of(out: Path, clip: Clip) -> np.ndarray:
+def frames_of(out: Path, clip: Clip) -> np.ndarray:
     return np.stack(list(VideoClip(out / clip.video, clip.width, clip.height, clip.fps)))
 
 
-def nearest(shown: np.ndarray, source: Pictures) -> list[int]:
-    """For each picture of a clip the most alike of the source's, when cut and reduced."""
+def nearest(shown: np.ndarray, source: Frames) -> list[int]:
+    """For each frame of a clip the most similar of the source's, when cut and reduced."""
     left, top, wide, high = cover((WIDTH, HEIGHT), (shown.shape[2], shown.shape[1]))
     cut = [one[top : top + high, left : left + wide] for one in source]
     size = shown.shape[2], shown.shape[1]
     small = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in cut])
     apart = [np.abs(small.astype(int) - one.astype(int)).mean((1, 2, 3)) for one in shown]
-    assert max(one.min() for one in apart) < 10, "no picture of the source looks like it"
+    assert max(one.min() for one in apart) < 10, "no frame of the source looks like it"
     return [int(one.argmin()) for one in apart]
 
 
@@ -100,7 +100,7 @@ def test_each_frame_is_the_nearest_in_time(curated: Path, name: str, seed: int, 
     for number, clip in enumerate(clips_of(curated, name)):
         wanted = (17 * number + np.arange(17)) / 16
         assert float(clip.attributes["start_s"]) == pytest.approx(wanted[0], abs=1e-4)
-        chosen = times[nearest(pictures_of(curated, clip), source)]
+        chosen = times[nearest(frames_of(curated, clip), source)]
         best = np.abs(times[:, None] - wanted).min(0)
         # A millisecond is what Matroska's timestamps are rounded to.
         np.testing.assert_allclose(np.abs(chosen - wanted), best, atol=2e-3)
@@ -108,7 +108,7 @@ def test_each_frame_is_the_nearest_in_time(curated: Path, name: str, seed: int, 
 
 def test_rotated_footage_stands_upright(curated: Path):
     (clip,) = clips_of(curated, "rotated.mov")
-    chosen = nearest(pictures_of(curated, clip), pan(11, 40))
+    chosen = nearest(frames_of(curated, clip), pan(11, 40))
     assert chosen[0] == 0
     assert chosen[-1] == 24
 

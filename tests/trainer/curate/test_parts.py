@@ -16,22 +16,21 @@ from tests.trainer.curate.folder import arguments
 from tests.trainer.curate.footage import pan, texture, write
 from trainer.data.curate.command import main
 from trainer.data.curate.crop import box_of, fit
-from trainer.data.curate.decode import Film, Picture
-from trainer.data.curate.find import find_sources
-from trainer.data.curate.measure import Measured, measure
-from trainer.data.curate.resample import resample
-from trainer.data.curate.scenes import Shot, by_scene
+from trainer.data.curate.decode import DecodedFrame, VideoFile
+from trainer.data.curate.quality import Measured, measure
+from trainer.data.curate.scenes import SceneFrame, by_scene
+from trainer.data.curate.segments import Segment, resample
 from trainer.data.curate.settings import SceneSettings
-from trainer.data.curate.windows import Window
+from trainer.data.curate.sources import find_sources
 
 
-def shots(times: list[float]) -> list[Shot]:
+def shots(times: list[float]) -> list[SceneFrame]:
     frame = av.VideoFrame(16, 16, "rgb24")
-    return [Shot(Picture(frame, time, 1.0), 0) for time in times]
+    return [SceneFrame(DecodedFrame(frame, time, 1.0), 0) for time in times]
 
 
-def measured(pictures: footage.Pictures) -> Measured:
-    return measure(Window(0, "whole", pictures, 0, 0.5), 16)
+def measured(frames: footage.Frames) -> Measured:
+    return measure(Segment(0, "whole", frames, 0, 0.5), 16)
 
 
 @settings(deadline=None, max_examples=60)
@@ -43,8 +42,8 @@ def test_resampling_takes_the_nearest_in_time(steps: list[float], fps: int):
     assert len(samples) / fps >= times[-1]
     for sample in samples:
         apart = np.abs(times - sample.index / fps)
-        assert abs(sample.shot.seconds - sample.index / fps) <= apart.min() + 1e-9
-    shown = [sample.shot.seconds for sample in samples]
+        assert abs(sample.source.seconds - sample.index / fps) <= apart.min() + 1e-9
+    shown = [sample.source.seconds for sample in samples]
     repeated = [bool(index) and shown[index] == shown[index - 1] for index in range(len(shown))]
     assert [sample.repeated for sample in samples] == repeated
 
@@ -59,8 +58,8 @@ def test_a_hole_in_time_has_no_samples():
 
 def test_a_hole_in_time_ends_the_scene(tmp_path: Path):
     times = [40 * index + (3000 if index > 9 else 0) for index in range(20)]
-    film = Film(write(tmp_path / "hole.mp4", pan(1, 20), times=times))
-    scenes = [shot.scene for shot in by_scene(film, SceneSettings())]
+    video = VideoFile(write(tmp_path / "hole.mp4", pan(1, 20), times=times))
+    scenes = [one.scene for one in by_scene(video, SceneSettings())]
     assert scenes == [0] * 10 + [1] * 10
 
 
@@ -77,8 +76,8 @@ def test_pixels_that_are_not_square_are_not_stretched(tmp_path: Path):
         for _ in range(4):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(disc, format="rgb24")))
         container.mux(stream.encode())
-    picture = next(iter(Film(path)))
-    shown = fit(picture, box_of(picture, (160, 96)), (160, 96))[..., 0] > 128
+    decoded = next(iter(VideoFile(path)))
+    shown = fit(decoded, box_of(decoded, (160, 96)), (160, 96))[..., 0] > 128
     wide, high = shown.any(0).sum(), shown.any(1).sum()
     assert abs(int(wide) - int(high)) <= 2
     assert high == pytest.approx(80 * 96 / 112, abs=2)
@@ -87,9 +86,9 @@ def test_pixels_that_are_not_square_are_not_stretched(tmp_path: Path):
 @pytest.mark.parametrize(
     ("have", "upscale"), [((192, 112), 160 / 187), ((320, 96), 1.0), ((80, 80), 2.0)]
 )
-def test_boxes_fill_the_picture(have: tuple[int, int], upscale: float):
-    picture = Picture(av.VideoFrame(*have, "rgb24"), 0.0, 1.0)
-    box = box_of(picture, (160, 96))
+def test_boxes_fill_the_frame(have: tuple[int, int], upscale: float):
+    decoded = DecodedFrame(av.VideoFrame(*have, "rgb24"), 0.0, 1.0)
+    box = box_of(decoded, (160, 96))
     assert box.width / box.height == pytest.approx(160 / 96, rel=0.02)
     assert abs(have[0] - box.width - 2 * box.left) <= 1
     assert abs(have[1] - box.height - 2 * box.top) <= 1
@@ -111,9 +110,9 @@ def test_an_overlay_is_not_seen_in_a_scene_that_stands_still():
     rng = np.random.default_rng(0)
     moving = []
     for index in range(17):
-        picture = still.copy()
-        picture[100:160, 20 * index : 20 * index + 60] = rng.integers(0, 255, 3)
-        moving.append(picture)
+        frame = still.copy()
+        frame[100:160, 20 * index : 20 * index + 60] = rng.integers(0, 255, 3)
+        moving.append(frame)
     assert measured(moving).static > 0.5
     assert measured(pan(3, 17, 416, 240)).static < 0.1
 

@@ -44,7 +44,7 @@ def _tokenizer(special: list[str]) -> PreTrainedTokenizerFast:
 
 
 def save_llava(folder: Path) -> Path:
-    """LLaVA: CLIP's vision tower, 4 tokens a picture, and a Llama of one layer."""
+    """LLaVA: CLIP's vision tower, 4 tokens per image, and a Llama of one layer."""
     from transformers import CLIPImageProcessor
 
     torch.manual_seed(0)

@@ -12,12 +12,18 @@ import torch
 
 from c2r.clips import VideoWriter
 from c2r.models.presets import get_preset
-from trainer.data.cache_reader import CACHE_FILE, CacheReader, check_cache
-from trainer.data.cache_rows import Windows, pieces_of
-from trainer.data.encode import main
+from trainer.data.cache_format import (
+    CACHE_FILE,
+    check_cache,
+    packed,
+    unpacked_latents,
+    unpacked_text,
+)
+from trainer.data.cache_reader import CacheReader
+from trainer.data.cache_rows import WindowOptions, cache_rows
 from trainer.data.manifest import Clip, read_manifest, write_manifest
-from trainer.data.packing import packed, unpacked_latents, unpacked_text
-from trainer.data.probe import file_hash
+from trainer.data.manifest_checks import file_hash
+from trainer.encode_cache import main
 from trainer.networks.start import Start
 from trainer.settings import DataConfig, settings_from
 
@@ -194,20 +200,20 @@ def test_windows_begin_anywhere_and_cut_both_videos_alike(small_set: Path, tmp_p
     rows = read_manifest(tmp_path / "manifest.jsonl", check="none")
     assert [row.id for row in rows] == [f"clip-{n}-w0{w}" for n in range(3) for w in range(3)]
     clips = read_manifest(small_set / "manifest.jsonl")
-    pieces = pieces_of(clips, PRESET, Windows(3, 5, 1.5, 4), [])
-    assert len({(p.window.start, p.window.left, p.window.scaled) for p in pieces}) > 6
+    planned = cache_rows(clips, PRESET, WindowOptions(3, 5, 1.5, 4), [])
+    assert len({(p.window.start, p.window.left, p.window.scaled) for p in planned}) > 6
     vae = Start(settings_from({"model": {"name": "tiny"}})).vae()
-    for row, piece in zip(rows, pieces, strict=True):
-        pictures = torch.from_numpy(piece.window.cut(small_set / piece.clip.video))
+    for row, plan in zip(rows, planned, strict=True):
+        pictures = torch.from_numpy(plan.window.cut(small_set / plan.clip.video))
         with torch.no_grad():
             wanted = vae.encode(pictures[None].float() / 255)[0]
         sample = reader(tmp_path).read(row, 0, control=row.role == "cg")
         assert sample.latents is not None
         torch.testing.assert_close(sample.latents.float(), wanted, atol=4e-3, rtol=4e-3)
         if row.role == "cg":
-            assert piece.clip.control is not None
+            assert plan.clip.control is not None
             assert sample.control is not None
-            coarse = torch.from_numpy(piece.window.cut(small_set / piece.clip.control))
+            coarse = torch.from_numpy(plan.window.cut(small_set / plan.clip.control))
             assert (sample.control.float() - coarse.float()).abs().mean() < 3
 
 
@@ -215,8 +221,8 @@ def test_held_out_clips_stay_whole_and_short_ones_are_left_out(small_set: Path, 
     clips = read_manifest(small_set / "manifest.jsonl")
     mixed = [replace(clips[0], split="held_out"), *clips[1:]]
     skipped: list[str] = []
-    pieces = pieces_of(mixed, PRESET, Windows(2, 9, 1.0, 0), skipped)
-    assert [(p.id, p.window.frames) for p in pieces] == [("clip-0", 5)]
+    planned = cache_rows(mixed, PRESET, WindowOptions(2, 9, 1.0, 0), skipped)
+    assert [(p.id, p.window.frames) for p in planned] == [("clip-0", 5)]
     assert [line.split(":")[0] for line in skipped] == ["clip clip-1", "clip clip-2"]
 
 

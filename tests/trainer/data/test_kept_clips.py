@@ -12,10 +12,10 @@ import pytest
 import c2r
 from c2r.clips import VideoClip
 from c2r.config import override, read_yaml
-from street.city.clip_folder import PICTURES, load_clip_folder
-from street.director.programs import FILM
-from street.director.scene_list import SetConfig, scene_list
+from street.city.clip_folder import COARSE_VIDEO, load_clip_folder
+from street.director.programs import RECORD_TAKE
 from trainer.data.manifest import read_manifest
+from trainer.data.synthesize.scene_list import SetConfig, scene_list
 
 ROOT = Path(c2r.__file__).resolve().parents[1]
 STREET, WHOLE = ROOT / "assets" / "street", ROOT / "assets" / "small" / "manifest.jsonl"
@@ -82,10 +82,10 @@ def test_a_kept_take_gives_its_coarse_film_again(street, tmp_path):
     pytest.importorskip("panda3d")
     clip = next(c for c in street if c.id == "train-00003")
     take = (STREET / clip.video).parent
-    done = subprocess.run([*FILM, take, "--out", tmp_path], capture_output=True, text=True)
+    done = subprocess.run([*RECORD_TAKE, take, "--out", tmp_path], capture_output=True, text=True)
     if "OpenGL" in done.stderr and done.returncode:
         pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, done.stderr
-    kept, made = (pictures(p, clip) for p in (STREET / clip.control, tmp_path / PICTURES))
+    kept, made = (pictures(p, clip) for p in (STREET / clip.control, tmp_path / COARSE_VIDEO))
     assert np.abs(kept - made).mean() < 0.5
     assert load_clip_folder(tmp_path) is not None

@@ -19,7 +19,7 @@ from trainer.data.manifest import (
     sift_manifest,
     write_manifest,
 )
-from trainer.data.probe import file_hash, probe
+from trainer.data.manifest_checks import file_hash, probe
 
 
 def write_video(path: Path, frames: int, *, width: int = 32, height: int = 16) -> None:

@@ -1,4 +1,4 @@
-"""Coarse clips drawn while training goes on. Stand-ins draw them; the last test's is real."""
+"""Coarse clips made during training. Replacement programs make them, but for the last test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from street.director.programs import Programs, studio_python
 from tests.trainer.stand_in import Studio
 from trainer.data import scene_reader as game_scenes
-from trainer.data.dataset import Dataset
+from trainer.data.loader import SampleLoader
 from trainer.data.scene_reader import SceneReader, SceneSampler, scene_of
 from trainer.loop import open_dataset
 from trainer.settings import ScenesConfig, TrainConfig, settings_from
@@ -23,10 +23,12 @@ def config_of(folder: Path, **data: object) -> TrainConfig:
     return settings_from({"folder": str(folder), "model": SMALL, "data": scenes, "phase": "dmd"})
 
 
-def dataset_of(config: TrainConfig, programs: Programs) -> Dataset:
+def dataset_of(config: TrainConfig, programs: Programs) -> SampleLoader:
     assert config.data.scenes is not None
     sampler = SceneSampler(config.data.scenes, config.seed)
-    return Dataset(SceneReader(config, programs), sampler, config.data, control=True, fine=False)
+    return SampleLoader(
+        SceneReader(config, programs), sampler, config.data, control=True, fine=False
+    )
 
 
 def test_samples_are_of_the_latest_scenes_and_follow_from_their_number():
@@ -49,7 +51,7 @@ def test_scenes_to_train_on_have_even_seeds():
     assert len(set(seeds)) == 200
 
 
-def test_films_are_made_once_kept_while_wanted_and_made_again(tmp_path: Path):
+def test_clips_are_made_once_kept_while_wanted_and_made_again(tmp_path: Path):
     studio, config = Studio(tmp_path / "studio"), config_of(tmp_path / "run")
     dataset = dataset_of(config, studio.programs())
     first = dataset.batch(range(2))
@@ -58,10 +60,10 @@ def test_films_are_made_once_kept_while_wanted_and_made_again(tmp_path: Path):
     assert first.sources == ("cg", "cg")
     assert all(caption for caption in first.captions)
     assert (first.frames, first.latents, first.text) == (None, None, None)
-    assert studio.log() == ["walk", "film"]
+    assert studio.log() == ["walk", "record_take"]
     dataset.batch(range(40, 42))
     there = sorted(path.name for path in (tmp_path / "run/scenes").iterdir())
-    assert "scene-000000" not in there, "far behind: taken off the disk"
+    assert "scene-000000" not in there, "far behind: removed"
     again = dataset.batch(range(2))
     assert again.captions == first.captions
     assert torch.equal(again.control, first.control)  # type: ignore[arg-type]
@@ -69,7 +71,7 @@ def test_films_are_made_once_kept_while_wanted_and_made_again(tmp_path: Path):
 
 def test_a_scene_that_fails_is_reported_and_another_takes_its_place(tmp_path: Path, caplog):
     studio = Studio(tmp_path / "studio")
-    studio.break_down("film-short", 1)
+    studio.break_down("record-short", 1)
     dataset = dataset_of(config_of(tmp_path / "run"), studio.programs())
     assert dataset.sample(0).clip == "scene-000001"
     assert dataset.skipped == 1
@@ -83,7 +85,7 @@ def test_a_student_learns_from_scenes_alone(loop_of, tmp_path: Path, monkeypatch
     loop = loop_of("dmd", data={"scenes": {"reuse": 4, "recent": 2}}, steps=2)
     loop.run()
     assert loop.step == 2
-    assert "film" in studio.log()
+    assert "record_take" in studio.log()
 
 
 def test_phases_that_need_fine_video_refuse_scenes(loop_of):
@@ -101,7 +103,7 @@ def test_without_a_studio_the_error_says_what_to_do(tmp_path: Path, monkeypatch)
 
 
 def test_a_real_scene(tmp_path: Path):
-    """Walked by JuPedSim and drawn by the game."""
+    """Simulated by JuPedSim and rendered by the game."""
     try:
         programs = Programs(studio_python())
     except ValueError as error:

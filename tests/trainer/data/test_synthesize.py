@@ -1,7 +1,7 @@
 """`c2r data synthesize`: whole sets, stopped and resumed ones, and programs that fail.
 
-Most tests run small programs that write files of the agreed form in the place of JuPedSim, the
-game engine and Blender, and that fail on demand. The last one runs the real ones.
+Most tests replace JuPedSim, the sample game and Blender by small programs that write files of the
+same format and fail on demand. The last one runs the real ones.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from c2r.__main__ import run
 from street.city.clip_folder import load_clip_folder
 from street.city.take import load_take
 from street.director.programs import ROOT, Programs, studio_python
-from street.director.scene_list import SetConfig, scene_list
 from tests.trainer.stand_in import Studio
 from trainer.data.manifest import read_manifest
 from trainer.data.synthesize import command, scene_run
 from trainer.data.synthesize.command import synthesize
+from trainer.data.synthesize.scene_list import SetConfig, scene_list
 from trainer.data.synthesize.scene_run import DiskFull
 
 SET = SetConfig(scenes=3, held_out=1, pairs=1, frames=5, width=48, height=32)
@@ -81,9 +81,9 @@ def test_a_set_has_every_clip_with_what_the_manifest_says(whole: tuple[Path, lis
     assert ["level" in clip.attributes for clip in clips] == [True, True, False, False]
     for clip in clips:
         take = load_take((out / clip.video).parent)
-        assert (take.slate.seed, take.slate.caption) == (clip.seed, clip.caption)
+        assert (take.header.seed, take.header.caption) == (clip.seed, clip.caption)
         assert clip.attributes["hour"] in clip.caption
-    assert sorted(log) == ["film"] * 2 + ["fine"] * 4 + ["walk"] * 4
+    assert sorted(log) == ["record_take"] * 2 + ["render_take"] * 4 + ["walk"] * 4
     left = {p.name for p in (out / "clips" / "train-00001").iterdir()}
     assert left == {"attributes.json", "take.json", "tracks.npz", "fine.mp4", "row.json"}
 
@@ -108,13 +108,13 @@ def test_a_whole_set_is_not_made_again(whole: tuple[Path, list[str]], studio: St
     assert files(out) == before
 
 
-def test_twins_can_be_added_to_a_set_and_not_be_taken_away(
+def test_coarse_clips_can_be_added_to_a_set_and_not_be_taken_away(
     whole: tuple[Path, list[str]], studio: Studio, tmp_path: Path
 ):
     shutil.copytree(whole[0], tmp_path / "set")
     more = replace(SET, pairs=3)
     assert synthesize(tmp_path / "set", more, studio.programs()) == {}
-    assert studio.log() == ["film"] * 2
+    assert studio.log() == ["record_take"] * 2
     fresh = Studio(tmp_path / "other")
     assert synthesize(tmp_path / "fresh", more, fresh.programs()) == {}
     assert files(tmp_path / "set") == files(tmp_path / "fresh")
@@ -132,13 +132,13 @@ def test_two_jobs_make_the_files_of_one(
 @pytest.mark.parametrize(
     ("fault", "log"),
     [
-        ("walk-garbage", ["walk", "walk", "film", "fine"]),
-        ("film-short", ["walk", "film", "film", "fine"]),
-        ("film-bare", ["walk", "film", "film", "fine"]),
-        ("fine-dies", ["walk", "film", "fine", "fine"]),
-        ("fine-short", ["walk", "film", "fine", "fine"]),
-        ("fine-garbage", ["walk", "film", "fine", "fine"]),
-        ("fine-fails-late", ["walk", "film", "fine", "fine"]),
+        ("walk-garbage", ["walk", "walk", "record_take", "render_take"]),
+        ("record-short", ["walk", "record_take", "record_take", "render_take"]),
+        ("record-bare", ["walk", "record_take", "record_take", "render_take"]),
+        ("fine-dies", ["walk", "record_take", "render_take", "render_take"]),
+        ("fine-short", ["walk", "record_take", "render_take", "render_take"]),
+        ("fine-garbage", ["walk", "record_take", "render_take", "render_take"]),
+        ("fine-fails-late", ["walk", "record_take", "render_take", "render_take"]),
     ],
 )
 def test_a_program_that_fails_once_is_run_again_and_nothing_else(
@@ -157,20 +157,20 @@ def test_a_scene_that_keeps_failing_is_listed_and_the_rest_go_on(
     studio.break_down("fine-full", 2)
     failed = synthesize(out, SET, studio.programs())
     assert list(failed) == ["held_out-00000"]
-    assert "fine ended with exit code 1" in failed["held_out-00000"]
+    assert "render_take ended with exit code 1" in failed["held_out-00000"]
     assert "No space left on device" in failed["held_out-00000"]
     assert len(read_manifest(out / "manifest.jsonl", check="all")) == 3
-    assert "* held_out-00000: fine ended" in (out / "report.md").read_text()
+    assert "* held_out-00000: render_take ended" in (out / "report.md").read_text()
     studio.log()
     assert synthesize(out, SET, studio.programs()) == {}
-    assert studio.log() == ["fine"]
+    assert studio.log() == ["render_take"]
     assert files(out) == files(whole[0])
 
 
 def test_a_program_that_hangs_is_ended(studio: Studio, tmp_path: Path):
     studio.break_down("fine-hangs", 2)
     failed = synthesize(tmp_path / "set", ONE, studio.programs(timeout=2.0))
-    assert "fine did not end within 2 s" in failed["train-00000"]
+    assert "render_take did not end within 2 s" in failed["train-00000"]
 
 
 def test_lost_and_changed_files_are_made_again(
@@ -182,7 +182,7 @@ def test_lost_and_changed_files_are_made_again(
     (out / "clips" / "train-00001" / "fine.mp4").write_bytes(b"changed")
     (out / "clips" / "train-00002" / "row.json").write_text("{")
     assert synthesize(out, SET, studio.programs()) == {}
-    assert studio.log() == ["film", "fine"]
+    assert studio.log() == ["record_take", "render_take"]
     assert files(out) == files(whole[0])
 
 
@@ -207,11 +207,11 @@ def test_a_killed_run_goes_on_where_it_was(
             first.send_signal(how)
         assert first.wait(20) == code
     assert [clip.id for clip in read_manifest(out / "manifest.jsonl")] == ["train-00000"]
-    next(second.glob(marker)).unlink()  # the stand-in leaves an empty picture
+    next(second.glob(marker)).unlink()  # the replacement leaves an empty image
     studio.log()
     again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert again.returncode == 0, again.stderr
-    assert studio.log() == ["fine"]
+    assert studio.log() == ["render_take"]
     config = replace(SET, scenes=2, held_out=0, pairs=0)
     synthesize(tmp_path / "straight", config, studio.programs())
     assert files(out) == files(tmp_path / "straight")
@@ -248,7 +248,7 @@ def test_a_disk_that_fills_up_on_the_way_stops_the_run(
     monkeypatch.setattr(scene_run.shutil, "disk_usage", disk)
     with pytest.raises(DiskFull, match="make room"):
         synthesize(tmp_path / "set", SET, studio.programs())
-    assert studio.log().count("fine") == 1
+    assert studio.log().count("render_take") == 1
 
 
 def test_a_missing_studio_names_its_make_target(
@@ -262,7 +262,7 @@ def test_a_missing_studio_names_its_make_target(
 
 def test_two_runs_do_not_share_a_folder(studio: Studio, tmp_path: Path):
     options = ["--scenes", "1", "--frames", "5", "--studio", str(studio.python)]
-    with command._alone(tmp_path), pytest.raises(ValueError, match="another run is at work"):
+    with command._exclusive(tmp_path), pytest.raises(ValueError, match="another run is active"):
         command.main([*options, "--out", str(tmp_path)])
 
 

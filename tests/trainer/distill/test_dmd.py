@@ -12,7 +12,7 @@ from torch import nn
 
 from c2r.streaming.guidance import GuidanceConfig
 from tests.trainer.small_run import make_clips
-from trainer.data.dataset import Ahead
+from trainer.data.loader import Prefetcher
 from trainer.data.manifest import read_manifest
 from trainer.distill.adversary import judge_losses, student_losses, tokens_after
 from trainer.distill.matching import matching_gradient, matching_losses, score_levels
@@ -181,7 +181,7 @@ def test_parts_take_turns_and_only_the_one_whose_turn_it_is_learns(loop_of):
     assert phase.optim("critic").lr == 1e-3
     assert (phase.optim("critic").ema, phase.optim("student").ema) == (0.0, 0.9)
     teacher = [p.clone() for p in phase.real.denoiser.parameters()]
-    ahead = Ahead(loop.dataset, loop.draws, start=0, depth=0, workers=1)
+    ahead = Prefetcher(loop.dataset, loop.draws, start=0, depth=0, workers=1)
     for _ in range(4):
         before = {
             part: [p.detach().clone() for p in module.parameters()]

@@ -16,7 +16,7 @@ from runtime.pipeline.pipeline import Pipeline
 from tests.trainer.distill.conftest import STREAM, settings
 from tests.trainer.small_run import MODEL, losses, make_cache, make_renderer
 from trainer.command import train
-from trainer.data.dataset import Ahead
+from trainer.data.loader import Prefetcher
 from trainer.distill.compatibility import agreement
 from trainer.distill.path import places_on_path
 from trainer.distill.student_init import StudentStart, evenly
@@ -108,7 +108,7 @@ def test_resumed_it_goes_on_exactly(root, tmp_path):
 def test_ema_follows_from_its_update_on(loop_of):
     loop = loop_of("autoregress", optim={"ema": 0.9, "ema_from": 2}, steps=4)
     optimiser = loop.optimisers["student"]
-    ahead = Ahead(loop.dataset, loop.draws, start=0, depth=0, workers=1)
+    ahead = Prefetcher(loop.dataset, loop.draws, start=0, depth=0, workers=1)
     same = []
     for _ in range(4):
         loop.train_step(ahead)

@@ -19,7 +19,7 @@ from trainer.data.curate.settings import CaptionerSettings
 
 
 class Captioner:
-    """A model and its processor; call it with the pictures of a clip.
+    """A model and its processor; call it with the frames of a clip.
 
     ValueError when `folder` holds no such model, or what its processor needs is not installed.
     """
@@ -42,12 +42,12 @@ class Captioner:
             raise ValueError(f"--captioner {folder}: its processor has no chat template")
         self._model: Any = model.to(self.device).eval()
 
-    def __call__(self, pictures: Sequence[Image]) -> str:
-        """One caption for pictures `[height, width, 3]` of a clip, on one line; may be empty."""
+    def __call__(self, frames: Sequence[Image]) -> str:
+        """One caption for frames `[height, width, 3]` of a clip, on one line; may be empty."""
         import torch
 
         inputs = self._processor.apply_chat_template(
-            self._question(pictures),
+            self._question(frames),
             tokenize=True,
             add_generation_prompt=True,
             return_dict=True,
@@ -61,11 +61,11 @@ class Captioner:
         text: str = self._processor.batch_decode(said, skip_special_tokens=True)[0]
         return " ".join(text.split())
 
-    def _question(self, pictures: Sequence[Image]) -> list[dict[str, Any]]:
-        count = min(len(pictures), self.settings.pictures)
-        seen = np.linspace(0, len(pictures) - 1, count).round().astype(int)
+    def _question(self, frames: Sequence[Image]) -> list[dict[str, Any]]:
+        count = min(len(frames), self.settings.pictures)
+        chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
         images = [
-            {"type": "image", "image": Pillow.fromarray(pictures[index])} for index in seen.tolist()
+            {"type": "image", "image": Pillow.fromarray(frames[index])} for index in chosen.tolist()
         ]
         words = {"type": "text", "text": self.settings.prompt}
         return [{"role": "user", "content": [*images, words]}]

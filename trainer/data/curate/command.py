@@ -2,8 +2,8 @@
 
 Writes DIR/clips, manifest.jsonl, rejected.jsonl (every part left out, with its reason and values),
 curate.yaml (the settings) and report.html. Run it again after an interruption, or with more videos:
-files that are done are passed over; with other settings, they are done anew. The manifest holds
-what came of the VIDEOS named last.
+files that are done are skipped; with other settings, they are done again. The manifest holds the
+clips of the VIDEOS named last.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from c2r.command_line import ArgumentParser
 from c2r.config import load_config, override, save_config
-from trainer.data.curate.find import Source, find_sources
 from trainer.data.curate.processes import in_processes
 from trainer.data.curate.report import write_report
 from trainer.data.curate.scale_out import on_ray
 from trainer.data.curate.settings import CurateSettings
-from trainer.data.curate.sidecars import LISTED, written_captions
-from trainer.data.curate.state import Orders, Record, Task, finished, task_of
+from trainer.data.curate.sources import LISTED, Source, find_sources, written_captions
+from trainer.data.curate.state import Record, RunOptions, Task, finished, task_of
 from trainer.data.manifest import write_manifest
 
 
@@ -57,24 +56,24 @@ def parser() -> ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     chosen, rest = parser().parse_known_args(arguments)
-    orders = _orders(chosen, rest)
+    options = _run_options(chosen, rest)
     jobs = _jobs(chosen)
-    sources = find_sources(chosen.videos, leave_out=orders.out)
-    tasks = _tasks(sources, orders, chosen.caption)
+    sources = find_sources(chosen.videos, leave_out=options.out)
+    tasks = _tasks(sources, options, chosen.caption)
     console = Console(stderr=True)
-    save_config(orders.settings, orders.out / "curate.yaml")
-    left = [task for task in tasks if finished(task, orders) is None]
+    save_config(options.settings, options.out / "curate.yaml")
+    left = [task for task in tasks if finished(task, options) is None]
     if left and chosen.ray is not None:
-        _follow(on_ray(left, orders, chosen.ray, jobs), len(left), console)
+        _follow(on_ray(left, options, chosen.ray, jobs), len(left), console)
     elif left:
-        _follow(in_processes(left, orders, jobs), len(left), console)
-    records = [_record(task, orders) for task in tasks]
-    _write(records, orders)
-    _tell(records, len(left), orders, console)
+        _follow(in_processes(left, options, jobs), len(left), console)
+    records = [_record(task, options) for task in tasks]
+    _write(records, options)
+    _print_summary(records, len(left), options, console)
     return 0
 
 
-def _orders(chosen: argparse.Namespace, rest: Sequence[str]) -> Orders:
+def _run_options(chosen: argparse.Namespace, rest: Sequence[str]) -> RunOptions:
     settings = load_config(CurateSettings(), chosen.config, rest)
     given: dict[str, int] = {} if chosen.frames is None else {"frames": chosen.frames}
     if chosen.size is not None:
@@ -90,7 +89,7 @@ def _orders(chosen: argparse.Namespace, rest: Sequence[str]) -> Orders:
             "model, which holds a config.json"
         )
     captioner = None if chosen.captioner is None else chosen.captioner.resolve()
-    return Orders(chosen.out.resolve(), override(settings, given), chosen.licence, captioner)
+    return RunOptions(chosen.out.resolve(), override(settings, given), chosen.licence, captioner)
 
 
 def _jobs(chosen: argparse.Namespace) -> int:
@@ -101,23 +100,23 @@ def _jobs(chosen: argparse.Namespace) -> int:
     return int(chosen.jobs)
 
 
-def _tasks(sources: Sequence[Source], orders: Orders, default: str | None) -> list[Task]:
-    """A task a file. The caption of its own comes first, then the captioner, then the default."""
+def _tasks(sources: Sequence[Source], options: RunOptions, default: str | None) -> list[Task]:
+    """One task per file. Its own caption comes first, then the captioner, then the default."""
     written = written_captions(sources)
-    fallback = default if orders.captioner is None else None
+    fallback = default if options.captioner is None else None
     bare = [source for source in sources if source.name not in written]
-    if bare and orders.captioner is None and not (default and default.strip()):
+    if bare and options.captioner is None and not (default and default.strip()):
         first = bare[0].path.with_suffix(".txt")
         raise ValueError(
             f"{len(bare)} of {len(sources)} videos have no caption (the first: {bare[0].name}); "
             f"write {first.name} beside it or {LISTED} in the folder, or give --captioner FOLDER "
             "(a Qwen-VL model) or --caption TEXT for all of them"
         )
-    return [task_of(source, written.get(source.name, fallback), orders) for source in sources]
+    return [task_of(source, written.get(source.name, fallback), options) for source in sources]
 
 
 def _follow(names: Iterator[str], total: int, console: Console) -> None:
-    """Do the work under a progress bar."""
+    """Consume the names under a progress bar."""
     columns = (
         TextColumn("curating"),
         BarColumn(),
@@ -131,35 +130,37 @@ def _follow(names: Iterator[str], total: int, console: Console) -> None:
             progress.update(bar, advance=1, description=name)
 
 
-def _record(task: Task, orders: Orders) -> Record:
-    record = finished(task, orders)
+def _record(task: Task, options: RunOptions) -> Record:
+    record = finished(task, options)
     if record is None:
         raise ValueError(f"{task.source.path} changed while it was read; run the command again")
     return record
 
 
-def _write(records: Sequence[Record], orders: Orders) -> None:
+def _write(records: Sequence[Record], options: RunOptions) -> None:
     """Manifest, rejections and report, in the order of the files' names."""
     clips = [clip for record in records for clip in record.clips]
-    write_manifest(orders.out / "manifest.jsonl", sorted(clips, key=lambda clip: clip.id))
+    write_manifest(options.out / "manifest.jsonl", sorted(clips, key=lambda clip: clip.id))
     lines = [
         json.dumps(asdict(row), ensure_ascii=False) for record in records for row in record.rejected
     ]
-    path = orders.out / "rejected.jsonl"
+    path = options.out / "rejected.jsonl"
     part = path.with_name(f".{path.name}.part")
     part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     part.replace(path)
-    write_report(orders.out / "report.html", records, orders.settings, orders.licence)
+    write_report(options.out / "report.html", records, options.settings, options.licence)
 
 
-def _tell(records: Sequence[Record], worked: int, orders: Orders, console: Console) -> None:
+def _print_summary(
+    records: Sequence[Record], worked: int, options: RunOptions, console: Console
+) -> None:
     clips = sum(len(record.clips) for record in records)
     counts = Counter(row.reason for record in records for row in record.rejected)
     said = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     console.print(
         f"{clips} clips; left out: {said or 'nothing'}\n"
         f"{worked} files curated, {len(records) - worked} were done before "
-        f"-> {orders.out / 'report.html'}",
+        f"-> {options.out / 'report.html'}",
         markup=False,
         highlight=False,
     )

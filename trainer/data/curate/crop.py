@@ -1,4 +1,4 @@
-"""One decoded frame as a picture of the clip's size: upright, square pixels, cut not stretched."""
+"""One decoded frame as an image of the clip's size: upright, square pixels, cut not stretched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from c2r.clips.fit import Image, cover
-from trainer.data.curate.decode import Picture
+from trainer.data.curate.decode import DecodedFrame
 
 _UNSAID = 2
 """Colour space "unspecified" (ITU-T H.273): BT.709 from 720 lines on, BT.601 below."""
@@ -27,12 +27,12 @@ class Box:
     turns: int
     """Quarter turns counter-clockwise that set the frame upright."""
     upscale: float
-    """How much larger the clip's picture is than the box; below 1 it is reduced."""
+    """How much larger the clip's frame is than the box; below 1 it is reduced."""
 
 
-def box_of(picture: Picture, want: tuple[int, int]) -> Box:
+def box_of(decoded: DecodedFrame, want: tuple[int, int]) -> Box:
     """The middle of a frame with the proportions of `want` (width, height)."""
-    frame, aspect = picture.frame, picture.aspect
+    frame, aspect = decoded.frame, decoded.aspect
     turns = round(frame.rotation / 90) % 4
     wide, high = frame.width, frame.height
     shown = wide * max(aspect, 1), high * max(1 / aspect, 1)
@@ -52,15 +52,15 @@ def box_of(picture: Picture, want: tuple[int, int]) -> Box:
     )
 
 
-def fit(picture: Picture, box: Box, want: tuple[int, int]) -> Image:
-    """The box of a picture as `[height, width, 3]` RGB of the size `want` (width, height)."""
-    space = _colour_space(picture.frame)
-    rgb = picture.pixels("rgb24", src_colorspace=space, dst_color_range=ColorRange.JPEG)
+def fit(decoded: DecodedFrame, box: Box, want: tuple[int, int]) -> Image:
+    """The box of a frame as `[height, width, 3]` RGB of the size `want` (width, height)."""
+    space = _colour_space(decoded.frame)
+    rgb = decoded.pixels("rgb24", src_colorspace=space, dst_color_range=ColorRange.JPEG)
     upright = np.rot90(rgb, box.turns)
     cut = upright[box.top : box.top + box.height, box.left : box.left + box.width]
     method = cv2.INTER_AREA if box.upscale <= 1 else cv2.INTER_LANCZOS4
-    made = cv2.resize(np.ascontiguousarray(cut), want, interpolation=method)
-    return np.asarray(made, np.uint8)
+    resized = cv2.resize(np.ascontiguousarray(cut), want, interpolation=method)
+    return np.asarray(resized, np.uint8)
 
 
 def _colour_space(frame: av.VideoFrame) -> int:

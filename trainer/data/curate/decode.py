@@ -1,6 +1,6 @@
-"""A video file as pictures with their times. What cannot be read says why, and is never fatal.
+"""A video file as frames with their times. A file that cannot be read says why and is never fatal.
 
-One decoder thread: files are worked on side by side, and one thread makes every error come at the
+One decoder thread: files are decoded in parallel already, and with one thread an error comes at the
 same frame each time.
 """
 
@@ -24,7 +24,7 @@ _LOST_S = 1.0
 
 
 class Unreadable(ValueError):
-    """A file that gives no picture. `reason` is one of the names in the report."""
+    """A file that gives no frame. `reason` is one of the names in the report."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -32,7 +32,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedFrame:
     """A decoded frame and when it is shown, in seconds from the first.
 
     `aspect` is the width of one of its pixels over its height, as anamorphic footage has it.
@@ -45,18 +45,18 @@ class Picture:
     def pixels(self, layout: str, **options: Any) -> NDArray[np.uint8]:
         """The frame as `[h, w, 3]`, "rgb24" or "bgr24"; `options` are those of `to_ndarray`."""
         try:
-            found: NDArray[np.uint8] = self.frame.to_ndarray(format=layout, **options)
+            pixels: NDArray[np.uint8] = self.frame.to_ndarray(format=layout, **options)
         except (av.FFmpegError, ValueError) as error:
             kind = f"pixels of kind {self.frame.format.name} cannot be converted"
             raise Unreadable("unreadable", kind) from error
-        return found
+        return pixels
 
 
-class Film:
+class VideoFile:
     """The first video track of a file; iterate it once, then see whether it was `damaged`.
 
-    Pictures come in the order of their times. At the first fault the film ends, and `damaged` says
-    what was wrong: what came before is good. `Unreadable` where there is no picture at all.
+    Frames come in the order of their times. At the first fault the iteration ends, and `damaged`
+    says what was wrong: what came before is good. `Unreadable` where there is no frame at all.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,8 +64,8 @@ class Film:
         self.damaged: str | None = None
         self.seconds = 0.0
 
-    def __iter__(self) -> Iterator[Picture]:
-        # Titles in an unknown encoding are no reason to refuse the pictures.
+    def __iter__(self) -> Iterator[DecodedFrame]:
+        # Titles in an unknown encoding are no reason to refuse the frames.
         try:
             container = av.open(str(self.path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
@@ -74,7 +74,7 @@ class Film:
             stream = _video_track(container)
             yield from self._timed(container, stream)
 
-    def _timed(self, container: Any, stream: Any) -> Iterator[Picture]:
+    def _timed(self, container: Any, stream: Any) -> Iterator[DecodedFrame]:
         count, start, rate = 0, 0.0, float(stream.average_rate or 25)
         aspect = float(stream.sample_aspect_ratio or 1)
         for frame in self._frames(container, stream):
@@ -82,11 +82,11 @@ class Film:
             start = time if count == 0 else start
             count += 1
             if count > 1 and time - start <= self.seconds:
-                continue  # a timestamp that does not go up names no time of its own
+                continue  # a timestamp that does not increase is not one
             self.seconds = time - start
-            yield Picture(frame, self.seconds, aspect)
+            yield DecodedFrame(frame, self.seconds, aspect)
         if count == 0:
-            raise Unreadable("unreadable", self.damaged or "it holds no picture")
+            raise Unreadable("unreadable", self.damaged or "it holds no frame")
         if self.damaged is None:
             self.damaged = self._cut_short(container, stream, count)
 

@@ -1,4 +1,4 @@
-"""Many files on one machine, each in a process that may die without harm to the others."""
+"""Many files on one machine, each in a process that may crash without harm to the others."""
 
 from __future__ import annotations
 
@@ -11,58 +11,60 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 
 from trainer.data.curate.one_file import curate_file, write_crashed
-from trainer.data.curate.state import Orders, Task
+from trainer.data.curate.state import RunOptions, Task
 
 
-def in_processes(tasks: Sequence[Task], orders: Orders, jobs: int) -> Iterator[str]:
+def in_processes(tasks: Sequence[Task], options: RunOptions, jobs: int) -> Iterator[str]:
     """Curate files in `jobs` processes; gives the name of each as it is done.
 
-    No more than `jobs` files are under way. When a process dies, those are tried one by one, and
-    the one that does it again is put down as crashed.
+    At most `jobs` files are in work. When a worker dies, the pool does not say by which file: all
+    files in work are tried again one by one, and one that crashes its process again is recorded as
+    crashed.
     """
     waiting = deque(tasks)
     while waiting:
-        flying: dict[Future[None], Task] = {}
+        running: dict[Future[None], Task] = {}
         try:
-            yield from _fly(waiting, flying, orders, jobs)
+            yield from _run_pool(waiting, running, options, jobs)
         except BrokenProcessPool:
-            for suspect in flying.values():
-                _alone(suspect, orders)
+            for suspect in running.values():
+                _run_alone(suspect, options)
                 yield suspect.source.name
 
 
-def _fly(
-    waiting: deque[Task], flying: dict[Future[None], Task], orders: Orders, jobs: int
+def _run_pool(
+    waiting: deque[Task], running: dict[Future[None], Task], options: RunOptions, jobs: int
 ) -> Iterator[str]:
     pool = _pool(min(jobs, len(waiting)))
     try:
-        while waiting or flying:
-            while waiting and len(flying) < jobs:
+        while waiting or running:
+            while waiting and len(running) < jobs:
                 task = waiting.popleft()
-                flying[pool.submit(curate_file, task, orders)] = task
-            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                running[pool.submit(curate_file, task, options)] = task
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
                 future.result()
-                yield flying.pop(future).source.name
+                yield running.pop(future).source.name
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _alone(task: Task, orders: Orders) -> None:
+def _run_alone(task: Task, options: RunOptions) -> None:
     with _pool(1) as pool:
         try:
-            pool.submit(curate_file, task, orders).result()
+            pool.submit(curate_file, task, options).result()
         except BrokenProcessPool:
-            write_crashed(task, orders)
+            write_crashed(task, options)
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: torch and FFmpeg have threads that a fork would leave half alive.
+    # Spawned, not forked: a fork copies the locks of torch and FFmpeg, but not the threads that
+    # would release them.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """A worker whose command was killed would wait for work for ever."""
+    """Without this a worker whose parent was killed would wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

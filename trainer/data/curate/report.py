@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs nothing beside it. Counts, pictures, settings."""
+"""The report of a run: one page that needs no other file: counts, previews, settings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from trainer.data.curate.filters import REASONS
+from trainer.data.curate.quality import REASONS
 from trainer.data.curate.settings import CurateSettings
-from trainer.data.curate.state import Look, Record, Rejection
+from trainer.data.curate.state import Preview, Record, Rejection
 
-MOST_LOOKS = 24
+MOST_PREVIEWS = 24
 """Strips shown for each reason."""
 MOST_ROWS = 2000
 """Rows of the table of rejections; `rejected.jsonl` has all."""
@@ -28,7 +28,7 @@ td, th { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .bar { background: #4a90d9; height: .7rem; border-radius: 2px; min-width: 2px }
 .kept .bar { background: #4caf6a }
-.looks { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 12px }
+.previews { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 12px }
 figure { margin: 0; background: var(--soft); border-radius: 4px; overflow: hidden }
 figure img { width: 100%; display: block }
 figcaption { font-size: 12px; padding: .3rem .5rem; overflow-wrap: anywhere }
@@ -61,13 +61,13 @@ def write_report(
 
 
 def _counts(clips: int, rejected: Sequence[Rejection]) -> str:
-    found = Counter(row.reason for row in rejected)
+    first = Counter(row.reason for row in rejected)
     also = Counter(name for row in rejected for name in row.also)
-    most = max([clips, *found.values(), 1])
+    most = max([clips, *first.values(), 1])
     rows = [_count("kept", "clips in the manifest", clips, 0, most, "kept")]
     for name, what in REASONS.items():
-        if found[name] or also[name]:
-            rows.append(_count(name, what, found[name], also[name], most, ""))
+        if first[name] or also[name]:
+            rows.append(_count(name, what, first[name], also[name], most, ""))
     head = "<tr><th>reason<th>meaning<th class=n>first<th class=n>also<th style='width:30%'>"
     return f"<h2>Counts</h2><table>{head}{''.join(rows)}</table>"
 
@@ -80,24 +80,26 @@ def _count(name: str, what: str, first: int, also: int, most: int, kind: str) ->
 
 def _galleries(records: Sequence[Record]) -> Iterable[str]:
     for reason in ("", *REASONS):
-        looks = [look for record in records for look in record.looks if look.reason == reason]
-        if looks:
-            yield f"<h2>{reason or 'Kept'}</h2>{_gallery(_spread(looks))}"
+        previews = [
+            preview for record in records for preview in record.previews if preview.reason == reason
+        ]
+        if previews:
+            yield f"<h2>{reason or 'Kept'}</h2>{_gallery(_spread(previews))}"
 
 
-def _spread(looks: Sequence[Look]) -> list[Look]:
+def _spread(previews: Sequence[Preview]) -> list[Preview]:
     """As many as are shown, from all over the list and not from its first files alone."""
-    count = min(len(looks), MOST_LOOKS)
-    return [looks[index * len(looks) // count] for index in range(count)]
+    count = min(len(previews), MOST_PREVIEWS)
+    return [previews[index * len(previews) // count] for index in range(count)]
 
 
-def _gallery(looks: Iterable[Look]) -> str:
+def _gallery(previews: Iterable[Preview]) -> str:
     figures = [
-        f"<figure><img loading=lazy alt='' src='data:image/jpeg;base64,{look.jpeg}'>"
-        f"<figcaption>{escape(look.title)}</figcaption></figure>"
-        for look in looks
+        f"<figure><img loading=lazy alt='' src='data:image/jpeg;base64,{preview.jpeg}'>"
+        f"<figcaption>{escape(preview.title)}</figcaption></figure>"
+        for preview in previews
     ]
-    return f"<div class=looks>{''.join(figures)}</div>"
+    return f"<div class=previews>{''.join(figures)}</div>"
 
 
 def _table(rejected: Sequence[Rejection]) -> str:

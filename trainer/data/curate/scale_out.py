@@ -1,7 +1,7 @@
 """The same files over a cluster, by Ray Data. Every node must see the videos and the output folder.
 
-Only names travel: clips and records are written where they belong, so a run can be taken up by
-either way of working.
+Only names are sent: clips and records are written to the shared folder, so a run that began on one
+machine can continue on a cluster and the other way round.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.data.curate.find import Source
 from trainer.data.curate.one_file import curate_file
 from trainer.data.curate.processes import in_processes
-from trainer.data.curate.state import Orders, Task, finished
+from trainer.data.curate.sources import Source
+from trainer.data.curate.state import RunOptions, Task, finished
 
 _MOST_BLOCKS = 10_000
-"""Ray keeps an account of every block; beyond this several files share one."""
+"""Ray keeps a record of every block; beyond this several files share one."""
 
 
-def on_ray(tasks: Sequence[Task], orders: Orders, address: str, jobs: int) -> Iterator[str]:
-    """Curate files on the cluster at `address`, or with "local" on one of `jobs` CPUs made here.
+def on_ray(tasks: Sequence[Task], options: RunOptions, address: str, jobs: int) -> Iterator[str]:
+    """Curate files on the cluster at `address`, or with "local" on one of `jobs` local CPUs.
 
-    Gives the name of each file as it is done. What a node failed at is tried once more here, where
-    a true error shows itself. ValueError when Ray is not installed or not reached.
+    Gives the name of each file as it is done. What failed on a node is tried once more here, where
+    an error is raised. ValueError when Ray is not installed or not reached.
     """
     ray = _connected(address, jobs)
     try:
         done = set()
-        for row in _mapped(ray, tasks, orders).iter_rows():
+        for row in _mapped(ray, tasks, options).iter_rows():
             done.add(row["name"])
             yield row["name"]
         left = [task for task in tasks if task.source.name not in done]
-        yield from (task.source.name for task in left if finished(task, orders))
-        yield from in_processes([task for task in left if not finished(task, orders)], orders, 1)
+        yield from (task.source.name for task in left if finished(task, options))
+        yield from in_processes([task for task in left if not finished(task, options)], options, 1)
     finally:
         ray.shutdown()
 
@@ -51,11 +51,11 @@ def _connected(address: str, jobs: int) -> Any:
             f'--ray {address} needs the package {error.name}: pip install "c2r[ray]"'
         ) from error
     _check_reached(address)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    init: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
-        options |= {"num_cpus": jobs, "include_dashboard": False}
+        init |= {"num_cpus": jobs, "include_dashboard": False}
     try:
-        ray.init(address=address, **options)
+        ray.init(address=address, **init)
     except Exception as error:  # a node that is slow to start raises nothing narrower
         raise ValueError(f"--ray {address}: Ray gives no cluster there ({error})") from error
     context = ray.data.DataContext.get_current()
@@ -65,18 +65,18 @@ def _connected(address: str, jobs: int) -> Any:
 
 
 def _check_reached(address: str) -> None:
-    """ValueError when nobody answers at HOST:PORT; Ray itself would try for minutes."""
+    """ValueError when nothing answers at HOST:PORT; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host:
         return  # "local" or "auto"
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except (OSError, ValueError) as error:
-        raise ValueError(f"--ray {address}: nobody answers there ({error})") from error
+        raise ValueError(f"--ray {address}: nothing answers there ({error})") from error
 
 
-def _mapped(ray: Any, tasks: Sequence[Task], orders: Orders) -> Any:
-    """A lazy data set of one row a file, which does the work when it is read."""
+def _mapped(ray: Any, tasks: Sequence[Task], options: RunOptions) -> Any:
+    """A lazy data set of one row per file, which does the work when it is read."""
     rows = [
         {
             "root": str(task.source.root),
@@ -92,17 +92,17 @@ def _mapped(ray: Any, tasks: Sequence[Task], orders: Orders) -> Any:
     def work(row: dict[str, Any]) -> dict[str, str]:
         source = Source(Path(row["root"]), Path(row["path"]), row["name"])
         caption = row["caption"] if row["captioned"] else None
-        curate_file(Task(source, caption, row["fingerprint"]), orders)
+        curate_file(Task(source, caption, row["fingerprint"]), options)
         return {"name": source.name}
 
     blocks = min(len(rows), _MOST_BLOCKS)
     data = ray.data.from_items(rows, override_num_blocks=blocks)
-    return data.map(work, num_cpus=1, num_gpus=_gpus(ray, orders))
+    return data.map(work, num_cpus=1, num_gpus=_gpus(ray, options))
 
 
-def _gpus(ray: Any, orders: Orders) -> float:
+def _gpus(ray: Any, options: RunOptions) -> float:
     """Ray hides the GPU from work that asked for none."""
-    wanted = orders.settings.captioner
+    wanted = options.settings.captioner
     there = ray.cluster_resources().get("GPU", 0) > 0
     asked = wanted.device.startswith("cuda") or (wanted.device == "auto" and there)
-    return wanted.gpus if orders.captioner is not None and asked else 0.0
+    return wanted.gpus if options.captioner is not None and asked else 0.0

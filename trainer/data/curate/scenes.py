@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scenedetect import FrameTimecode
 from scenedetect.detectors import ContentDetector
 
-from trainer.data.curate.decode import Picture
+from trainer.data.curate.decode import DecodedFrame
 from trainer.data.curate.settings import SceneSettings
 
 _SIZE = 256, 144
@@ -22,40 +22,40 @@ _SIZE = 256, 144
 
 
 @dataclass(frozen=True)
-class Shot:
-    """A picture, and the number of the scene it belongs to."""
+class SceneFrame:
+    """A frame, and the number of the scene it belongs to."""
 
-    picture: Picture
+    decoded: DecodedFrame
     scene: int
 
     @property
     def seconds(self) -> float:
-        """When it is shown."""
-        return self.picture.seconds
+        """When it is shown, from the first frame on."""
+        return self.decoded.seconds
 
 
-def by_scene(pictures: Iterable[Picture], settings: SceneSettings) -> Iterator[Shot]:
+def by_scene(frames: Iterable[DecodedFrame], settings: SceneSettings) -> Iterator[SceneFrame]:
     """Number the scenes. Any cut counts, however close to the last: no clip may hold one.
 
     A hole in the timestamps and a change of the frame's size end a scene as well.
     """
     detector = ContentDetector(threshold=settings.threshold, min_scene_len=0)
     scene, last = 0, None
-    for index, picture in enumerate(pictures):
-        cut = detector.process_frame(FrameTimecode(index, fps=25.0), _small(picture))
-        if last is not None and (bool(cut) or _apart(last, picture, settings.gap_s)):
+    for index, decoded in enumerate(frames):
+        cut = detector.process_frame(FrameTimecode(index, fps=25.0), _small(decoded))
+        if last is not None and (bool(cut) or _apart(last, decoded, settings.gap_s)):
             scene += 1
-        last = picture
-        yield Shot(picture, scene)
+        last = decoded
+        yield SceneFrame(decoded, scene)
 
 
-def _apart(last: Picture, picture: Picture, gap_s: float) -> bool:
-    changed = (last.frame.width, last.frame.height) != (picture.frame.width, picture.frame.height)
-    return changed or picture.seconds - last.seconds > gap_s
+def _apart(last: DecodedFrame, decoded: DecodedFrame, gap_s: float) -> bool:
+    changed = (last.frame.width, last.frame.height) != (decoded.frame.width, decoded.frame.height)
+    return changed or decoded.seconds - last.seconds > gap_s
 
 
-def _small(picture: Picture) -> NDArray[np.uint8]:
+def _small(decoded: DecodedFrame) -> NDArray[np.uint8]:
     """BGR `[144, 256, 3]`, whatever the frame's size, so that the detector can always compare."""
-    return picture.pixels(
+    return decoded.pixels(
         "bgr24", width=_SIZE[0], height=_SIZE[1], interpolation=Interpolation.AREA
     )

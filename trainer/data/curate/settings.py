@@ -1,6 +1,6 @@
 """What curation can be told, with the reason for every threshold. YAML and `--key.sub value`.
 
-All of it is part of a file's fingerprint: another setting, and the file is curated anew.
+All of it is part of a file's fingerprint: another setting, and the file is curated again.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ class SceneSettings:
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """Limits on the values of `measure.Measured`. What lies beyond is rejected, by name."""
+    """Limits on the values of `quality.Measured`. What lies beyond is rejected, by name."""
 
     min_motion: float = 0.004
     """still: mean change of brightness (0 to 1) in a quarter of a second, at a low resolution."""
     min_bright: float = 0.2
-    """dark: the brightness that 5 % of the picture exceeds. Lamps at night pass, a cellar not."""
+    """dark: the brightness that 5 % of the frame exceeds. Lamps at night pass, a cellar not."""
     max_clipped: float = 0.4
-    """overexposed: the share of the picture at or above 0.98."""
+    """overexposed: the share of the frame at or above 0.98."""
     min_sharpness: float = 0.003
-    """blurred: variance of the Laplacian, one pixel smoothed, over the variance of the picture;
+    """blurred: variance of the Laplacian, one pixel smoothed, over the variance of the frame;
     median of the clip. Photographs at 832x480 have 0.006 (a portrait) to 0.06; blurring them by 3
     pixels leaves 0.0007 to 0.006."""
     max_bars: float = 0.02
-    """letterbox: the share of the picture's height or width in black bars."""
+    """letterbox: the share of the frame's height or width in black bars."""
     max_overlay: float = 0.004
-    """overlaid: the share of the outer picture whose edges stay while the rest moves (logos)."""
+    """overlaid: the share of the border whose edges stay while the rest moves (logos)."""
     max_static: float = 0.2
     """When more than this share of the edges in the middle stay, the camera stands still and an
-    overlay cannot be told from the scene: the test for overlays is not made."""
+    overlay cannot be distinguished from the scene: the test for overlays is not made."""
     max_repeated: float = 0.3
     """choppy: the share of frames that repeat the one before, as from footage below 12 fps."""
 
@@ -53,7 +53,7 @@ class CaptionerSettings:
         "Describe only what is seen."
     )
     pictures: int = 4
-    """Pictures of the clip that the model sees, evenly spaced."""
+    """Frames of the clip that the model sees, evenly spaced."""
     max_tokens: int = 160
     device: str = "auto"
     """auto is CUDA when there is one."""
@@ -73,7 +73,7 @@ class CurateSettings:
     max_upscale: float = 1.1
     """small: footage that would have to be enlarged by more than this is rejected."""
     crf: int = 12
-    """x264's quality of the clips; 12 is not told from the source by eye."""
+    """x264's quality of the clips; at 12 the eye sees no difference from the source."""
     held_out: float = 0.02
     """The share of source files whose clips form the held-out split. By file, never by clip."""
     scenes: SceneSettings = field(default_factory=SceneSettings)

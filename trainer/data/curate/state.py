@@ -1,7 +1,7 @@
-"""What is known of every file: `DIR/.work/<name's hash>.json`, written once the file is done.
+"""The record of every file: `DIR/.work/<name's hash>.json`, written when the file is done.
 
-A file whose record bears the present fingerprint is not touched again. The fingerprint covers the
-file (name, size, time of change), its caption, and all settings; not how the work is spread.
+A file whose record has the current fingerprint is not processed again. The fingerprint covers the
+file (name, size, time of change), its caption, and all settings; not how the work is distributed.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import re
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from trainer.data.curate.find import Source
 from trainer.data.curate.settings import CurateSettings
+from trainer.data.curate.sources import Source
 from trainer.data.manifest import Clip
 
-_FORM = 1
-"""Raise it when curation itself changes, so that files are done anew."""
+_VERSION = 1
+"""Raise it when curation itself changes, so that all files are done again."""
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What holds for all files of a run."""
+class RunOptions:
+    """Applies to all files of a run."""
 
     out: Path
     settings: CurateSettings
@@ -35,7 +35,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Task:
-    """One file to curate; without a `caption` the captioner writes one a clip."""
+    """One file to curate; without a `caption` the captioner writes one per clip."""
 
     source: Source
     caption: str | None
@@ -46,7 +46,7 @@ class Task:
 class Rejection:
     """A part of a file, or with `start_s` null all of it, that is left out.
 
-    `reason` is a key of `filters.REASONS`, `also` holds further ones; `values` is what was
+    `reason` is a key of `quality.REASONS`, `also` holds further ones; `values` is what was
     measured.
     """
 
@@ -60,8 +60,8 @@ class Rejection:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A strip of pictures for the report, a JPEG in base64; `reason` is empty for a kept clip."""
+class Preview:
+    """A strip of frames for the report, a JPEG in base64; `reason` is empty for a kept clip."""
 
     title: str
     reason: str
@@ -76,17 +76,18 @@ class Record:
     fingerprint: str
     clips: list[Clip] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    previews: Annotated[list[Preview], Field(alias="looks")] = field(default_factory=list)
+    """`looks` in the file."""
 
 
 _RECORD = TypeAdapter(Record)
 
 
-def task_of(source: Source, caption: str | None, orders: Orders) -> Task:
+def task_of(source: Source, caption: str | None, options: RunOptions) -> Task:
     """A file's task with its fingerprint."""
-    told: list[Any] = [_FORM, source.name, _stamp(source.path), caption]
-    told += [orders.licence, str(orders.captioner), asdict(orders.settings)]
-    fingerprint = sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    parts: list[Any] = [_VERSION, source.name, _stamp(source.path), caption]
+    parts += [options.licence, str(options.captioner), asdict(options.settings)]
+    fingerprint = sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return Task(source, caption, fingerprint)
 
 
@@ -105,41 +106,41 @@ def prefix_of(name: str) -> str:
     return f"{stem or 'clip'}-{sha256(name.encode()).hexdigest()[:10]}"
 
 
-def clip_path(orders: Orders, clip: str) -> Path:
+def clip_path(options: RunOptions, clip: str) -> Path:
     """Where the clip of that id lies."""
-    return orders.out / "clips" / f"{clip}.mp4"
+    return options.out / "clips" / f"{clip}.mp4"
 
 
-def finished(task: Task, orders: Orders) -> Record | None:
+def finished(task: Task, options: RunOptions) -> Record | None:
     """The record of a file that is done: of this fingerprint, with all its clips there."""
-    path = _path(task.source.name, orders)
+    path = _path(task.source.name, options)
     try:
         record: Record = _RECORD.validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
-        return None  # not begun, or written by another version
+        return None  # not done, or written by another version
     if record.fingerprint != task.fingerprint:
         return None
-    there = all(clip_path(orders, clip.id).is_file() for clip in record.clips)
+    there = all(clip_path(options, clip.id).is_file() for clip in record.clips)
     return record if there else None
 
 
-def clear(task: Task, orders: Orders) -> None:
-    """Remove what an earlier or an interrupted run made of a file."""
-    _path(task.source.name, orders).unlink(missing_ok=True)
+def clear(task: Task, options: RunOptions) -> None:
+    """Remove what an earlier or interrupted run left of a file."""
+    _path(task.source.name, options).unlink(missing_ok=True)
     begin = prefix_of(task.source.name)
     for pattern in (f"{begin}-*.mp4", f".{begin}-*.partial"):
-        for path in (orders.out / "clips").glob(pattern):
+        for path in (options.out / "clips").glob(pattern):
             path.unlink()
 
 
-def write_record(record: Record, orders: Orders) -> None:
+def write_record(record: Record, options: RunOptions) -> None:
     """Whole or not at all."""
-    path = _path(record.name, orders)
+    path = _path(record.name, options)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+    part.write_bytes(_RECORD.dump_json(record, by_alias=True))
     part.replace(path)
 
 
-def _path(name: str, orders: Orders) -> Path:
-    return orders.out / ".work" / f"{sha256(name.encode()).hexdigest()[:24]}.json"
+def _path(name: str, options: RunOptions) -> Path:
+    return options.out / ".work" / f"{sha256(name.encode()).hexdigest()[:24]}.json"

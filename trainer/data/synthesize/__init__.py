@@ -1,1 +1,1 @@
-"""`c2r data synthesize`: pairs of coarse and fine clips of the sample world."""
+"""Sets of paired clips of a seeded city: `c2r data synthesize`."""

@@ -1,8 +1,8 @@
 """`c2r data synthesize`: paired clips of a seeded city, coarse and fine, with captions.
 
-Each scene is directed from its seed, filmed coarse by the game's own engine and fine by Blender,
-and becomes one row of OUT/manifest.jsonl. A run that was stopped goes on where it was when the
-same command is given again.
+Each scene is directed from its seed, recorded coarse by the sample game, rendered fine by Blender,
+and becomes one row of OUT/manifest.jsonl. Give the same command again to continue a run that was
+stopped.
 """
 
 from __future__ import annotations
@@ -29,13 +29,18 @@ from rich.table import Table
 from c2r.command_line import ArgumentParser
 from c2r.config import override, read_yaml
 from street.director.programs import Programs, studio_python
-from street.director.scene_list import SceneSpec, SetConfig, check_config, keep_config, scene_list
 from street.director.scenes import HOURS, WEATHERS, setting
 from trainer.data.manifest import Clip, read_manifest, write_manifest
-from trainer.data.synthesize.contact_sheet import contact_sheet
 from trainer.data.synthesize.make_clip import finished
+from trainer.data.synthesize.scene_list import (
+    SceneSpec,
+    SetConfig,
+    check_config,
+    keep_config,
+    scene_list,
+)
 from trainer.data.synthesize.scene_run import SceneRun
-from trainer.data.synthesize.set_report import write_report
+from trainer.data.synthesize.set_report import contact_sheet, write_report
 
 
 def parser() -> ArgumentParser:
@@ -48,12 +53,12 @@ def parser() -> ArgumentParser:
     options.add_argument("--config", type=Path, help="a YAML file with the options of the set")
     options.add_argument("--scenes", type=int, help="to train on (4)")
     options.add_argument("--held-out", type=int, help="more scenes, to measure on (0)")
-    options.add_argument("--pairs", type=int, help="train scenes with a coarse twin (all)")
+    options.add_argument("--pairs", type=int, help="train scenes with a coarse clip (all)")
     options.add_argument("--frames", type=int, help="of each clip, 1 + 4n (49)")
     options.add_argument("--seed", type=int, help="of the whole set (0)")
-    options.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (256x144)")
-    options.add_argument("--samples", type=int, help="a pixel of the fine pictures (8)")
-    options.add_argument("--jobs", type=int, help="scenes at work at the same time (one a core)")
+    options.add_argument("--size", help="of the frames, WIDTHxHEIGHT (256x144)")
+    options.add_argument("--samples", type=int, help="light paths per pixel of the fine clips (8)")
+    options.add_argument("--jobs", type=int, help="scenes at the same time (one per core)")
     options.add_argument("--studio", type=Path, help="Blender's interpreter (C2R_STUDIO)")
     options.add_argument("--dry-run", action="store_true", help="list the scenes and stop")
     return options
@@ -73,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     if jobs < 1:
         raise ValueError(f"--jobs {jobs}: work on at least one scene at a time")
     programs = Programs(studio_python(chosen.studio))
-    with _ended_by_signals(), _alone(chosen.out):
+    with _stop_on_sigterm(), _exclusive(chosen.out):
         failed = synthesize(
             chosen.out, config, programs, jobs=jobs, threads=max(1, cores // jobs), console=console
         )
@@ -105,7 +110,7 @@ def synthesize(
         run = SceneRun(out, config, programs, threads, lambda share: progress.advance(task, share))
         failed = run.all([spec for spec in specs if spec.id not in done], jobs, done)
         progress.update(task, completed=len(done))
-    # In the order of the list and not in that of finishing: equal sets have equal manifests.
+    # In the order of the list, not of completion: equal sets have equal manifests.
     write_manifest(manifest, _in_order(specs, done))
     clips = read_manifest(manifest, check="files")
     write_report(out / "report.md", clips, failed, hours=HOURS, weathers=WEATHERS)
@@ -140,24 +145,24 @@ def _config(chosen: argparse.Namespace) -> SetConfig:
 
 def _table(specs: Sequence[SceneSpec]) -> Table:
     """What would be made."""
-    made = Table("scene", "seed", "hour", "weather", "camera", "coarse twin")
+    table = Table("scene", "seed", "hour", "weather", "camera", "coarse clip")
     for spec in specs:
-        found = setting(spec.index)
-        air = found.atmosphere
-        twin = found.level if spec.paired else "-"
-        made.add_row(spec.id, str(spec.seed), air.hour, air.weather, found.camera, twin)
-    return made
+        scene = setting(spec.index)
+        air = scene.atmosphere
+        level = scene.level if spec.paired else "-"
+        table.add_row(spec.id, str(spec.seed), air.hour, air.weather, scene.camera, level)
+    return table
 
 
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # Scenes take minutes: the time left is judged by the last half hour.
+    # Scenes take minutes: the time left is estimated from the last half hour.
     return Progress(*columns, TimeRemainingColumn(), console=console, speed_estimate_period=1800.0)
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: programs at work are ended too."""
+def _stop_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: running programs are ended too."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -173,8 +178,8 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """ValueError when another run is at work in `out`. The lock goes with the process."""
+def _exclusive(out: Path) -> Iterator[None]:
+    """ValueError when another run is active in `out`. The lock goes with the process."""
     import fcntl
 
     out.mkdir(parents=True, exist_ok=True)
@@ -182,5 +187,5 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(f"another run is at work in {out}; wait for it, or end it") from error
+            raise ValueError(f"another run is active in {out}; wait for it, or end it") from error
         yield

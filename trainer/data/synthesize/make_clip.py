@@ -1,8 +1,8 @@
 """Makes the files of one scene, step by step, in a folder of its own.
 
-A step's files are made in a scratch folder, looked through, and moved to their names: what is
-there under its name is whole, and a step whose last file is there is not done again. Fine pictures
-take the longest: those that a stopped run has left are used.
+A step writes into a scratch folder, checks the files and moves them to their names. A file under
+its final name is complete, and a step whose last file exists is not done again. Fine frames take
+the longest: those that a stopped run left are used.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from PIL import Image as Pillow
 from pydantic import TypeAdapter, ValidationError
 
 from c2r.clips import Image, VideoWriter
-from street.city.clip_folder import CAMERA, GEOMETRY, PICTURES
+from street.city.clip_folder import CAMERA, COARSE_VIDEO, GEOMETRY
 from street.city.take import load_take, save_take
 from street.director.programs import Programs
-from street.director.scene_list import SceneSpec, SetConfig
 from street.director.scenes import direct
 from trainer.data.manifest import Clip
-from trainer.data.probe import file_hash, probe
+from trainer.data.manifest_checks import file_hash, probe
+from trainer.data.synthesize.scene_list import SceneSpec, SetConfig
 
 CLIPS = "clips"
-FILM = (PICTURES, GEOMETRY, CAMERA)
-"""Files of the coarse film; the last one says that it is whole."""
+COARSE_FILES = (COARSE_VIDEO, GEOMETRY, CAMERA)
+"""Files of the coarse clip; the last one completes it."""
 MAKING, FINE = ".making-", ".fine-"
 SHARES = {"take": 0.02, "coarse": 0.08, "fine": 0.9}
 """How much of a scene's work each step is, for the progress bar."""
 
 
 def finished(root: Path, spec: SceneSpec) -> Clip | None:
-    """The manifest's row of a scene that is complete, with a twin where one is asked for, and whose
-    files are those it was made with.
+    """The manifest's row of a scene that is complete, with a coarse clip where one is wanted, and
+    whose files are unchanged.
     """
     folder = root / CLIPS / spec.id
     try:
         clip: Clip = TypeAdapter(Clip).validate_json((folder / "row.json").read_bytes())
     except (OSError, ValidationError):
         return None
-    lacks_twin = spec.paired and clip.control is None
-    return None if lacks_twin or _changed(root, clip) else clip
+    lacks_coarse = spec.paired and clip.control is None
+    return None if lacks_coarse or _changed(root, clip) else clip
 
 
 def make_clip(
@@ -58,7 +58,7 @@ def make_clip(
     threads: int,
     on_step: Callable[[float], None] = lambda share: None,
 ) -> Clip:
-    """Whatever is missing of a scene, and its row; `on_step` hears each step's share of the work.
+    """Whatever is missing of a scene, and its row; `on_step` gets each step's share of the work.
 
     Raises ProgramError, ValueError or OSError, saying which step failed.
     """
@@ -82,19 +82,22 @@ def make_clip(
     return clip
 
 
-def coarse_film(folder: Path, spec: SceneSpec, config: SetConfig, programs: Programs) -> Path:
-    """Whatever is missing of a scene's take and coarse film, without a fine one; the video's path.
+def make_coarse_clip(folder: Path, spec: SceneSpec, config: SetConfig, programs: Programs) -> Path:
+    """Whatever is missing of a scene's take and coarse clip, without a fine one; the video's path.
 
     Raises ProgramError, ValueError or OSError, saying which step failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _take(folder, spec, config, programs)
     _coarse(folder, config, programs)
-    return folder / PICTURES
+    return folder / COARSE_VIDEO
 
 
 def _drop_changed(root: Path, folder: Path) -> None:
-    """Of a scene whose row no longer fits its files, those that differ go, to be made anew."""
+    """Of a scene whose row no longer fits its files, remove those that differ, to be made again.
+
+    The row goes last: killed before that, the next run compares again.
+    """
     try:
         clip: Clip = TypeAdapter(Clip).validate_json((folder / "row.json").read_bytes())
     except (OSError, ValidationError):
@@ -105,15 +108,15 @@ def _drop_changed(root: Path, folder: Path) -> None:
 
 
 def _changed(root: Path, clip: Clip) -> list[Path]:
-    """Last files of the steps whose files are not there any more, or not those of the row."""
-    folder, found = (root / clip.video).parent, []
+    """The last file of each step whose files are missing or differ from the row."""
+    folder, changed = (root / clip.video).parent, []
     if _differs(root, clip.video, clip.hash):
-        found.append(root / clip.video)
+        changed.append(root / clip.video)
     if clip.control is not None:
-        there = all((folder / name).is_file() for name in FILM)
+        there = all((folder / name).is_file() for name in COARSE_FILES)
         if not there or _differs(root, clip.control, clip.control_hash):
-            found.append(folder / CAMERA)
-    return found
+            changed.append(folder / CAMERA)
+    return changed
 
 
 def _differs(root: Path, path: str, digest: str | None) -> bool:
@@ -140,53 +143,56 @@ def _take(folder: Path, spec: SceneSpec, config: SetConfig, programs: Programs) 
 
 
 def _coarse(folder: Path, config: SetConfig, programs: Programs) -> None:
-    """Have the coarse film drawn, unless it is there."""
+    """Record the coarse clip, unless it is there."""
     if (folder / CAMERA).exists():
         return
     with tempfile.TemporaryDirectory(prefix=MAKING, dir=folder) as name:
         scratch = Path(name)
         programs.coarse(folder, scratch)
-        _check_video(scratch / PICTURES, config)
-        missing = [name for name in FILM if not (scratch / name).is_file()]
+        _check_video(scratch / COARSE_VIDEO, config)
+        missing = [name for name in COARSE_FILES if not (scratch / name).is_file()]
         if missing:
-            raise ValueError(f"the film has no {' and no '.join(missing)}")
-        for name in FILM:
+            raise ValueError(f"the recording has no {' and no '.join(missing)}")
+        for name in COARSE_FILES:
             (scratch / name).replace(folder / name)
 
 
 def _fine(folder: Path, config: SetConfig, programs: Programs, threads: int) -> None:
     scratch = folder / f"{FINE}{uuid4().hex[:8]}"
     for left in folder.glob(f"{FINE}*"):
-        # Under a new name: a program that outlived a killed run finds its folder gone, and ends.
+        # Under a new name: a Blender that outlived a killed run finds its folder gone and ends,
+        # instead of writing into the one that this run checks.
         left.rename(scratch)
         break
     programs.fine(folder, scratch, samples=config.samples, threads=threads)
     try:
         _encode(sorted((scratch / "fine").glob("*.png")), folder / "fine.mp4", config)
     except ValueError:
-        shutil.rmtree(scratch, ignore_errors=True)  # what is wrong would be found there again
+        shutil.rmtree(scratch, ignore_errors=True)  # it would fail again on the same files
         raise
 
 
-def _encode(pictures: list[Path], video: Path, config: SetConfig) -> None:
-    """The video of all frames' pictures; ValueError unless they are those that were asked for."""
+def _encode(images: list[Path], video: Path, config: SetConfig) -> None:
+    """The video of all images; ValueError unless there is exactly one per frame."""
     wanted = [f"{frame:04}.png" for frame in range(config.frames)]
-    if [path.name for path in pictures] != wanted:
-        raise ValueError(f"fine gave {len(pictures)} pictures, wanted {wanted[0]} to {wanted[-1]}")
+    if [path.name for path in images] != wanted:
+        raise ValueError(
+            f"render_take gave {len(images)} images, wanted {wanted[0]} to {wanted[-1]}"
+        )
     with VideoWriter(video, config.fps, crf=config.crf) as writer:
-        for path in pictures:
-            writer.write(_picture(path, config))
+        for path in images:
+            writer.write(_image(path, config))
 
 
-def _picture(path: Path, config: SetConfig) -> Image:
+def _image(path: Path, config: SetConfig) -> Image:
     try:
         with Pillow.open(path) as file:
-            found = np.array(file.convert("RGB"))
+            image = np.array(file.convert("RGB"))
     except (OSError, SyntaxError) as error:
-        raise ValueError(f"fine's picture {path.name} cannot be read: {error}") from error
-    if found.shape != (config.height, config.width, 3):
-        raise ValueError(f"fine's picture {path.name} is {found.shape[1]}x{found.shape[0]} pixels")
-    return found
+        raise ValueError(f"the image {path.name} cannot be read: {error}") from error
+    if image.shape != (config.height, config.width, 3):
+        raise ValueError(f"the image {path.name} is {image.shape[1]}x{image.shape[0]} pixels")
+    return image
 
 
 def _check_video(path: Path, config: SetConfig) -> None:
@@ -202,7 +208,7 @@ def _check_video(path: Path, config: SetConfig) -> None:
 
 
 def _row(folder: Path, spec: SceneSpec, config: SetConfig) -> Clip:
-    slate = load_take(folder).slate
+    header = load_take(folder).header
     attributes = json.loads((folder / "attributes.json").read_text(encoding="utf-8"))
     if not spec.paired:
         del attributes["level"]
@@ -211,16 +217,16 @@ def _row(folder: Path, spec: SceneSpec, config: SetConfig) -> Clip:
         id=spec.id,
         source="cg",
         video=f"{here}/fine.mp4",
-        control=f"{here}/{PICTURES}" if spec.paired else None,
-        caption=slate.caption,
-        fps=slate.fps,
+        control=f"{here}/{COARSE_VIDEO}" if spec.paired else None,
+        caption=header.caption,
+        fps=header.fps,
         frames=config.frames,
-        width=slate.width,
-        height=slate.height,
+        width=header.width,
+        height=header.height,
         seed=spec.seed,
         licence=None,
         hash=file_hash(folder / "fine.mp4"),
-        control_hash=file_hash(folder / PICTURES) if spec.paired else None,
+        control_hash=file_hash(folder / COARSE_VIDEO) if spec.paired else None,
         split=spec.split,
         attributes=attributes,
         geometry=f"{here}/{GEOMETRY}" if spec.paired else None,

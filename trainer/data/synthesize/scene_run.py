@@ -1,4 +1,4 @@
-"""Makes the scenes of a set, several at a time: each is tried twice, every success kept at once."""
+"""Makes the scenes of a set, several at a time: two tries each, every success listed at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from street.director.programs import ProgramError, Programs
-from street.director.scene_list import SceneSpec, SetConfig
 from trainer.data.manifest import Clip, append_clip
 from trainer.data.synthesize.make_clip import make_clip
+from trainer.data.synthesize.scene_list import SceneSpec, SetConfig
 
 RESERVE = 256 << 20
 """Bytes that must be free on the disk for a scene to begin."""
@@ -23,8 +23,8 @@ class DiskFull(OSError):
 
 
 class SceneRun:
-    """A run over the set in `out`, with `threads` for each fine film at work;
-    `advance` hears shares of a scene, negative ones for work that is taken back.
+    """A run over the set in `out`, with `threads` for each fine rendering;
+    `advance` gets shares of a scene, negative ones for a failed attempt.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SceneRun:
         with ThreadPoolExecutor(jobs) as pool:
             work = {pool.submit(self._scene, spec): spec for spec in specs}
             try:
-                for future in _as_they_come(set(work)):
+                for future in _as_completed(set(work)):
                     spec = work[future]
                     try:
                         done[spec.id] = future.result()
@@ -61,32 +61,32 @@ class SceneRun:
     def _scene(self, spec: SceneSpec) -> Clip:
         """One scene, tried again once. Raises ProgramError when it failed both times."""
         for attempt in range(ATTEMPTS):
-            self._room()
+            self._check_room()
             try:
                 return self._attempt(spec)
             except (ProgramError, ValueError, OSError) as error:
-                self._room(error)
+                self._check_room(error)
                 if attempt + 1 == ATTEMPTS:
                     raise ProgramError(str(error)) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _attempt(self, spec: SceneSpec) -> Clip:
-        told = 0.0
+        reported = 0.0
 
-        def tell(share: float) -> None:
-            nonlocal told
-            told += share
+        def report(share: float) -> None:
+            nonlocal reported
+            reported += share
             self._advance(share)
 
         try:
             return make_clip(
-                self._out, spec, self._config, self._programs, threads=self._threads, on_step=tell
+                self._out, spec, self._config, self._programs, threads=self._threads, on_step=report
             )
         except BaseException:
-            self._advance(-told)
+            self._advance(-reported)
             raise
 
-    def _room(self, error: Exception | None = None) -> None:
+    def _check_room(self, error: Exception | None = None) -> None:
         """DiskFull when there is no room, or when a failure says so."""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise DiskFull(f"the disk of {self._out} is full; make room and run it again")
@@ -97,8 +97,8 @@ class SceneRun:
             )
 
 
-def _as_they_come(work: set[Future[Clip]]) -> Iterator[Future[Clip]]:
-    """Futures as they end; waits in short steps, so that signals are heard."""
+def _as_completed(work: set[Future[Clip]]) -> Iterator[Future[Clip]]:
+    """Futures as they end; waits in short steps: Python runs signal handlers only between them."""
     while work:
         ended, work = wait(work, timeout=0.5, return_when=FIRST_COMPLETED)
         yield from ended

@@ -1,7 +1,7 @@
-"""Batches by step: clips chosen by the sampler, read ahead of time by threads.
+"""Batches by number: clips chosen by the sampler, read in advance by threads.
 
-A clip that cannot be read is reported and another of its source takes its place, up to a stated
-number of times; nothing is left out in silence. Knows no networks.
+A clip that cannot be read is reported and replaced by another of its source, up to a stated number
+of times; nothing is left out silently. It knows no networks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from threading import Lock
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from trainer.data.batch import Batch, Sample, collate
-from trainer.data.cache_reader import MANIFEST_FILE, CacheReader
+from trainer.data.cache_format import MANIFEST_FILE
+from trainer.data.cache_reader import CacheReader
 from trainer.data.manifest import Clip, sift_manifest
 from trainer.data.sampler import SamplerState
 from trainer.data.video_reader import VideoReader
@@ -25,19 +26,19 @@ from trainer.settings import DataConfig, TrainConfig
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 ATTEMPTS = 10
 
 
-class Named(Protocol):
-    """A clip, of whatever kind."""
+class HasId(Protocol):
+    """A clip of any kind."""
 
     @property
     def id(self) -> str:
-        """Its name, for messages."""
+        """Its name in messages."""
 
 
-Kind = TypeVar("Kind", bound=Named)
+Kind = TypeVar("Kind", bound=HasId)
 Read = TypeVar("Read", contravariant=True)
 Drawn = TypeVar("Drawn", covariant=True)
 
@@ -65,14 +66,14 @@ class Sampler(Protocol[Drawn]):
 
 
 @dataclass(frozen=True)
-class Opened:
+class UsableClips:
     """The clips that a run can use, and what reads them."""
 
     clips: tuple[Clip, ...]
     reader: ClipReader[Clip]
 
 
-def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train") -> Opened:
+def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train") -> UsableClips:
     """The usable clips of one split; what is left out is reported with the reason.
 
     `ValueError` when neither or both of `data.manifest` and `data.cache` are given, when
@@ -82,17 +83,17 @@ def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train
     if (data.manifest is None) == (data.cache is None):
         raise ValueError("give one of data.manifest (videos) and data.cache (latents)")
     manifest = data.manifest or Path(data.cache or "") / MANIFEST_FILE
-    found = sift_manifest(manifest, check="files" if data.cache is None else "none")
-    _report(config, manifest, found.skipped)
-    clips = [clip for clip in found.clips if clip.split == split]
+    sifted = sift_manifest(manifest, check="files" if data.cache is None else "none")
+    _report(config, manifest, sifted.skipped)
+    clips = [clip for clip in sifted.clips if clip.split == split]
     usable, faults, reader = _usable(config, manifest.parent, clips)
     _report(config, manifest, faults)
     if not usable:
         raise ValueError(
             f"{manifest} has no {split} clip that this run can use"
-            + (f": {faults[0]}" if faults else f" ({len(found.clips)} in other splits)")
+            + (f": {faults[0]}" if faults else f" ({len(sifted.clips)} in other splits)")
         )
-    return Opened(tuple(usable), reader)
+    return UsableClips(tuple(usable), reader)
 
 
 def _usable(
@@ -100,12 +101,12 @@ def _usable(
 ) -> tuple[list[Clip], list[str], ClipReader[Clip]]:
     """The clips that are long enough, why the others are not, and what reads them."""
     reader: VideoReader | CacheReader
-    made = root, config.model, config.frames, config.data, config.seed
+    arguments = root, config.model, config.frames, config.data, config.seed
     if config.data.cache is not None:
-        reader = CacheReader(*made)
+        reader = CacheReader(*arguments)
         reasons = [reader.holds(clip) for clip in clips]
     else:
-        reader = VideoReader(*made)
+        reader = VideoReader(*arguments)
         reasons = [_too_short(clip, config) for clip in clips]
     pairs = list(zip(clips, reasons, strict=True))
     usable = [clip for clip, reason in pairs if reason is None]
@@ -122,16 +123,16 @@ def _too_short(clip: Clip, config: TrainConfig) -> str | None:
 def _report(config: TrainConfig, manifest: Path, faults: Sequence[str]) -> None:
     if not faults:
         return
-    more = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
-    message = f"{manifest}: {len(faults)} left out: {'; '.join(faults[:MOST_NAMED])}{more}"
+    more = f"; and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
+    message = f"{manifest}: {len(faults)} left out: {'; '.join(faults[:MAX_NAMED])}{more}"
     if config.data.bad_clips == "error":
         raise ValueError(f"{message}. data.bad_clips skip would go on without them")
     log.warning("%s", message)
 
 
-class Dataset(Generic[Kind]):
-    """Samples by number. `control`: whether they come with the control's pixels; `fine`: with those
-    of the video.
+class SampleLoader(Generic[Kind]):
+    """Reads samples by number. `control`: with the control's pixels; `fine`: with those of the
+    video.
     """
 
     def __init__(
@@ -173,42 +174,41 @@ class Dataset(Generic[Kind]):
                 ) from error
 
     def batch(self, draws: Sequence[int]) -> Batch:
-        """Those samples together."""
         return collate([self.sample(draw) for draw in draws])
 
 
-class Ahead:
-    """Batches in order, a bounded number of them made ahead by threads; closes with its run.
+class Prefetcher:
+    """Batches in order, a bounded number of them made in advance by threads; close it after use.
 
     `draws_of(number)` says which samples are in batch `number`.
     """
 
     def __init__(
         self,
-        dataset: Dataset[Any],
+        samples: SampleLoader[Any],
         draws_of: Callable[[int], Sequence[int]],
         *,
         start: int,
         depth: int,
         workers: int,
     ) -> None:
-        self._dataset, self._draws_of = dataset, draws_of
+        self._samples, self._draws_of = samples, draws_of
         self._next, self._depth = start, depth
         self._pool = ThreadPoolExecutor(workers, "clips") if depth else None
-        self._made: deque[Future[Batch]] = deque()
+        self._pending: deque[Future[Batch]] = deque()
 
     def take(self) -> Batch:
-        """The next batch; what went wrong in making it is raised here."""
+        """The next batch; an error in a thread that made it is raised here."""
         if self._pool is None:
             self._next += 1
-            return self._dataset.batch(self._draws_of(self._next - 1))
-        while len(self._made) <= self._depth:
+            return self._samples.batch(self._draws_of(self._next - 1))
+        while len(self._pending) <= self._depth:
             draws = self._draws_of(self._next)
-            self._made.append(self._pool.submit(self._dataset.batch, draws))
+            self._pending.append(self._pool.submit(self._samples.batch, draws))
             self._next += 1
-        return self._made.popleft().result()
+        return self._pending.popleft().result()
 
     def close(self) -> None:
-        """Stop the threads; batches made ahead are thrown away."""
+        """Stop the threads; batches made in advance are dropped."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
