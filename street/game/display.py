@@ -41,7 +41,7 @@ load_prc_file_data("c2r sample game", "notify-level-egldisplay error")
 @dataclass(frozen=True, eq=False)
 class Display:
     """Open outputs. `colour` is the colour buffer, `supersample` times larger each way than the
-    frame; `geometry` holds depth and part numbers as two floats a pixel, None where it was not
+    frame; `geometry` holds depth and part numbers as two floats per pixel, None where it was not
     asked for or the renderer has no shaders; `window` is None when headless.
     """
 

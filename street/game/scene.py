@@ -82,8 +82,8 @@ class Scene:
         self.root.set_shader_input("part", 0.0)
         if tiny:
             self.root.set_material(_white())
-        # Panda3D sorts by where states lie in memory unless told not to, and where surfaces tie in
-        # depth the order shows: two runs would differ.
+        # Panda3D sorts by the memory address of states unless a bin says otherwise, and where
+        # surfaces tie in depth the order is visible: two runs would differ.
         self.root.set_bin("unsorted", 0)
         # Some meshes are open on a side that is hardly ever seen (a cornice from below): the ray
         # tracer of the fine clip shows their inside there, so this must too.

@@ -136,7 +136,7 @@ def _lacquer(model: CarModel) -> Colour:
 
 
 def _cabin(model: CarModel, mesh: Mesh) -> Iterator[Surface]:
-    """Painted frame, glass set on each of its four sides, and a rounded roof."""
+    """A frame in the car's paint, glass on each of its four sides, and a rounded roof."""
     first = np.abs(mesh.colours - np.array(CAR_GLASS, np.float32)).max(axis=1) < 1e-4
     glass = mesh.vertices[first].astype(float)
     low, high = (_rectangle(glass, level) for level in (glass[:, 2].min(), glass[:, 2].max()))

@@ -16,14 +16,14 @@ import numpy as np
 
 faults = Path(__file__).with_name("faults")
 def fault(name):
-    # A fault happens as often as its file has letters.
+    # One letter per call that asks: x for a fault, a dash for none.
     path = faults / name
     left = path.read_text() if path.exists() else ""
-    if left:
-        path.write_text(left[1:])
+    path.write_text(left[1:])
+    if left[:1] == "x":
         with Path(__file__).with_name("log").open("a") as log:
             log.write(f"fault {{name}}\\n")
-    return bool(left)
+    return left[:1] == "x"
 
 program, first, out = sys.argv[2], Path(sys.argv[3]), Path(sys.argv[5])
 with Path(__file__).with_name("log").open("a") as log:
@@ -104,8 +104,9 @@ class Studio:
         record = (str(self.python), "-m", "street.game.record_take")
         return Programs(self.python, record=record, timeout=timeout)
 
-    def break_down(self, name: str, times: int) -> None:
-        (self.folder / "faults" / name).write_text("x" * times)
+    def break_down(self, name: str, times: int, *, after: int = 0) -> None:
+        """Inject a fault `times` times, beginning with the program's call number `after`."""
+        (self.folder / "faults" / name).write_text("-" * after + "x" * times)
 
     def log(self) -> list[str]:
         """Programs that were started, and faults that happened, since the last call."""

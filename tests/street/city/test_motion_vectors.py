@@ -56,7 +56,7 @@ def test_clip_to_prev_clip_takes_still_points_to_the_last_frame() -> None:
 
 
 def seen(world: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A picture of far background with one point in one pixel, whose middle it is moved to."""
+    """A frame of far background with one point in one pixel, whose middle it is moved to."""
     pixel, depth = NOW.pixels(world, *SIZE)
     column, row = np.floor(pixel).astype(int)
     wide, tall = NOW.slopes

@@ -1,4 +1,4 @@
-"""The interpreter that has Blender, and a small take to film."""
+"""The interpreter that has Blender, and a small take to render."""
 
 import os
 import subprocess
@@ -86,8 +86,8 @@ def take_folder(take, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def filmed(studio, take_folder, tmp_path_factory):
-    """The fine film with its geometry, and what the command said."""
-    out = tmp_path_factory.mktemp("filmed")
-    said = studio.fine(take_folder, out, "--samples", 4, "--geometry")
-    return out / "fine", said
+def rendered(studio, take_folder, tmp_path_factory):
+    """The folder of the fine frames with their geometry, and the output of the command."""
+    out = tmp_path_factory.mktemp("rendered")
+    output = studio.fine(take_folder, out, "--samples", 4, "--geometry")
+    return out / "fine", output

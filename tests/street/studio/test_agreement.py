@@ -1,4 +1,4 @@
-"""Coarse and fine film of one take: outlines at the same pixels, motion that fits both."""
+"""Coarse and fine clip of one take: outlines at the same pixels, motion that fits both."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from trainer.evaluate.metrics.edges import depth_edges, widened
 KEPT = Path(c2r.__file__).resolve().parents[1] / "assets" / "street" / "clips" / "train-00003"
 FRAMES = slice(20, 23)
 LEAST = {"mid": 0.97, "humanoids": 0.95, "blocks": 0.9}
-"""Share of a coarse film's outlines that the fine one has too: blocks have smooth crowns and square
+"""Share of a coarse clip's outlines that the fine one has too: blocks have smooth crowns and square
 posts. The other way round, fine has what coarse leaves out.
 """
 
@@ -30,7 +30,7 @@ def take():
 
 @pytest.fixture(scope="module")
 def fine(studio, take, tmp_path_factory):
-    """Depth and parts [F, H, W] of the fine film."""
+    """Depth and parts [F, H, W] of the fine clip."""
     folder, out = (tmp_path_factory.mktemp(name) for name in ("take", "fine"))
     save_take(take, folder)
     studio.fine(folder, out, "--samples", 1, "--geometry")
@@ -40,7 +40,7 @@ def fine(studio, take, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=LEVELS)
 def coarse(request, take, tmp_path_factory):
-    """The level, the coarse film's geometry and its cameras."""
+    """The level, the coarse clip's geometry and its cameras."""
     folder, out = (tmp_path_factory.mktemp(name) for name in ("take", "coarse"))
     save_take(replace(take, header=replace(take.header, level=request.param)), folder)
     done = run([*RECORD_TAKE, folder, "--out", out], capture_output=True, text=True)
@@ -63,7 +63,7 @@ def test_outlines_agree(coarse, fine):
     assert level != "mid" or back >= 0.95, (there, back)
 
 
-def test_motion_takes_still_points_of_the_fine_film_to_where_they_were(coarse, fine, take):
+def test_motion_takes_still_points_of_the_fine_clip_to_where_they_were(coarse, fine, take):
     """Fine depth, carried back by the cameras alone, lands where coarse motion says."""
     _, geometry, _log = coarse
     depth, part = fine

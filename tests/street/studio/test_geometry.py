@@ -9,8 +9,8 @@ from street.city.props import car_body
 
 
 @pytest.fixture
-def survey(filmed):
-    with np.load(filmed[0] / "0001.npz") as file:
+def geometry(rendered):
+    with np.load(rendered[0] / "0001.npz") as file:
         return file["depth"], file["part"]
 
 
@@ -24,8 +24,8 @@ def world_points(view, depth):
     return view.position + (rays * np.where(np.isfinite(depth), depth, 0)[..., None]) @ view.axes
 
 
-def test_sky_is_infinite_and_the_rest_beyond_the_near_plane(survey, take):
-    depth, part = survey
+def test_sky_is_infinite_and_the_rest_beyond_the_near_plane(geometry, take):
+    depth, part = geometry
     assert depth.dtype == np.float32
     assert part.dtype == np.int32
     assert np.isinf(depth).any()
@@ -33,8 +33,8 @@ def test_sky_is_infinite_and_the_rest_beyond_the_near_plane(survey, take):
     assert (part[np.isinf(depth)] == 0).all()
 
 
-def test_the_road_lies_where_it_should(survey, take):
-    depth, part = survey
+def test_the_road_lies_where_it_should(geometry, take):
+    depth, part = geometry
     points = world_points(take.viewpoint(1), depth)
     plan = take.header.plan
     x, y, z = np.moveaxis(points, -1, 0)
@@ -48,8 +48,8 @@ def test_the_road_lies_where_it_should(survey, take):
     assert (z[on_road] < 0.0065).mean() > 0.97
 
 
-def test_building_corners_project_to_depth_edges(survey, take):
-    depth, _ = survey
+def test_building_corners_project_to_depth_edges(geometry, take):
+    depth, _ = geometry
     view, plan = take.viewpoint(1), take.header.plan
     checked = 0
     for building in plan.buildings:
@@ -68,8 +68,8 @@ def test_building_corners_project_to_depth_edges(survey, take):
     assert checked >= 3
 
 
-def test_parts_lie_inside_what_moved(survey, take):
-    depth, part = survey
+def test_parts_lie_inside_what_moved(geometry, take):
+    depth, part = geometry
     points = world_points(take.viewpoint(1), depth)
     people = 7 * len(take.header.plan.walkers)
     found = 0
@@ -85,8 +85,8 @@ def test_parts_lie_inside_what_moved(survey, take):
     assert part.max() <= take.parts.shape[1]
 
 
-def test_a_cars_roof_is_seen_at_its_own_depth(survey, take):
-    depth, part = survey
+def test_a_cars_roof_is_seen_at_its_own_depth(geometry, take):
+    depth, part = geometry
     view = take.viewpoint(1)
     people = 7 * len(take.header.plan.walkers)
     seen = 0

@@ -1,4 +1,4 @@
-"""The steps by themselves: finding files, resampling, cropping, measuring, options."""
+"""The steps one by one: finding files, resampling, cropping, measuring, options."""
 
 from __future__ import annotations
 

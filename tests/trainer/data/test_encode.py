@@ -39,8 +39,8 @@ def video(path: Path, seed: int) -> None:
     y = np.linspace(0, 3, PRESET.height)[:, None, None]
     with VideoWriter(path, PRESET.fps, crf=10, repeatable=True) as writer:
         for frame in range(FRAMES):
-            picture = 127 + 100 * np.sin(x + y + phase + speed * frame)
-            writer.write(picture.astype(np.uint8))
+            frame_rgb = 127 + 100 * np.sin(x + y + phase + speed * frame)
+            writer.write(frame_rgb.astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_a_manifest_without_a_usable_clip_makes_no_cache(small_set: Path, tmp_pa
 
 
 def test_windows_begin_anywhere_and_cut_both_videos_alike(small_set: Path, tmp_path: Path):
-    """Each row's latents are those of its window's own pictures, and so is its control."""
+    """Each row's latents are those of its window's own frames, and so is its control."""
     options = ["--windows", "3", "--frames", "5", "--zoom", "1.5", "--latents", "float16"]
     assert encode(small_set, tmp_path, *options, "--seed", "4", "--crf", "0") == 0
     rows = read_manifest(tmp_path / "manifest.jsonl", check="none")
@@ -204,9 +204,9 @@ def test_windows_begin_anywhere_and_cut_both_videos_alike(small_set: Path, tmp_p
     assert len({(p.window.start, p.window.left, p.window.scaled) for p in planned}) > 6
     vae = Start(settings_from({"model": {"name": "tiny"}})).vae()
     for row, plan in zip(rows, planned, strict=True):
-        pictures = torch.from_numpy(plan.window.cut(small_set / plan.clip.video))
+        frames = torch.from_numpy(plan.window.cut(small_set / plan.clip.video))
         with torch.no_grad():
-            wanted = vae.encode(pictures[None].float() / 255)[0]
+            wanted = vae.encode(frames[None].float() / 255)[0]
         sample = reader(tmp_path).read(row, 0, control=row.role == "cg")
         assert sample.latents is not None
         torch.testing.assert_close(sample.latents.float(), wanted, atol=4e-3, rtol=4e-3)

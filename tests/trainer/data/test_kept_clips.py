@@ -31,12 +31,12 @@ def street():
     return read_manifest(STREET / "manifest.jsonl", check="all")
 
 
-def pictures(path, clip):
+def frames_of(path, clip):
     return np.stack(list(VideoClip(path, clip.width, clip.height, clip.fps))).astype(float)
 
 
-def without_twin(clip):
-    """The row as it is where no coarse film is kept."""
+def without_coarse(clip):
+    """The row as it is where no coarse clip is kept."""
     attributes = {name: value for name, value in clip.attributes.items() if name != "level"}
     return replace(clip, control=None, control_hash=None, attributes=attributes)
 
@@ -46,7 +46,7 @@ def test_the_kept_clips_are_whole_and_of_the_set(street, whole):
     assert len(street) == 6
     for clip in street:
         row = known[clip.id]
-        assert clip == (without_twin(row) if clip.control is None else row)
+        assert clip == (without_coarse(row) if clip.control is None else row)
     assert sum(clip.control is not None for clip in street) == 4
 
 
@@ -66,19 +66,19 @@ def test_train_and_held_out_share_no_seed_and_all_hours_meet_all_weathers(whole)
 
 
 @pytest.mark.parametrize("name", ["held_out-00000", "train-00013"])
-def test_twins_show_the_same_scene_at_the_same_time(street, name):
+def test_pairs_show_the_same_scene_at_the_same_time(street, name):
     """The coarse clip's light and dark lie more like its own fine clip's than like another's."""
     clip = next(c for c in street if c.id == name)
     other = next(c for c in street if c.control and c.id != name)
-    coarse = pictures(STREET / clip.control, clip).mean(3)
-    fine, strange = (pictures(STREET / c.video, c).mean(3) for c in (clip, other))
-    steps = [np.abs(np.gradient(film, axis=(1, 2))).sum(0).ravel() for film in (coarse, fine)]
+    coarse = frames_of(STREET / clip.control, clip).mean(3)
+    fine, strange = (frames_of(STREET / c.video, c).mean(3) for c in (clip, other))
+    steps = [np.abs(np.gradient(frames, axis=(1, 2))).sum(0).ravel() for frames in (coarse, fine)]
     wrong = np.abs(np.gradient(strange, axis=(1, 2))).sum(0).ravel()
     assert np.corrcoef(*steps)[0, 1] > 2 * np.corrcoef(steps[0], wrong)[0, 1]
 
 
-def test_a_kept_take_gives_its_coarse_film_again(street, tmp_path):
-    """Drawn anew from the take; another machine's OpenGL may round an edge otherwise."""
+def test_a_kept_take_gives_its_coarse_clip_again(street, tmp_path):
+    """Recorded again from the take; another machine's OpenGL may round an edge otherwise."""
     pytest.importorskip("panda3d")
     clip = next(c for c in street if c.id == "train-00003")
     take = (STREET / clip.video).parent
@@ -86,6 +86,6 @@ def test_a_kept_take_gives_its_coarse_film_again(street, tmp_path):
     if "OpenGL" in done.stderr and done.returncode:
         pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, done.stderr
-    kept, made = (pictures(p, clip) for p in (STREET / clip.control, tmp_path / COARSE_VIDEO))
-    assert np.abs(kept - made).mean() < 0.5
+    kept, again = (frames_of(p, clip) for p in (STREET / clip.control, tmp_path / COARSE_VIDEO))
+    assert np.abs(kept - again).mean() < 0.5
     assert load_clip_folder(tmp_path) is not None

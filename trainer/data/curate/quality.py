@@ -133,7 +133,7 @@ def _motion(small: Luma, step: int) -> float:
 def _sharpness(luma: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian over the variance: contrast alone makes nothing sharp.
 
-    Smoothed by a pixel before, as the noise of codecs is all that a plain one sees in soft footage.
+    Smoothed by a pixel first: otherwise codec noise is all that is measured in soft footage.
     """
     smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0)
     spread = float(smooth.var())

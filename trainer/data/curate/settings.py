@@ -1,4 +1,4 @@
-"""What curation can be told, with the reason for every threshold. YAML and `--key.sub value`.
+"""The settings of curation, with the reason for every threshold. YAML and `--key.sub value`.
 
 All of it is part of a file's fingerprint: another setting, and the file is curated again.
 """
