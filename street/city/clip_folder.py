@@ -68,7 +68,7 @@ class FrameCamera:
 
 @dataclass(frozen=True)
 class CameraLog:
-    """What `camera.json` says: which take this is of, and the camera of each frame."""
+    """The content of `camera.json`: which take this is of, and the camera of each frame."""
 
     take: str
     level: Level

@@ -35,7 +35,7 @@ SETTLING_ROUNDS = 12
 
 @dataclass(frozen=True)
 class Command:
-    """What a player wants of walker 0: a velocity (x, y) in metres per second in world axes."""
+    """A player's control of walker 0: a velocity (x, y) in metres per second in world axes."""
 
     velocity: tuple[float, float]
 
@@ -104,7 +104,7 @@ class Crowd:
         return KERB * (1 - away / 0.35).clip(0.0)
 
     def restart(self, person: int, position: tuple[float, float]) -> None:
-        """Put one person back to the edge where its walk began, standing at `position`."""
+        """Put one person back to the edge where its walk began, at `position`."""
         walker = self.plan.walkers[person]
         self._edge[person], self._to[person] = walker.edge, walker.to
         self._from[person] = other_end(self.plan.walkways[walker.edge], walker.to)
@@ -168,7 +168,9 @@ class Crowd:
         return (self._area_crossing[None] == -1) | (self._area_crossing[None] == mine[:, None])
 
     def _stride(self, velocity: Array, dt: float) -> None:
-        """Lets legs and heading follow what the body really did."""
+        """Legs and heading follow the velocity after people were pushed apart, not the wanted one:
+        otherwise feet would slide.
+        """
         self.velocity = velocity
         speed = np.sqrt((velocity**2).sum(axis=1))
         self.walked = self.walked + speed * dt

@@ -25,7 +25,7 @@ SHOP_GLASS: Colour = (0.34, 0.43, 0.50)
 DOOR: Colour = (0.36, 0.28, 0.24)
 HAZE: Colour = (0.80, 0.86, 0.92)
 THIN = 0.11
-"""Metres out of the wall; what is thinner is flat to the eye, and shows in no outline."""
+"""Metres out of the wall. Thinner parts do not change the outline."""
 TURNS: dict[Side, float] = {"south": 0.0, "east": 90.0, "north": 180.0, "west": 270.0}
 
 

@@ -44,7 +44,7 @@ class FollowCamera:
         self.snap(feet, heading)
 
     def snap(self, feet: Array, heading: float) -> None:
-        """Stand behind the character at once."""
+        """Jump behind the character."""
         self.yaw, self._focus = heading, np.array(feet, float)
         self._lean = self._wanted_lean()
 
@@ -59,9 +59,9 @@ class FollowCamera:
         """The current camera."""
         ahead = np.array([np.cos(self.yaw), np.sin(self.yaw), 0.0])
         head = self._focus + np.array([0.0, 0.0, AIM_HEIGHT])
-        wish = self._focus - BEHIND * ahead + self._lean + np.array([0.0, 0.0, ABOVE])
-        share = self._free_share(head, wish)
-        eye = np.append(head[:2] + (wish - head)[:2] * share, wish[2] + RISE * (1 - share))
+        wanted = self._focus - BEHIND * ahead + self._lean + np.array([0.0, 0.0, ABOVE])
+        share = self._free_share(head, wanted)
+        eye = np.append(head[:2] + (wanted - head)[:2] * share, wanted[2] + RISE * (1 - share))
         aim = head + AIM_AHEAD * max(share, 0.3) * ahead + 0.45 * self._lean
         return look_at(eye, aim, fov_y=FOV_Y, aspect=self._aspect)
 
@@ -75,7 +75,7 @@ class FollowCamera:
         return np.append(away[nearest] / max(float(distance[nearest]), 1e-6) * reach, 0.0)
 
     def _free_share(self, start: Array, end: Array) -> float:
-        """How far along the way from the head to the wished place no wall stands (slab test)."""
+        """The share of the way from the head to the wanted place before a wall (slab test)."""
         way = end - start
         way = np.where(np.abs(way) < 1e-9, 1e-9, way)
         low = (self._walls[:, :2] - start[:2]) / way[:2]

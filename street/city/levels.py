@@ -25,7 +25,7 @@ from street.city.take import LEVELS, Level
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Shares of red, green and blue in brightness (ITU-R BT.709)."""
 DARKEST, LIGHTEST = 0.16, 0.92
-"""Greys of what is black and of what is white."""
+"""Greys for black and for white."""
 CAR: Colour = (0.24, 0.24, 0.24)
 """Paint of every car, before it is greyed."""
 PERSON: Colour = (0.94, 0.94, 0.94)

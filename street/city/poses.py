@@ -83,7 +83,7 @@ def placed(position: Array, heading: Array) -> Array:
 
 
 def _swung(angle: Array, joint: Array) -> Array:
-    """Matrices [N, 4, 4]: what hangs down turns `angle` radians towards +X, then to `joint`."""
+    """Matrices [N, 4, 4]: a hanging part turned `angle` radians towards +X and moved to `joint`."""
     matrix = np.tile(np.eye(4), (len(angle), 1, 1))
     c, s = np.cos(angle), np.sin(angle)
     matrix[:, 0, 0], matrix[:, 0, 2] = c, s

@@ -74,7 +74,7 @@ def _walker(rng: np.random.Generator, edge: int, nodes: Sequence[Point], way: Wa
 
 
 def start_position(walker: Walker, nodes: Sequence[Point], walkways: Sequence[Walkway]) -> Point:
-    """Where a walker stands at time 0."""
+    """Where a walker is at time 0."""
     way = walkways[walker.edge]
     goal = np.array(nodes[walker.to])
     origin = np.array(nodes[other_end(way, walker.to)])
@@ -101,7 +101,7 @@ def next_edge(plan: Plan, edge: int, node: int, rng: np.random.Generator) -> tup
 
 
 def walking_routes(plan: Plan, metres: float) -> tuple[tuple[RouteLeg, ...], ...]:
-    """A route of at least `metres` for each walker, beginning with the edge it stands on."""
+    """A route of at least `metres` for each walker, beginning with the edge it starts on."""
     rng = np.random.default_rng([plan.seed, 2])
     return tuple(_route(plan, walker, metres, rng) for walker in plan.walkers)
 

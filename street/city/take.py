@@ -36,7 +36,7 @@ sample game's flat colours.
 
 @dataclass(frozen=True)
 class Atmosphere:
-    """What a scene looks like beyond its geometry."""
+    """Light and weather of a scene."""
 
     hour: Hour
     weather: Weather
@@ -44,7 +44,7 @@ class Atmosphere:
 
 @dataclass(frozen=True)
 class TakeHeader:
-    """What `take.json` says: everything but the tracks. `fov_y` in radians, metres otherwise."""
+    """The content of `take.json`: all but the tracks. `fov_y` in radians, metres otherwise."""
 
     id: str
     seed: int
@@ -102,7 +102,7 @@ def save_take(take: Take, folder: Path) -> None:
 
 
 def load_take(folder: Path) -> Take:
-    """The take that `save_take` wrote. Raises ValueError, naming the file, when it is not whole."""
+    """The take that `save_take` wrote. ValueError, naming the file, when it is incomplete."""
     try:
         text = (folder / "take.json").read_text(encoding="utf-8")
         header = TypeAdapter(TakeHeader).validate_json(text)

@@ -68,7 +68,7 @@ STREET = ("cars", "cars on the road", "parked cars", "trees along the street")
 
 @dataclass(frozen=True)
 class Style:
-    """What the houses near the camera are mostly made of, and how tall they are."""
+    """The commonest material of the houses near the camera, and whether they are tall."""
 
     material: Material
     tall: bool

@@ -30,7 +30,7 @@ CARS: dict[Crowd, tuple[int, int]] = {"sparse": (2, 5), "normal": (4, 8), "dense
 
 @dataclass(frozen=True)
 class Setting:
-    """What a scene's place in its set decides."""
+    """The part of a scene that its place in the set decides."""
 
     atmosphere: Atmosphere
     level: Level
@@ -48,7 +48,7 @@ def setting(index: int) -> Setting:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A take, and what its caption was made of."""
+    """A take, and the attributes behind its caption."""
 
     take: Take
     crowd: Crowd

@@ -1,4 +1,4 @@
-"""What the game hands out: one captured frame in the canonical form, arrays and numbers only."""
+"""A captured frame of the game in the canonical form: arrays and numbers only."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Scene:
         return node
 
     def _shadow(self, mesh: Mesh) -> NodePath:
-        """Tints the ground below and is unknown to the geometry camera."""
+        """Tints the ground; the geometry camera does not see it."""
         node = self._ground(mesh, 9)
         node.set_transparency(TransparencyAttrib.M_alpha)
         node.set_color(*DARK, STRENGTH)
@@ -146,7 +146,7 @@ class Scene:
             self.root.set_light(self.root.attach_new_node(lamp))
 
     def _backdrop(self, mesh: Mesh) -> NodePath:
-        """The sky: unlit, drawn first, without depth and unknown to the geometry camera."""
+        """The sky: unlit, drawn first, without depth; the geometry camera does not see it."""
         sky = self.root.attach_new_node(geom_node(mesh, "sky"))
         sky.set_light_off()
         sky.set_depth_write(False)
@@ -192,7 +192,7 @@ def geom_node(mesh: Mesh, name: str) -> GeomNode:
 
 
 def _cells(meshes: Iterable[tuple[Point, Mesh]]) -> Iterable[Mesh]:
-    """Joins what stands in the same square of `CELL` metres: few nodes, yet enough to cull."""
+    """Joins the meshes of each square of `CELL` metres: few nodes, yet enough to cull."""
     cells: dict[tuple[int, int], list[Mesh]] = {}
     for (x, y), mesh in meshes:
         cells.setdefault((int(x // CELL), int(y // CELL)), []).append(mesh)

@@ -35,7 +35,7 @@ def _tree_shadow(tree: Tree) -> Mesh:
 
 
 def person_shadow(height: float) -> Mesh:
-    """Around the feet; it turns with nothing, since the sun does not."""
+    """Around the feet; it does not turn with the person, since the sun does not move."""
     x, y = cast(height / 2)
     return _disc(0.24, 0.24 + float(np.hypot(x, y)), 10).moved(0.9 * x, 0.9 * y)
 

@@ -89,7 +89,7 @@ class _Palette:
         return graph.math("MULTIPLY_ADD", height, 3.0, -1.2, clamp=True)
 
     def _snowed(self, graph: Graph, colour: Socket, share: Value = 1.0) -> Socket:
-        """White on what faces up, where there is snow."""
+        """White on faces that face up, where there is snow."""
         if not self._climate.snow:
             return colour
         cover = graph.math("MULTIPLY", self._upward(graph), share)

@@ -10,7 +10,7 @@ from street.studio.textures import Floats, noise
 
 HEIGHT, WIDTH = 256, 512
 _GROUND = 0.22
-"""Albedo of what lies below the horizon."""
+"""Albedo of the ground below the horizon."""
 
 
 def panorama(climate: Climate, seed: int) -> Floats:

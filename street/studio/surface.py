@@ -22,7 +22,7 @@ Ints = NDArray[np.int32]
 
 
 class MaterialKind(IntEnum):
-    """What a face is made of: the number of its material."""
+    """The material of a face; its value is the material's number."""
 
     @staticmethod
     def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:

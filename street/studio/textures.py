@@ -61,7 +61,7 @@ def plaster(seed: int) -> Floats:
 
 
 def concrete(seed: int) -> Floats:
-    """Panels with seams, two by two a tile, each of its own grey."""
+    """Panels with seams, two by two per tile, each in another grey."""
     rng = np.random.default_rng(seed)
     v, u = np.meshgrid(*(2 * [(np.arange(SIZE) + 0.5) / SIZE * 2]), indexing="ij")
     shade = rng.normal(1.0, 0.04, (2, 2))[v.astype(int), u.astype(int)]
@@ -97,7 +97,7 @@ def asphalt(seed: int) -> Floats:
 
 
 def slabs(seed: int, columns: int = 8, rows: int = 8) -> Floats:
-    """Paving stones in running bond, each of its own shade, with dark joints and old gum."""
+    """Paving stones in running bond, each in another shade, with dark joints and old gum."""
     rng = np.random.default_rng(seed)
     v, u = np.meshgrid(*(2 * [(np.arange(SIZE) + 0.5) / SIZE]), indexing="ij")
     row = (v * rows).astype(int)

@@ -92,7 +92,7 @@ class PedestrianSimulation:
         return np.array([self._simulation.agent(agent).position for agent in self._agents])
 
     def requested(self, crossings: int) -> NDArray[np.bool_]:
-        """Crossings [C] that somebody is on, or stands at."""
+        """Crossings [C] that somebody is on or waits at."""
         asked = np.zeros(crossings, bool)
         for _, crossing, _ in self._waiting():
             asked[crossing] = True

@@ -1,4 +1,4 @@
-"""The command `c2r data`: a table of its own sub-commands, each imported when it is chosen."""
+"""The command `c2r data`: a table of sub-commands, each imported only when it is chosen."""
 
 from __future__ import annotations
 

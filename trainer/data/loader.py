@@ -62,12 +62,12 @@ class Sampler(Protocol[Drawn]):
         """After `drawn` samples."""
 
     def check(self, state: SamplerState) -> None:
-        """`ValueError` unless a run with that state would go on with the same samples."""
+        """`ValueError` unless a run with that state would continue with the same samples."""
 
 
 @dataclass(frozen=True)
 class UsableClips:
-    """The clips that a run can use, and what reads them."""
+    """The clips that a run can use, and their reader."""
 
     clips: tuple[Clip, ...]
     reader: ClipReader[Clip]
@@ -99,7 +99,7 @@ def open_clips(config: TrainConfig, split: Literal["train", "held_out"] = "train
 def _usable(
     config: TrainConfig, root: Path, clips: Sequence[Clip]
 ) -> tuple[list[Clip], list[str], ClipReader[Clip]]:
-    """The clips that are long enough, why the others are not, and what reads them."""
+    """The clips that are long enough, why the others are not, and the reader."""
     reader: VideoReader | CacheReader
     arguments = root, config.model, config.frames, config.data, config.seed
     if config.data.cache is not None:

@@ -24,7 +24,7 @@ SOURCES: tuple[Source, ...] = ("real", "cg")
 
 @dataclass(frozen=True)
 class SamplerState:
-    """What a checkpoint keeps: samples drawn so far, and what they were drawn from."""
+    """In a checkpoint: the number of samples drawn so far, and a fingerprint of their order."""
 
     drawn: int
     fingerprint: str
@@ -54,11 +54,11 @@ class DrawOrder(ABC):
         return SamplerState(drawn, self.fingerprint)
 
     def check(self, state: SamplerState) -> None:
-        """`ValueError` unless a run with that state would go on with the same samples."""
+        """`ValueError` unless a run with that state would continue with the same samples."""
         if state.fingerprint != self.fingerprint:
             raise ValueError(
                 f"the checkpoint was made with other clips, or {self.depends_on}: the run would "
-                "not go on as it began. Put them back, or start a run in a new folder from the "
+                "not continue as it began. Put them back, or start a run in a new folder from the "
                 "renderer that this one wrote"
             )
 

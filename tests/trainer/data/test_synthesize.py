@@ -190,9 +190,7 @@ def test_lost_and_changed_files_are_made_again(
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)])
-def test_a_killed_run_continues(
-    studio: Studio, tmp_path: Path, how: signal.Signals, code: int
-):
+def test_a_killed_run_continues(studio: Studio, tmp_path: Path, how: signal.Signals, code: int):
     """Killed while the second scene is rendered: the first is not made again."""
     out = tmp_path / "set"
     options = ["--scenes", "2", "--pairs", "0", "--frames", "5", "--size", "48x32", "--jobs", "1"]

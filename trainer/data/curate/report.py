@@ -88,7 +88,7 @@ def _galleries(records: Sequence[Record]) -> Iterable[str]:
 
 
 def _spread(previews: Sequence[Preview]) -> list[Preview]:
-    """As many as are shown, from all over the list and not from its first files alone."""
+    """At most `MOST_PREVIEWS`, evenly spread over the list."""
     count = min(len(previews), MOST_PREVIEWS)
     return [previews[index * len(previews) // count] for index in range(count)]
 

@@ -30,7 +30,6 @@ class SceneFrame:
 
     @property
     def seconds(self) -> float:
-        """When it is shown, from the first frame on."""
         return self.decoded.seconds
 
 

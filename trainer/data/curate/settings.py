@@ -20,7 +20,7 @@ class SceneSettings:
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """Limits on the values of `quality.Measured`. What lies beyond is rejected, by name."""
+    """Limits on the values of `quality.Measured`. A clip beyond one is rejected under its name."""
 
     min_motion: float = 0.004
     """still: mean change of brightness (0 to 1) in a quarter of a second, at a low resolution."""

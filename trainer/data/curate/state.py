@@ -101,7 +101,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def prefix_of(name: str) -> str:
-    """What the ids of all clips of a file begin with: readable, and unique by a hash."""
+    """The beginning of the ids of all clips of a file: readable, and unique by a hash."""
     stem = re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:40]
     return f"{stem or 'clip'}-{sha256(name.encode()).hexdigest()[:10]}"
 
@@ -134,7 +134,7 @@ def clear(task: Task, options: RunOptions) -> None:
 
 
 def write_record(record: Record, options: RunOptions) -> None:
-    """Whole or not at all."""
+    """Write the record, by rename."""
     path = _path(record.name, options)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

@@ -144,7 +144,7 @@ def _config(chosen: argparse.Namespace) -> SetConfig:
 
 
 def _table(specs: Sequence[SceneSpec]) -> Table:
-    """What would be made."""
+    """The scenes of `--dry-run`."""
     table = Table("scene", "seed", "hour", "weather", "camera", "coarse clip")
     for spec in specs:
         scene = setting(spec.index)
@@ -179,7 +179,7 @@ def _stop_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def _exclusive(out: Path) -> Iterator[None]:
-    """ValueError when another run is active in `out`. The lock goes with the process."""
+    """ValueError when another run is active in `out`. The lock ends with the process."""
     import fcntl
 
     out.mkdir(parents=True, exist_ok=True)

@@ -124,6 +124,6 @@ def keep_config(config: SetConfig, path: Path) -> None:
     if differences:
         raise ValueError(
             f"{path.parent} holds another set: {'; '.join(differences)}. Give the same options to "
-            "go on with it, or another --out"
+            "continue it, or another --out"
         )
     save_config(config, path)

@@ -39,7 +39,7 @@ class SceneRun:
         self._threads, self._advance = threads, advance
 
     def all(self, specs: list[SceneSpec], jobs: int, done: dict[str, Clip]) -> dict[str, str]:
-        """Adds to `done` and to the manifest what succeeds; gives the reasons for the rest."""
+        """Adds successes to `done` and to the manifest; returns the reasons of the others."""
         failed: dict[str, str] = {}
         with ThreadPoolExecutor(jobs) as pool:
             work = {pool.submit(self._scene, spec): spec for spec in specs}
