@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from street.director.programs import Programs, studio_python
-from tests.trainer.stand_in import Studio
+from tests.trainer.fake_studio import Studio
 from trainer.data import scene_reader as game_scenes
 from trainer.data.loader import SampleLoader
 from trainer.data.scene_reader import SceneReader, SceneSampler, scene_of

@@ -23,7 +23,7 @@ from c2r.__main__ import run
 from street.city.clip_folder import load_clip_folder
 from street.city.take import load_take
 from street.director.programs import ROOT, Programs, studio_python
-from tests.trainer.stand_in import Studio
+from tests.trainer.fake_studio import Studio
 from trainer.data.manifest import read_manifest
 from trainer.data.synthesize import command, scene_run
 from trainer.data.synthesize.command import synthesize
