@@ -53,8 +53,7 @@ def render_take(take: Take, folder: Path, options: argparse.Namespace, lines: Te
     folder.mkdir(parents=True, exist_ok=True)
     if missing:
         from street.studio.blender_scene import BlenderScene
-        from street.studio.geometry import write_geometry
-        from street.studio.image_files import write_png
+        from street.studio.image_files import write_geometry, write_png
 
         scene = BlenderScene(take, samples=options.samples, threads=options.threads)
     for frame in range(len(take)):
