@@ -111,7 +111,7 @@ def _first_hits(
     units = ways / lengths[:, None]
     distances = np.array(
         [
-            hit if (hit := tree.ray_first_hits(start, way)[3]) is not None else np.inf
+            hit if (hit := tree.ray_cast(start, way)[3]) is not None else np.inf
             for start, way in zip(starts.tolist(), units.tolist(), strict=True)
         ]
     )
