@@ -3,7 +3,7 @@
     python unreal_plugin/package.py --nanopb DIR [--output build/unreal/C2R]
 
 The plugin in this folder lacks the native client's sources, which live in engine_bridge/native.
-This copies the plugin, the client (`src/*`, its header), the runtime of nanopb (seven files and a
+This copies the plugin, the client (`src/*`, `include/*`), the runtime of nanopb (seven files and a
 licence from DIR, a checkout of https://github.com/nanopb/nanopb, tag 0.4.9.1), and the messages
 that nanopb's generator makes of renderer.proto. HTTP/2, TLS and JPEG are the engine's own.
 """
@@ -36,20 +36,19 @@ LEFT_OUT = shutil.ignore_patterns("package.py", "__pycache__", "Binaries", "Inte
 
 
 def copy_client(module: Path) -> None:
-    """The native client's sources and header into the module C2RClient."""
+    """The native client's sources and headers into the module C2RClient."""
     shutil.copytree(NATIVE / "src", module / "Private" / "Core")
-    (module / "Public").mkdir(exist_ok=True)
-    shutil.copy(NATIVE / "include" / "c2r_client.h", module / "Public")
+    shutil.copytree(NATIVE / "include", module / "Public", dirs_exist_ok=True)
 
 
 def copy_nanopb(nanopb: Path, module: Path) -> None:
-    """nanopb's runtime; `ValueError` when the folder is none."""
+    """nanopb's runtime; `ValueError` when the folder is not a checkout of it."""
     missing = [name for name in NANOPB if not (nanopb / name).is_file()]
     if missing:
         raise ValueError(
-            f"{nanopb} is no checkout of nanopb: it lacks {', '.join(missing)} (installed headers "
-            f"do not do: Unreal compiles the sources). Run: git clone --depth 1 --branch 0.4.9.1 "
-            f"https://github.com/nanopb/nanopb {nanopb}"
+            f"{nanopb} is no checkout of nanopb: it lacks {', '.join(missing)} (Unreal compiles "
+            f"the sources, so that installed headers are not enough). Run: git clone --depth 1 "
+            f"--branch 0.4.9.1 https://github.com/nanopb/nanopb {nanopb}"
         )
     target = module / "Private" / "Nanopb"
     target.mkdir()
@@ -77,9 +76,9 @@ def make_messages(generator: list[str], module: Path) -> None:
 
 
 def package(nanopb: Path, output: Path, generator: list[str] | None = None) -> Path:
-    """Write the plugin to `output`, an older one of which is replaced; the descriptor's path."""
+    """Write the plugin to `output`, replacing an older copy; the descriptor's path."""
     if output.exists() and not (output / "C2R.uplugin").is_file():
-        raise ValueError(f"{output} holds something else than the plugin; choose another --output")
+        raise ValueError(f"{output} is not a copy of the plugin; choose another --output")
     shutil.rmtree(output, ignore_errors=True)
     shutil.copytree(PLUGIN, output, ignore=LEFT_OUT)
     module = output / "Source" / "C2RClient"

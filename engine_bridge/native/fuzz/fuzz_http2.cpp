@@ -1,5 +1,5 @@
-// Everything that comes over the connection, from HTTP/2 frames to the messages inside: the first
-// byte says how the rest is cut.
+// What comes over the connection, from HTTP/2 frames to the messages inside; the first byte is the size
+// of the reads.
 #include "http2_call.h"
 #include "wire.h"
 
@@ -17,10 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!call.begin()) return 0;
   c2r::Bytes first;
   if (first.append("hello", 5)) call.send(std::move(first));
-  const size_t piece = data[0] == 0 ? size : data[0];
+  const size_t step = data[0] == 0 ? size : data[0];
   bool good = call.produce(out, 1 << 16);
-  for (size_t at = 1; good && at < size; at += piece) {
-    good = call.feed(data + at, std::min(piece, size - at));
+  for (size_t at = 1; good && at < size; at += step) {
+    good = call.feed(data + at, std::min(step, size - at));
     out.clear();
     good = call.produce(out, 1 << 16) && good;
     while (call.next(message)) {
@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   c2r::judge(call.status(), data[0] & 1);
-  call.foreign();
+  call.not_http2();
   call.cancel();
   call.produce(out, 1 << 20);
   return 0;

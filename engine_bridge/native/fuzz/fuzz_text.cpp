@@ -1,4 +1,4 @@
-// Texts of headers: whatever comes becomes UTF-8 without zeros, and is cut at whole characters.
+// Header texts: any bytes become UTF-8 without zeros, truncated at whole characters.
 #include "text.h"
 
 #include <cstdint>

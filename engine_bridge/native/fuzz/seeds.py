@@ -1,4 +1,4 @@
-"""Writes what fuzzing begins with: one good example of each kind, made by the other side's code.
+"""Writes the seeds of the fuzz targets: one valid example of each kind, made by the Python side.
 
 python engine_bridge/native/fuzz/seeds.py build/native-fuzz/fuzz/seeds     from the repository root
 """
@@ -26,7 +26,7 @@ def responses() -> list[bytes]:
 
 
 def http2() -> list[bytes]:
-    """Connections, each with the byte that says how it is cut."""
+    """Connections, each behind the byte for the size of the reads."""
     start = h2.settings(initial_window_size=65535) + h2.frame(h2.SETTINGS, h2.ACK, 0)
     head = h2.header_frames(1, GRPC, end=False, piece=20, huffman=True)
     ok = [("grpc-status", "0"), ("grpc-message", "all%20well")]

@@ -1,4 +1,4 @@
-// Frames as the engine gives them: judged, and copied. This is what c2r_submit costs.
+// Frames as the engine gives them: problem, and copied. This is what c2r_submit costs.
 #include "abi_structs.h"
 
 #include "text.h"
@@ -18,12 +18,14 @@ static std::string copy_image(const c2r_image& in, uint32_t pixel, const char* n
   plane.data = pool.take(size);
   if (!plane.data.resize(size)) return format("no memory for %s", name);
   const auto* from = static_cast<const uint8_t*>(in.data);
-  const bool turned = in.rows == C2R_ROWS_BOTTOM_FIRST;
-  if (step == row && !turned) {
+  const bool flipped = in.rows == C2R_ROWS_BOTTOM_FIRST;
+  if (step == row && !flipped) {
     std::memcpy(plane.data.data(), from, size);
   } else {
-    for (uint32_t y = 0; y < in.height; ++y)
-      std::memcpy(plane.data.data() + y * row, from + (turned ? in.height - 1 - y : y) * step, row);
+    for (uint32_t y = 0; y < in.height; ++y) {
+      const uint32_t source = flipped ? in.height - 1 - y : y;
+      std::memcpy(plane.data.data() + y * row, from + source * step, row);
+    }
   }
   plane.width = in.width;
   plane.height = in.height;
@@ -33,7 +35,7 @@ static std::string copy_image(const c2r_image& in, uint32_t pixel, const char* n
 static bool at_least(double value, double low) { return std::isfinite(value) && value >= low; }
 static bool positive(double value) { return std::isfinite(value) && value > 0; }
 
-static std::string judge_scalars(const c2r_frame& in) {
+static std::string check_scalars(const c2r_frame& in) {
   if (!at_least(in.frame_delta_ms, 0))
     return format("frame_delta_ms is %g; it must be finite and at least 0", in.frame_delta_ms);
   if (!(std::fabs(in.jitter_x) <= 0.5 && std::fabs(in.jitter_y) <= 0.5))
@@ -45,7 +47,7 @@ static std::string judge_scalars(const c2r_frame& in) {
   return "";
 }
 
-static std::string judge_depth(const c2r_frame& in) {
+static std::string check_depth(const c2r_frame& in) {
   if (in.depth.data == nullptr) return "";
   if (in.depth_format < C2R_DEPTH_F16 || in.depth_format > C2R_DEPTH_U16)
     return format("depth_format is %u; use a c2r_depth_format", in.depth_format);
@@ -81,7 +83,7 @@ static void take_scalars(const c2r_frame& in, Frame& frame) {
   frame.reset = in.reset;
 }
 
-// Side channels that the session did not ask for are not even copied.
+// Side channels that the session did not ask for are not copied.
 static std::string copy_sides(const c2r_frame& in, uint32_t asked, BufferPool& pool,
                               Frame& frame) {
   std::string problem;
@@ -95,8 +97,8 @@ static std::string copy_sides(const c2r_frame& in, uint32_t asked, BufferPool& p
 
 std::string read_frame(const c2r_frame& in, const Opening& session, BufferPool& pool,
                        Frame& frame) {
-  std::string problem = judge_scalars(in);
-  if (problem.empty()) problem = judge_depth(in);
+  std::string problem = check_scalars(in);
+  if (problem.empty()) problem = check_depth(in);
   if (!problem.empty()) return problem;
   if (in.colour.data == nullptr) return "colour is missing";
   if (pixel_bytes(in.pixels) == 0) return format("pixels is %u; use a c2r_pixels", in.pixels);

@@ -1,11 +1,11 @@
-// What the caller gets, as the C interface's structures.
+// Results, events and status as the C interface's structures.
 #include "abi_structs.h"
 
 #include "text.h"
 
 namespace c2r {
 
-c2r_result result_of(const Outcome& outcome, const Opening& session, const PictureForm& form) {
+c2r_result result_of(const Outcome& outcome, const Opening& session, const PixelLayout& layout) {
   c2r_result out{};
   out.struct_size = sizeof out;
   out.outcome = outcome.outcome;
@@ -16,8 +16,8 @@ c2r_result result_of(const Outcome& outcome, const Opening& session, const Pictu
     out.picture = outcome.picture.data();
     out.width = session.width;
     out.height = session.height;
-    out.pixels = form.pixels;
-    out.row_bytes = session.width * pixel_bytes(form.pixels);
+    out.pixels = layout.pixels;
+    out.row_bytes = session.width * pixel_bytes(layout.pixels);
     out.stages = outcome.stages;
     out.latency_ms = outcome.latency_ms;
   } else if (outcome.outcome == C2R_OUTCOME_DROPPED) {

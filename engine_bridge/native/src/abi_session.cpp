@@ -11,7 +11,8 @@ static std::string text_of(const char* text) { return text == nullptr ? "" : tex
 
 static std::string read_seconds(double given, const char* name, double& seconds) {
   if (given == 0) return "";
-  if (!(std::isfinite(given) && given > 0)) return format("%s is %g; give seconds above 0", name, given);
+  if (!(std::isfinite(given) && given > 0))
+    return format("%s is %g; give seconds above 0", name, given);
   seconds = given;
   return "";
 }
@@ -41,7 +42,7 @@ static std::string read_patience(const c2r_options& in, Patience& patience) {
 static std::string read_own_tls(const c2r_tls* given, Endpoint& endpoint) {
   if (given == nullptr) return "";
   c2r_tls& own = endpoint.tls_functions;
-  const bool whole = known_part(given, own) && own.begin && own.handshake && own.put && own.get &&
+  const bool whole = read_struct(given, own) && own.begin && own.handshake && own.put && own.get &&
                      own.read && own.write && own.why && own.end;
   endpoint.own_tls = true;
   return whole ? "" : "own_tls lacks a function or its struct_size";
@@ -56,7 +57,7 @@ std::string read_options(const c2r_options& in, Endpoint& endpoint, Patience& pa
   endpoint.server_name = text_of(in.server_name);
   endpoint.token = text_of(in.token);
   if (in.token != nullptr && endpoint.token.empty()) return "the token is empty";
-  std::string problem = endpoint.judged();
+  std::string problem = endpoint.problem();
   if (problem.empty()) problem = read_own_tls(in.own_tls, endpoint);
   return problem.empty() ? read_patience(in, patience) : problem;
 }
@@ -76,7 +77,7 @@ static std::string read_codecs(const uint32_t (&given)[4], const char* name,
   return "";
 }
 
-// On one machine raw in both directions: copying costs less than any codec.
+// On one machine raw in both directions: a copy costs less than any codec.
 static std::string read_codecs(const c2r_session& in, bool loopback, Opening& opening) {
   const std::vector<uint32_t> bare = {C2R_CODEC_RAW, C2R_CODEC_ZSTD, C2R_CODEC_LZ4,
                                       C2R_CODEC_JPEG};
@@ -91,16 +92,16 @@ static std::string read_codecs(const c2r_session& in, bool loopback, Opening& op
                      opening.picture);
 }
 
-static std::string judge_strength(double strength) {
+static std::string check_strength(double strength) {
   if (strength >= 0 && strength <= kMaxStrength) return "";
   return format("strength is %g; it must be in [0, 2]", strength);
 }
 
-static std::string judge_text(const std::string& text, const char* name) {
+static std::string check_text(const std::string& text, const char* name) {
   return is_utf8(text.data(), text.size()) ? "" : std::string(name) + " is not UTF-8";
 }
 
-static std::string judge_opening(const Opening& opening) {
+static std::string check_opening(const Opening& opening) {
   const bool sized = opening.width >= 1 && opening.width <= kMaxSide && opening.height >= 1 &&
                      opening.height <= kMaxSide;
   if (!sized)
@@ -110,15 +111,15 @@ static std::string judge_opening(const Opening& opening) {
     return format("fps is %g; it must be finite and above 0", opening.fps);
   if (opening.client.size() > 128) return "client has more than 128 bytes";
   for (const std::string& problem :
-       {judge_text(opening.prompt, "prompt"),
-        judge_text(opening.negative_prompt, "negative_prompt"),
-        judge_text(opening.client, "client"), judge_strength(opening.strength)})
+       {check_text(opening.prompt, "prompt"),
+        check_text(opening.negative_prompt, "negative_prompt"),
+        check_text(opening.client, "client"), check_strength(opening.strength)})
     if (!problem.empty()) return problem;
   return "";
 }
 
 std::string read_session(const c2r_session& in, const Endpoint& endpoint, Opening& opening,
-                         PictureForm& form) {
+                         PixelLayout& layout) {
   opening.width = in.width;
   opening.height = in.height;
   opening.fps = in.fps;
@@ -129,12 +130,12 @@ std::string read_session(const c2r_session& in, const Endpoint& endpoint, Openin
   opening.seed = in.seed;
   opening.side_channels = in.side_channels & (C2R_SIDE_DEPTH | C2R_SIDE_MOTION | C2R_SIDE_CAMERA);
   opening.client = in.client == nullptr ? c2r_version_text() : in.client;
-  form = {in.picture_pixels, in.picture_rows};
-  if (pixel_bytes(form.pixels) == 0)
-    return format("picture_pixels is %u; use a c2r_pixels", form.pixels);
-  if (form.rows != C2R_ROWS_TOP_FIRST && form.rows != C2R_ROWS_BOTTOM_FIRST)
-    return format("picture_rows is %u; use a c2r_rows", form.rows);
-  const std::string problem = judge_opening(opening);
+  layout = {in.picture_pixels, in.picture_rows};
+  if (pixel_bytes(layout.pixels) == 0)
+    return format("picture_pixels is %u; use a c2r_pixels", layout.pixels);
+  if (layout.rows != C2R_ROWS_TOP_FIRST && layout.rows != C2R_ROWS_BOTTOM_FIRST)
+    return format("picture_rows is %u; use a c2r_rows", layout.rows);
+  const std::string problem = check_opening(opening);
   return problem.empty() ? read_codecs(in, endpoint.loopback(), opening) : problem;
 }
 
@@ -152,9 +153,9 @@ std::string read_control(const c2r_control& in, Control& change) {
     return "changes nothing; set prompt, negative_prompt, strength or seed";
   if (change.blend_chunks > 64)
     return format("blend_chunks is %u; it must be in [1, 64]", change.blend_chunks);
-  std::string problem = judge_text(change.prompt, "prompt");
-  if (problem.empty()) problem = judge_text(change.negative_prompt, "negative_prompt");
-  if (problem.empty() && change.has_strength) problem = judge_strength(change.strength);
+  std::string problem = check_text(change.prompt, "prompt");
+  if (problem.empty()) problem = check_text(change.negative_prompt, "negative_prompt");
+  if (problem.empty() && change.has_strength) problem = check_strength(change.strength);
   return problem;
 }
 

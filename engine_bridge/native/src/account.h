@@ -1,9 +1,10 @@
-// The client's books: every submitted frame has exactly one outcome, given out in frame order.
+// The account of frames: every submitted frame has exactly one outcome, given out in frame order.
 //
 // A frame waits, is in flight, or is answered. Drop rule: as many frames may wait as the window has
-// room for, and one when it has none; beyond that the oldest of them is UNSENT, so that the newest
-// wins. A reset on a frame that never arrived moves on to the next one sent. Safe to use from any
-// thread; no call takes more than microseconds. It knows nothing of networks.
+// room for, and one when it has none; beyond that the oldest is UNSENT, so that the newest wins. A
+// reset on a dropped frame moves to the next frame sent: without it the renderer would blend across
+// the cut. Safe to use from any thread; no call takes more than microseconds. Knows nothing of
+// networks.
 #pragma once
 #include "buffer_pool.h"
 #include "messages.h"
@@ -14,7 +15,7 @@
 
 namespace c2r {
 
-// What became of one frame.
+// The outcome of one frame.
 struct Outcome {
   uint64_t id = 0, captured_us = 0, chunk_index = 0;
   int32_t outcome = 0;  // c2r_outcome
@@ -43,22 +44,24 @@ class Account {
   c2r_code submit(FramePtr frame);
   // The next frame to send, now in flight; null when none waits or none may go.
   FramePtr take();
-  // Notes an answer, and its capture time by the client's own books; false for a frame that is not
-  // in flight.
+  // Takes an answer; false for a frame that is not in flight. The capture time is the client's own,
+  // not what the server echoes.
   bool settle(Outcome outcome);
+  // The capture time of a frame in flight; false for another.
   bool captured(uint64_t id, uint64_t& captured_us);
-  // A frame that was taken cannot be sent at all.
+  // A frame that was taken cannot be packed: it has failed and was never in flight.
   void refuse(uint64_t id, const Fault& fault);
+  // A new session: `unsent` counts from 0, as the server expects.
   void begin_session();
   // At most this many frames in flight; 0 stops sending.
   void set_window(uint32_t frames);
-  // The connection is gone: what was in flight is lost. How many.
-  uint64_t lose();
-  // No more frames are taken in; those that wait still go.
+  // The connection broke: frames in flight are LOST. How many.
+  uint64_t connection_lost();
+  // Refuses further frames; those that wait are still sent.
   void stop();
-  // Nothing can be sent any more: frames to come are UNSENT at once.
+  // Nothing can be sent any more: waiting and coming frames are UNSENT at once.
   void halt();
-  // The end: every open frame gets its outcome.
+  // `stop` and `halt`: every open frame gets its outcome.
   void close();
   bool next_outcome(Outcome& outcome);
 
@@ -86,24 +89,25 @@ class Account {
 
   uint64_t room() const;
   void trim();
-  uint64_t lose_in_flight();
+  uint64_t drop_in_flight();
   void stop_all();
   void drop(Entry& entry, uint32_t reason);
   void answer(Entry& entry, Outcome outcome);
   void release();
   void recycle(Frame& frame);
-  void carry(const Entry& entry);
+  void carry_reset(const Entry& entry);
 
   std::mutex mutex_;
   BufferPool& pool_;
-  // References into a deque stay good while its ends change.
+  // `waiting_` and `in_flight_` point into `order_`: references into a deque stay valid while
+  // elements are added and removed at its ends only.
   std::deque<Entry> order_;
   std::deque<Waiting> waiting_;
   std::map<uint64_t, Entry*> in_flight_;
   std::deque<Outcome> ready_;
   uint64_t window_ = 0, pictures_ = 0, last_id_ = 0, unsent_before_ = 0;
-  bool any_ = false, accepting_ = true, halted_ = false;
-  int32_t carried_ = C2R_RESET_NONE;
+  bool any_submitted_ = false, accepting_ = true, halted_ = false;
+  int32_t carried_reset_ = C2R_RESET_NONE;
   Counts counts_;
 };
 

@@ -1,4 +1,5 @@
-// A block of memory that grows without being cleared: images are written once, whole.
+// A block of memory that grows without being zeroed, unlike std::vector: images are overwritten
+// whole, and zeroing a frame first would double its cost on the game thread.
 #pragma once
 #include "prelude.h"
 
@@ -21,8 +22,8 @@ class Bytes {
   Bytes& operator=(const Bytes&) = delete;
   Bytes(Bytes&& other) noexcept { swap(other); }
   Bytes& operator=(Bytes&& other) noexcept {
-    Bytes taken(std::move(other));
-    swap(taken);
+    Bytes moved(std::move(other));
+    swap(moved);
     return *this;
   }
   ~Bytes() { std::free(data_); }

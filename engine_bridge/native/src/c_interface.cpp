@@ -1,4 +1,6 @@
-// The exported functions. Each judges its arguments, and nothing else happens here.
+// The exported functions: each checks its arguments and calls the Client. No exception may leave
+// them, and none is thrown: everything is compiled without. What the caller passes belongs to the
+// caller and is copied before the call returns; what it gets belongs to the client (see c2r_poll).
 #include "abi_structs.h"
 
 #include "text.h"
@@ -15,16 +17,16 @@ using namespace c2r;
 
 static thread_local char last_error[C2R_TEXT_BYTES];
 
-static int32_t wrong(c2r_code code, const std::string& text) {
+static int32_t fail(c2r_code code, const std::string& text) {
   copy_text(last_error, sizeof last_error, text);
   return code;
 }
 
 static int32_t no_size(const char* name) {
-  return wrong(C2R_E_ARGUMENT, std::string(name) + " is NULL or its struct_size is not set");
+  return fail(C2R_E_ARGUMENT, std::string(name) + " is NULL or its struct_size is not set");
 }
 
-static int32_t no_client() { return wrong(C2R_E_ARGUMENT, "the client is NULL"); }
+static int32_t no_client() { return fail(C2R_E_ARGUMENT, "the client is NULL"); }
 
 uint32_t c2r_abi_version(void) { return C2R_ABI_VERSION; }
 
@@ -64,7 +66,9 @@ const char* c2r_version_text(void) {
       ;
 }
 
-int32_t c2r_has_codec(int32_t codec) { return codec > 0 && has_codec(static_cast<uint32_t>(codec)); }
+int32_t c2r_has_codec(int32_t codec) {
+  return codec > 0 && has_codec(static_cast<uint32_t>(codec));
+}
 
 const char* c2r_code_text(int32_t code) {
   static const char* const names[] = {"ok",      "argument", "state",     "memory",
@@ -119,17 +123,17 @@ int32_t c2r_create(const c2r_options* options, c2r_client** client) {
   *client = nullptr;
   c2r_options known;
   c2r_init_options(&known);
-  if (options != nullptr && !known_part(options, known)) return no_size("options");
+  if (options != nullptr && !read_struct(options, known)) return no_size("options");
   Endpoint endpoint;
   Patience patience;
   const std::string problem = read_options(known, endpoint, patience);
-  if (!problem.empty()) return wrong(C2R_E_ARGUMENT, problem);
-  auto* made = new (std::nothrow) c2r_client{{endpoint, patience}};
-  if (made == nullptr || !made->client.prepare()) {
-    delete made;
-    return wrong(C2R_E_MEMORY, "the system gives no memory or no handle");
+  if (!problem.empty()) return fail(C2R_E_ARGUMENT, problem);
+  auto* created = new (std::nothrow) c2r_client{{endpoint, patience}};
+  if (created == nullptr || !created->client.prepare()) {
+    delete created;
+    return fail(C2R_E_MEMORY, "the system gives no memory or no handle");
   }
-  *client = made;
+  *client = created;
   return C2R_OK;
 }
 
@@ -137,36 +141,36 @@ int32_t c2r_open(c2r_client* client, const c2r_session* session) {
   if (client == nullptr) return no_client();
   c2r_session known;
   c2r_init_session(&known);
-  if (!known_part(session, known)) return no_size("session");
+  if (!read_struct(session, known)) return no_size("session");
   Opening opening;
-  PictureForm form;
-  const std::string problem = read_session(known, client->client.endpoint(), opening, form);
-  if (!problem.empty()) return wrong(C2R_E_ARGUMENT, problem);
-  const c2r_code code = client->client.open(opening, form);
-  if (code == C2R_E_STATE) return wrong(code, "the client was opened or closed before");
-  return code == C2R_OK ? code : wrong(code, "the system gives no thread");
+  PixelLayout layout;
+  const std::string problem = read_session(known, client->client.endpoint(), opening, layout);
+  if (!problem.empty()) return fail(C2R_E_ARGUMENT, problem);
+  const c2r_code code = client->client.open(opening, layout);
+  if (code == C2R_E_STATE) return fail(code, "the client was opened or closed before");
+  return code == C2R_OK ? code : fail(code, "the system gives no thread");
 }
 
 int32_t c2r_submit(c2r_client* client, const c2r_frame* frame) {
   if (client == nullptr) return no_client();
   c2r_frame known;
   c2r_init_frame(&known);
-  if (!known_part(frame, known)) return no_size("frame");
+  if (!read_struct(frame, known)) return no_size("frame");
   Client& self = client->client;
   if (!self.opened() || self.closed())
-    return wrong(C2R_E_STATE, self.closed() ? "the client is closed; make a new one to send frames"
+    return fail(C2R_E_STATE, self.closed() ? "the client is closed; create another to send frames"
                                             : "the client is not open; call c2r_open");
   FramePtr taken(new (std::nothrow) Frame);
-  if (taken == nullptr) return wrong(C2R_E_MEMORY, "no memory for a frame");
+  if (taken == nullptr) return fail(C2R_E_MEMORY, "no memory for a frame");
   const std::string problem = read_frame(known, self.wanted(), self.pool(), *taken);
-  if (!problem.empty()) return wrong(C2R_E_ARGUMENT, problem);
+  if (!problem.empty()) return fail(C2R_E_ARGUMENT, problem);
   const c2r_code code = self.submit(std::move(taken));
   switch (code) {
     case C2R_OK: return code;
     case C2R_E_ARGUMENT:
-      return wrong(code, format("frame id %" PRIu64 " does not go up", known.frame_id));
-    case C2R_E_FULL: return wrong(code, "65536 outcomes wait to be read; call c2r_poll");
-    default: return wrong(code, "the client is closed; make a new one to send frames");
+      return fail(code, format("frame id %" PRIu64 " does not go up", known.frame_id));
+    case C2R_E_FULL: return fail(code, "65536 outcomes wait to be read; call c2r_poll");
+    default: return fail(code, "the client is closed; create another to send frames");
   }
 }
 
@@ -175,7 +179,7 @@ int32_t c2r_poll(c2r_client* client, c2r_result* result) {
   if (result == nullptr || result->struct_size < sizeof(c2r_image)) return no_size("result");
   const Outcome* outcome = client->client.poll();
   if (outcome == nullptr) return 0;
-  give_part(result_of(*outcome, client->client.wanted(), client->client.form()), result);
+  write_struct(result_of(*outcome, client->client.wanted(), client->client.layout()), result);
   return 1;
 }
 
@@ -184,7 +188,7 @@ int32_t c2r_poll_event(c2r_client* client, c2r_event* event) {
   if (event == nullptr || event->struct_size < sizeof(c2r_image)) return no_size("event");
   Event next;
   if (!client->client.next_event(next)) return 0;
-  give_part(event_of(next), event);
+  write_struct(event_of(next), event);
   return 1;
 }
 
@@ -192,14 +196,14 @@ int32_t c2r_set_control(c2r_client* client, const c2r_control* control, uint64_t
   if (client == nullptr) return no_client();
   c2r_control known;
   c2r_init_control(&known);
-  if (!known_part(control, known)) return no_size("control");
+  if (!read_struct(control, known)) return no_size("control");
   Control change;
   const std::string problem = read_control(known, change);
-  if (!problem.empty()) return wrong(C2R_E_ARGUMENT, problem);
-  if (!client->client.opened()) return wrong(C2R_E_STATE, "the client is not open; call c2r_open");
+  if (!problem.empty()) return fail(C2R_E_ARGUMENT, problem);
+  if (!client->client.opened()) return fail(C2R_E_STATE, "the client is not open; call c2r_open");
   uint64_t id = 0;
   if (client->client.set_control(change, id) != C2R_OK)
-    return wrong(C2R_E_STATE, "the client is closed; make a new one to change the world");
+    return fail(C2R_E_STATE, "the client is closed; create another to change what is rendered");
   if (control_id != nullptr) *control_id = id;
   return C2R_OK;
 }
@@ -207,14 +211,14 @@ int32_t c2r_set_control(c2r_client* client, const c2r_control* control, uint64_t
 int32_t c2r_report_shown(c2r_client* client, uint64_t frame_id, uint64_t capture_time_us,
                          double buffer_ms) {
   if (client == nullptr) return no_client();
-  if (!std::isfinite(buffer_ms)) return wrong(C2R_E_ARGUMENT, "buffer_ms is not finite");
+  if (!std::isfinite(buffer_ms)) return fail(C2R_E_ARGUMENT, "buffer_ms is not finite");
   client->client.meter().shown(frame_id, capture_time_us, buffer_ms);
   return C2R_OK;
 }
 
 int32_t c2r_get_status(c2r_client* client, c2r_status* status) {
   if (client == nullptr) return no_client();
-  return give_part(status_of(client->client.notices().status()), status) ? C2R_OK
+  return write_struct(status_of(client->client.notices().status()), status) ? C2R_OK
                                                                          : no_size("status");
 }
 
@@ -222,14 +226,14 @@ int32_t c2r_get_accepted(c2r_client* client, c2r_accepted* accepted) {
   if (client == nullptr) return no_client();
   Accepted granted;
   const bool any = client->client.notices().accepted(granted);
-  if (!give_part(accepted_of(granted), accepted)) return no_size("accepted");
+  if (!write_struct(accepted_of(granted), accepted)) return no_size("accepted");
   return any ? 1 : 0;
 }
 
 int32_t c2r_get_stats(c2r_client* client, c2r_stats* stats) {
   if (client == nullptr) return no_client();
   Client& self = client->client;
-  return give_part(self.meter().statistics(self.account().counts()), stats) ? C2R_OK
+  return write_struct(self.meter().statistics(self.account().counts()), stats) ? C2R_OK
                                                                             : no_size("stats");
 }
 
@@ -241,7 +245,7 @@ int32_t c2r_has_room(c2r_client* client) {
 int32_t c2r_close(c2r_client* client, int32_t discard, double timeout_s) {
   if (client == nullptr) return no_client();
   if (!(std::isfinite(timeout_s) && timeout_s >= 0))
-    return wrong(C2R_E_ARGUMENT, format("timeout_s is %g; give seconds", timeout_s));
+    return fail(C2R_E_ARGUMENT, format("timeout_s is %g; give seconds", timeout_s));
   client->client.close(discard != 0, timeout_s);
   return C2R_OK;
 }

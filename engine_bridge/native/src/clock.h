@@ -1,4 +1,4 @@
-// The clock that capture times and patience are measured with.
+// The monotonic clock of capture times and timeouts.
 #pragma once
 #include "prelude.h"
 

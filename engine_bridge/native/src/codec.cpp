@@ -1,12 +1,10 @@
 #include "codec.h"
 
-#include "jpeg.h"
-#include "lossless.h"
 #include "text.h"
 
 namespace c2r {
 
-static bool blame(Fault& fault, uint32_t code, std::string message, const char* field) {
+static bool set_fault(Fault& fault, uint32_t code, std::string message, const char* field) {
   fault = {code, std::move(message), field};
   return false;
 }
@@ -77,62 +75,62 @@ bool pack_colour(uint32_t codec, View rgb, uint32_t width, uint32_t height, Byte
   return true;
 }
 
-static bool check_picture(const PictureView& picture, const PictureTerms& terms, Fault& fault) {
-  if (picture.codec != terms.codec)
-    return blame(fault, fault_code::unsupported,
-                 format("is %u; the session agreed %u (%s)", picture.codec, terms.codec,
-                        codec_name(terms.codec)),
-                 "payload.codec");
-  if (picture.width != terms.width || picture.height != terms.height)
-    return blame(fault, fault_code::invalid,
-                 format("is %ux%u; the session agreed %ux%u", picture.width, picture.height,
-                        terms.width, terms.height),
-                 "payload");
+static bool check_picture(const PictureView& picture, const PictureSpec& spec, Fault& fault) {
+  if (picture.codec != spec.codec)
+    return set_fault(fault, fault_code::unsupported,
+                     format("is %u; the session agreed %u (%s)", picture.codec, spec.codec,
+                            codec_name(spec.codec)),
+                     "payload.codec");
+  if (picture.width != spec.width || picture.height != spec.height)
+    return set_fault(fault, fault_code::invalid,
+                     format("is %ux%u; the session agreed %ux%u", picture.width, picture.height,
+                            spec.width, spec.height),
+                     "payload");
   if (picture.row_order > C2R_ROWS_TOP_FIRST)
-    return blame(fault, fault_code::unsupported, "must be top first", "payload.row_order");
-  if (terms.codec != C2R_CODEC_JPEG && pixel_bytes(picture.pixel_format) == 0)
-    return blame(fault, fault_code::malformed, "must say how a pixel is held", "pixel_format");
+    return set_fault(fault, fault_code::unsupported, "must be top first", "payload.row_order");
+  if (spec.codec != C2R_CODEC_JPEG && pixel_bytes(picture.pixel_format) == 0)
+    return set_fault(fault, fault_code::malformed, "must say how a pixel is held", "pixel_format");
   return true;
 }
 
-static void place(const uint8_t* from, uint32_t from_pixels, const PictureTerms& terms,
+static void place(const uint8_t* from, uint32_t from_pixels, const PictureSpec& spec,
                   uint8_t* out) {
-  const size_t from_row = size_t{terms.width} * pixel_bytes(from_pixels);
-  const size_t to_row = size_t{terms.width} * pixel_bytes(terms.pixels);
-  for (uint32_t row = 0; row < terms.height; ++row) {
-    const uint32_t target = terms.rows == C2R_ROWS_BOTTOM_FIRST ? terms.height - 1 - row : row;
+  const size_t from_row = size_t{spec.width} * pixel_bytes(from_pixels);
+  const size_t to_row = size_t{spec.width} * pixel_bytes(spec.pixels);
+  for (uint32_t row = 0; row < spec.height; ++row) {
+    const uint32_t target = spec.rows == C2R_ROWS_BOTTOM_FIRST ? spec.height - 1 - row : row;
     uint8_t* to = out + target * to_row;
-    if (from_pixels == terms.pixels && to_row == from_row)
+    if (from_pixels == spec.pixels && to_row == from_row)
       std::memcpy(to, from + row * from_row, from_row);
     else
-      convert(from + row * from_row, from_pixels, to, terms.pixels, terms.width);
+      convert(from + row * from_row, from_pixels, to, spec.pixels, spec.width);
   }
 }
 
-static bool unpack_raw(const PictureView& picture, const PictureTerms& terms, uint8_t* out,
+static bool unpack_raw(const PictureView& picture, const PictureSpec& spec, uint8_t* out,
                        size_t size, Fault& fault) {
   if (picture.data.size != size)
-    return blame(fault,
-                 picture.data.size > size ? fault_code::too_large : fault_code::malformed,
-                 format("unpacks to %zu bytes; its width, height and format say %zu",
-                        picture.data.size, size),
-                 "payload");
-  place(picture.data.data, picture.pixel_format, terms, out);
+    return set_fault(fault,
+                     picture.data.size > size ? fault_code::too_large : fault_code::malformed,
+                     format("unpacks to %zu bytes; its width, height and format say %zu",
+                            picture.data.size, size),
+                     "payload");
+  place(picture.data.data, picture.pixel_format, spec, out);
   return true;
 }
 
-bool unpack_picture(const PictureView& picture, const PictureTerms& terms, Bytes& scratch,
+bool unpack_picture(const PictureView& picture, const PictureSpec& spec, Bytes& scratch,
                     Bytes& out, Fault& fault) {
-  if (!check_picture(picture, terms, fault)) return false;
-  const size_t count = size_t{terms.width} * terms.height;
-  if (!out.resize(count * pixel_bytes(terms.pixels)))
-    return blame(fault, fault_code::internal, "no memory for the picture", "");
-  if (terms.codec == C2R_CODEC_JPEG) return unpack_jpeg(picture.data, terms, out.data(), fault);
+  if (!check_picture(picture, spec, fault)) return false;
+  const size_t count = size_t{spec.width} * spec.height;
+  if (!out.resize(count * pixel_bytes(spec.pixels)))
+    return set_fault(fault, fault_code::internal, "no memory for the picture", "");
+  if (spec.codec == C2R_CODEC_JPEG) return unpack_jpeg(picture.data, spec, out.data(), fault);
   const size_t size = count * pixel_bytes(picture.pixel_format);
-  if (terms.codec == C2R_CODEC_RAW) return unpack_raw(picture, terms, out.data(), size, fault);
-  if (!scratch.resize(size)) return blame(fault, fault_code::internal, "no memory", "");
-  if (!unpack_lossless(terms.codec, picture.data, scratch.data(), size, fault)) return false;
-  place(scratch.data(), picture.pixel_format, terms, out.data());
+  if (spec.codec == C2R_CODEC_RAW) return unpack_raw(picture, spec, out.data(), size, fault);
+  if (!scratch.resize(size)) return set_fault(fault, fault_code::internal, "no memory", "");
+  if (!unpack_lossless(spec.codec, picture.data, scratch.data(), size, fault)) return false;
+  place(scratch.data(), picture.pixel_format, spec, out.data());
   return true;
 }
 

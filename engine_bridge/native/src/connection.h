@@ -1,14 +1,14 @@
-// One stream to the server, from `open` to `ended` or to its break. It keeps no books of its own and
-// knows nothing of attempts before or after.
+// One stream to the server, from `open` to `ended` or to its break, on the I/O thread. What
+// outlives the stream is in the ClientRecord; it knows nothing of attempts before or after.
 #pragma once
-#include "books.h"
 #include "frame_packer.h"
 #include "http2_call.h"
-#include "link.h"
+#include "transport.h"
+#include "watchdog.h"
 
 namespace c2r {
 
-// Who is told what happens, on the I/O thread.
+// Told what the server says, on the I/O thread.
 class Listener {
  public:
   virtual void accepted(const Accepted& accepted) = 0;
@@ -20,8 +20,8 @@ class Listener {
   ~Listener() = default;
 };
 
-// How a connection came to its end.
-struct Verdict {
+// How a connection ended.
+struct StreamEnd {
   enum class Kind { ended, broken, stopped };
   Kind kind = Kind::stopped;
   Ended ended;
@@ -30,10 +30,10 @@ struct Verdict {
 
 class Connection {
  public:
-  Connection(const Endpoint& endpoint, const Patience& patience, Books& books, Waker& waker,
+  Connection(const Endpoint& endpoint, const Patience& patience, ClientRecord& record, Waker& waker,
              Listener& listener, const Opening& opening);
 
-  Verdict run();
+  StreamEnd run();
   bool was_accepted() const { return accepted_; }
   // A frame was answered.
   bool answered() const { return answers_ > 0; }
@@ -41,39 +41,38 @@ class Connection {
  private:
   bool work();
   bool advance();
-  bool settle_end();
+  bool check_end();
   bool move_out();
   bool move_in();
   bool queue_next();
   bool send_frame();
-  void farewell();
+  void cancel();
   bool handle_messages();
   bool handle(const Bytes& message);
   bool accept(const Accepted& accepted);
   void settle(const Reply& reply);
-  bool watch();
-  bool keep_alive(double now);
   int wait_ms() const;
-  bool lose(c2r_code code, const std::string& text, bool final = false);
-  bool breach(const Fault& fault);
+  bool fail(c2r_code code, const std::string& text, bool final = false);
+  bool protocol_error(const Fault& fault);
 
   Patience patience_;
-  Books& books_;
+  ClientRecord& record_;
   Waker& waker_;
   Listener& listener_;
   Opening opening_;
-  Link link_;
+  Transport transport_;
   Http2Call call_;
+  Watchdog watchdog_;
   FramePacker packer_;
-  PictureTerms terms_;
+  PictureSpec spec_;
   Bytes out_, scratch_;
   size_t out_sent_ = 0;
-  Verdict verdict_;
-  bool accepted_ = false, end_said_ = false, ended_ = false;
-  bool input_over_ = false, output_over_ = false, more_ = false;
-  uint64_t answers_ = 0, pongs_ = 0;
-  double begun_s_, heard_s_, answered_s_, reported_s_, bytes_s_, ended_s_ = 0, ping_s_ = 0;
-  double report_every_;
+  StreamEnd end_;
+  bool accepted_ = false, end_sent_ = false, ended_ = false;
+  bool input_over_ = false, output_over_ = false;
+  bool more_ = false;  // bytes may be left to read: do not wait
+  uint64_t answers_ = 0;
+  double reported_s_, report_every_, ended_s_ = 0;
   std::string broken_why_;
 };
 

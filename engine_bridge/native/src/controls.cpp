@@ -6,18 +6,18 @@
 
 namespace c2r {
 
-using Hold = std::lock_guard<std::mutex>;
+using Lock = std::lock_guard<std::mutex>;
 
-// Acknowledgements that may wait for a reader; beyond them the oldest goes.
+// Acknowledgements that may wait for c2r_poll_event; beyond them the oldest is dropped.
 static constexpr size_t kMostNotices = 1024;
 
 void Controls::begin(const Opening& opening) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   opening_ = opening;
 }
 
 uint64_t Controls::change(Control change) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   change.id = next_id_++;
   const uint64_t id = change.id;
   if (over_) {
@@ -30,7 +30,7 @@ uint64_t Controls::change(Control change) {
 }
 
 bool Controls::take(Control& change) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   if (waiting_.empty() || sent_.size() >= kMost) return false;
   change = waiting_.front();
   waiting_.pop_front();
@@ -39,16 +39,16 @@ bool Controls::take(Control& change) {
 }
 
 bool Controls::any() {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   return !waiting_.empty() && sent_.size() < kMost;
 }
 
 bool Controls::acknowledge(const Ack& ack) {
-  Hold hold(mutex_);
-  const auto found = sent_.find(ack.control_id);
-  if (found == sent_.end()) return false;
-  const Control change = std::move(found->second);
-  sent_.erase(found);
+  Lock lock(mutex_);
+  const auto sent = sent_.find(ack.control_id);
+  if (sent == sent_.end()) return false;
+  const Control change = std::move(sent->second);
+  sent_.erase(sent);
   if (ack.is_refused) return true;
   if (change.has_prompt) opening_.prompt = change.prompt;
   if (change.has_negative) opening_.negative_prompt = change.negative_prompt;
@@ -58,13 +58,14 @@ bool Controls::acknowledge(const Ack& ack) {
 }
 
 void Controls::keep_seed(uint64_t seed) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   opening_.has_seed = true;
   opening_.seed = seed;
 }
 
 void Controls::reopen() {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
+  // Back to front, so that they wait in their old order, ahead of changes that were never sent.
   for (auto one = sent_.rbegin(); one != sent_.rend(); ++one)
     waiting_.push_front(std::move(one->second));
   sent_.clear();
@@ -72,7 +73,7 @@ void Controls::reopen() {
 }
 
 void Controls::finish(const std::string& why) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   over_ = true;
   why_ = why;
   for (const auto& one : sent_) refuse(one.second, why);
@@ -82,7 +83,7 @@ void Controls::finish(const std::string& why) {
 }
 
 bool Controls::next_notice(Ack& ack) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   if (notices_.empty()) return false;
   ack = std::move(notices_.front());
   notices_.pop_front();
@@ -90,11 +91,11 @@ bool Controls::next_notice(Ack& ack) {
 }
 
 Opening Controls::opening() {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   return opening_;
 }
 
-// The newer change, with the older's settings where it has none of its own.
+// Adds the older change's settings to the newer one where it has none of its own.
 static void fold_into(const Control& older, Control& newer) {
   if (!newer.has_prompt && older.has_prompt) newer.has_prompt = true, newer.prompt = older.prompt;
   if (!newer.has_negative && older.has_negative)

@@ -1,7 +1,7 @@
-// Control changes on their way: waiting, sent, acknowledged; exactly one acknowledgement for each.
+// Control changes that wait, are sent or are acknowledged; exactly one acknowledgement for each.
 //
 // At most `kMost` wait: beyond that the oldest is folded into the one after it, and acknowledged as
-// refused, saying so. Changes without an answer when a connection breaks are sent again on the next.
+// refused with that reason. Changes that had no answer when a connection broke are sent again.
 // Safe to use from any thread.
 #pragma once
 #include "messages.h"
@@ -16,7 +16,7 @@ class Controls {
  public:
   static constexpr size_t kMost = 64;
 
-  // The settings at the start; before any other call.
+  // The settings that the session opens with; before any other call.
   void begin(const Opening& opening);
   // The id that the acknowledgement will carry.
   uint64_t change(Control change);
@@ -25,15 +25,15 @@ class Controls {
   bool any();
   // Notes the server's answer; false when it answers nothing that was sent.
   bool acknowledge(const Ack& ack);
-  // The seed in force, so that a server that starts anew draws the same noise again.
+  // The seed that the server chose, so that a server that restarts draws the same noise again.
   void keep_seed(uint64_t seed);
-  // The connection is gone: what had no answer waits again.
+  // The connection broke: changes without an answer wait again.
   void reopen();
-  // No session any more: refuses what has no answer, and all that is to come.
+  // No further session: refuses changes without an answer, and all later ones.
   void finish(const std::string& why);
   // The next acknowledgement that the client itself makes.
   bool next_notice(Ack& ack);
-  // The settings in force.
+  // The current settings.
   Opening opening();
 
  private:

@@ -22,7 +22,7 @@ std::string Endpoint::port() const {
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0) return "";
   const std::string host = address.substr(0, colon);
-  // A bare IPv6 address ends in digits too, but they are no port.
+  // The digits at the end of an IPv6 address without brackets are no port.
   if (host.find(':') != std::string::npos && host.back() != ']') return "";
   const std::string port = address.substr(colon + 1);
   const bool digits = port.find_first_not_of("0123456789") == std::string::npos;
@@ -37,12 +37,12 @@ std::string Endpoint::authority() const {
 }
 
 static bool printable(const std::string& text) {
-  for (char sign : text)
-    if (sign <= ' ' || sign > '~') return false;
+  for (char byte : text)
+    if (byte <= ' ' || byte > '~') return false;
   return !text.empty();
 }
 
-std::string Endpoint::judged() const {
+std::string Endpoint::problem() const {
   if (!local_path() && (port().empty() || !printable(address)))
     return "server address '" + address + "' has no port; write host:port, for example "
            "127.0.0.1:50051";
@@ -51,9 +51,9 @@ std::string Endpoint::judged() const {
   if (!tls && !(root_ca.empty() && client_cert.empty() && server_name.empty()))
     return "certificates need TLS; set tls = 1";
   if (!server_name.empty() && !printable(server_name))
-    return "server_name holds spaces or signs beyond ASCII";
+    return "server_name holds spaces or non-ASCII characters";
   if (token.empty()) return "";
-  if (!printable(token)) return "the token holds spaces or signs beyond ASCII";
+  if (!printable(token)) return "the token holds spaces or non-ASCII characters";
   if (!tls && !loopback())
     return "the token would travel to " + host() + " in the clear; use TLS (tls = 1)";
   return "";

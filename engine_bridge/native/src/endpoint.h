@@ -18,19 +18,19 @@ struct Endpoint {
   // The address without its port.
   std::string host() const;
   std::string port() const;
-  // The server runs on this machine: no TLS needed, and no compression.
+  // The server runs on this machine: neither TLS nor compression is needed.
   bool loopback() const;
   // The name in the server's certificate.
   std::string expected_name() const { return server_name.empty() ? host() : server_name; }
   // What HTTP calls :authority.
   std::string authority() const;
-  // Empty when it is good, else what to fix.
-  std::string judged() const;
+  // Empty when the endpoint is valid, else what to change.
+  std::string problem() const;
 };
 
-// Whether only programs of this machine can reach the host; other names are elsewhere.
+// Whether the host is this machine. Names other than localhost are taken for remote.
 bool is_loopback(const std::string& host);
-// Whether the host is written in numbers.
+// Whether the host is an IP address, not a name.
 bool is_numeric(const std::string& host);
 
 }  // namespace c2r

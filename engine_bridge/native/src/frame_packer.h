@@ -1,4 +1,4 @@
-// Frames of one session into messages. Side channels that were not granted are left out.
+// Frames of one session into messages, without the side channels that were not granted.
 #pragma once
 #include "messages.h"
 
@@ -7,7 +7,7 @@ namespace c2r {
 class FramePacker {
  public:
   void begin(const Accepted& accepted) { accepted_ = accepted; }
-  // False with the fault; the frame is then refused, and the next one may be good.
+  // False with the fault: this frame fails, the next one may work.
   bool pack(const Frame& frame, Bytes& message, Fault& fault);
 
  private:

@@ -38,18 +38,19 @@ int grpc_from_reset(uint32_t error) {
   }
 }
 
-// Statuses that come again however often one tries, and what to do.
+// Statuses that another attempt would meet again, and what to do about them.
 static const char* advice(int code) {
   switch (code) {
     case grpc_code::unauthenticated:
     case grpc_code::permission_denied: return "give the token that the server was started with";
     case grpc_code::unimplemented:
-      return "look at the address; it answers, but offers no c2r.wire.v1.RenderService";
+      return "check the address; the server there offers no c2r.wire.v1.RenderService";
     default: return nullptr;
   }
 }
 
-// Statuses that say the same in answer to `open`, and later on that something went astray.
+// Statuses that refuse the session when they answer `open`. Later in a stream the same codes mean a
+// failure that another attempt may not meet.
 static bool refuses_opening(int code) {
   return code == grpc_code::invalid_argument || code == grpc_code::failed_precondition ||
          code == grpc_code::out_of_range || code == grpc_code::resource_exhausted;

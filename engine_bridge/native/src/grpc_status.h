@@ -1,5 +1,4 @@
-// How a gRPC call ended, and what that means: breaks that another attempt may mend, and refusals
-// that it will not.
+// How a gRPC call ended, and whether another attempt may help.
 #pragma once
 #include "prelude.h"
 
@@ -37,20 +36,20 @@ struct GrpcStatus {
 
 // The code's name in capitals.
 const char* grpc_name(int code);
-// What an HTTP status without a grpc-status stands for.
+// The code for an HTTP status that came without a grpc-status (gRPC, http-grpc-status-mapping.md).
 int grpc_from_http(int status);
-// What an HTTP/2 error code stands for.
+// The code for an HTTP/2 error code of RST_STREAM (gRPC, PROTOCOL-HTTP2.md).
 int grpc_from_reset(uint32_t error);
 
 // Why a connection is over.
 struct Break {
   c2r_code error = C2R_E_BROKEN;
   int grpc = -1;
-  bool final = false;  // trying again makes no sense
+  bool final = false;  // another attempt would fail the same way
   std::string text;
 };
 
-// What a status means for a session that was, or was not yet, accepted.
+// What a status means for a session that was `accepted` or not.
 Break judge(const GrpcStatus& status, bool accepted);
 
 }  // namespace c2r

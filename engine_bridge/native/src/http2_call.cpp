@@ -9,18 +9,23 @@
 
 namespace c2r {
 
-// Windows that keep a link of 30 ms busy at some hundred megabytes a second.
+// Flow-control windows for what the server sends: bytes that may be under way without a
+// WINDOW_UPDATE. HTTP/2's default of 64 KiB would limit a link of 30 ms round trip to 2 MB/s, less
+// than raw pictures need; 4 MiB allow over 100 MB/s. nghttp2 sends updates as bytes come in, and
+// the client reads all it gets: what holds a server back is the window of frames (Account).
 static constexpr int32_t kStreamWindow = 4 << 20, kConnectionWindow = 8 << 20;
 static constexpr uint32_t kLargestFrame = 256 * 1024, kLargestHeaders = 16 * 1024;
 static constexpr size_t kKeptHeader = 4096;
 
-struct Http2Call::Hooks {
+struct Http2Call::Callbacks {
   static Http2Call& call(void* user) { return *static_cast<Http2Call*>(user); }
 
   static ssize_t read_message(nghttp2_session*, int32_t, uint8_t* out, size_t size,
                               uint32_t* flags, nghttp2_data_source*, void* user) {
     Http2Call& self = call(user);
     if (!self.sending_) {
+      // No message now: nghttp2 asks no more until nghttp2_session_resume_data (`send`, `finish`).
+      // Returning 0 bytes would not make it wait.
       if (self.finishing_) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         return 0;
@@ -60,7 +65,8 @@ struct Http2Call::Hooks {
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Http2Call& self = call(user);
     if (frame->hd.type == NGHTTP2_SETTINGS) self.greeted_ = true;
-    // The server is done; nghttp2 would wait for our own end as well.
+    // The server has ended the stream. nghttp2 closes it (on_close) only when our side has ended
+    // too, which may never come: the call is over now.
     if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && frame->hd.stream_id == self.stream_)
       self.over_ = true;
@@ -71,7 +77,7 @@ struct Http2Call::Hooks {
       self.goaway_ = frame->goaway.error_code;
       const auto* text = reinterpret_cast<const char*>(frame->goaway.opaque_data);
       const size_t size = std::min<size_t>(frame->goaway.opaque_data_len, 256);
-      // Decoding leaves only UTF-8.
+      // percent_decoded replaces what is not UTF-8.
       self.goaway_text_ = size == 0 ? "" : percent_decoded(std::string(text, size));
     }
     return 0;
@@ -106,16 +112,16 @@ static nghttp2_nv header(const char* name, const std::string& value, uint8_t fla
 }
 
 bool Http2Call::begin() {
-  nghttp2_session_callbacks* hooks = nullptr;
-  if (nghttp2_session_callbacks_new(&hooks) != 0) return false;
-  nghttp2_session_callbacks_set_on_header_callback(hooks, &Hooks::on_header);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(hooks, &Hooks::on_data);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(hooks, &Hooks::on_frame);
-  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(hooks, &Hooks::on_invalid);
-  nghttp2_session_callbacks_set_on_stream_close_callback(hooks, &Hooks::on_close);
-  const int made = nghttp2_session_client_new(&session_, hooks, this);
-  nghttp2_session_callbacks_del(hooks);
-  if (made != 0) return false;
+  nghttp2_session_callbacks* callbacks = nullptr;
+  if (nghttp2_session_callbacks_new(&callbacks) != 0) return false;
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, &Callbacks::on_header);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &Callbacks::on_data);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &Callbacks::on_frame);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, &Callbacks::on_invalid);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &Callbacks::on_close);
+  const int error = nghttp2_session_client_new(&session_, callbacks, this);
+  nghttp2_session_callbacks_del(callbacks);
+  if (error != 0) return false;
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
@@ -134,11 +140,11 @@ bool Http2Call::begin() {
                            header("content-type", grpc),
                            header("user-agent", target_.agent)};
   size_t count = 7;
-  // The token is kept out of the header table, as a secret should be.
+  // Not indexed: a secret in the HPACK table could be guessed from the sizes of later headers.
   if (!target_.token.empty())
     headers[count++] = header("authorization", bearer, NGHTTP2_NV_FLAG_NO_INDEX);
   nghttp2_data_provider provider{};
-  provider.read_callback = &Hooks::read_message;
+  provider.read_callback = &Callbacks::read_message;
   stream_ = nghttp2_submit_request(session_, nullptr, headers, count, &provider, nullptr);
   return stream_ > 0;
 }
@@ -146,32 +152,33 @@ bool Http2Call::begin() {
 bool Http2Call::feed(const uint8_t* data, size_t size) {
   fed_ = fed_ || size > 0;
   const ssize_t count = nghttp2_session_mem_recv(session_, data, size);
-  if (count >= 0) return !dead();
+  if (count >= 0) return !connection_over();
   invalid_ = static_cast<int>(count);
-  note_death();
+  note_connection_end();
   return false;
 }
 
-// nghttp2 has given the connection up: it takes no more bytes, and has said so to the server.
-bool Http2Call::dead() {
+// nghttp2 has given the connection up: it wants neither to read nor to write, after it told the
+// server.
+bool Http2Call::connection_over() {
   if (over_ || nghttp2_session_want_read(session_) != 0 ||
       nghttp2_session_want_write(session_) != 0)
     return false;
-  note_death();
+  note_connection_end();
   return true;
 }
 
-bool Http2Call::foreign() {
+bool Http2Call::not_http2() {
   if (!fed_ || greeted_) return false;
-  note_death();
+  note_connection_end();
   return true;
 }
 
-void Http2Call::note_death() {
+void Http2Call::note_connection_end() {
   if (!greeted_)
     why_ = "what answers there does not speak HTTP/2 (is TLS set as it should be?)";
   else if (gone_away_)
-    why_ = "the server closed the HTTP/2 connection" + farewell();
+    why_ = "the server closed the HTTP/2 connection" + goaway_note();
   else
     why_ = std::string("the server breaks HTTP/2 (") +
            nghttp2_strerror(invalid_ == 0 ? NGHTTP2_ERR_PROTO : invalid_) + ")";
@@ -246,7 +253,7 @@ void Http2Call::note_faulty_message() {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream_, NGHTTP2_CANCEL);
 }
 
-std::string Http2Call::farewell() const {
+std::string Http2Call::goaway_note() const {
   if (!gone_away_) return "";
   std::string text = std::string(" (GOAWAY ") + nghttp2_http2_strerror(goaway_);
   if (!goaway_text_.empty()) text += ": " + goaway_text_;
@@ -265,8 +272,8 @@ GrpcStatus Http2Call::status() const {
   if (reset_ != 0)
     return {grpc_from_reset(reset_),
             std::string("the server reset the stream: ") + nghttp2_http2_strerror(reset_) +
-                farewell()};
-  return {grpc_code::unknown, "the stream ended without a grpc-status" + farewell()};
+                goaway_note()};
+  return {grpc_code::unknown, "the stream ended without a grpc-status" + goaway_note()};
 }
 
 }  // namespace c2r

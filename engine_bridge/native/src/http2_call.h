@@ -1,5 +1,5 @@
-// One gRPC call on an HTTP/2 connection of its own, over nghttp2: bytes in, bytes out. Knows nothing
-// of sockets and of what messages mean.
+// One gRPC call on its own HTTP/2 connection, over nghttp2: bytes in, bytes out. Knows nothing of
+// sockets and of what messages mean.
 #pragma once
 #include "grpc_status.h"
 #include "message_reader.h"
@@ -29,11 +29,11 @@ class Http2Call {
   bool feed(const uint8_t* data, size_t size);
   // Adds bytes for the server until `out` holds about `enough`; false as above.
   bool produce(Bytes& out, size_t enough);
-  // The connection came to its end in another way than the call; `why` says how.
-  bool dead();
-  // Bytes came, and no HTTP/2 among them; `why` says so.
-  bool foreign();
-  // Whether the message before is on its way, so that another may follow.
+  // The connection ended before the call did; `why` says how.
+  bool connection_over();
+  // Bytes came, but no HTTP/2; `why` says so.
+  bool not_http2();
+  // The previous message was handed to nghttp2 whole, so that another may follow.
   bool idle() const { return !sending_; }
   // One message; only when idle.
   void send(Bytes message);
@@ -42,15 +42,15 @@ class Http2Call {
   void ping();
   void cancel();
 
-  // Memory of the last message sent; only when idle.
-  Bytes spent() { return std::move(message_); }
+  // The buffer of the last message sent, to be used again; only when idle.
+  Bytes take_buffer() { return std::move(message_); }
 
   bool next(Bytes& message) { return reader_.next(message); }
   void recycle(Bytes spent) { reader_.recycle(std::move(spent)); }
-  // The server speaks HTTP/2.
+  // The server sent SETTINGS: it speaks HTTP/2.
   bool greeted() const { return greeted_; }
   bool over() const { return over_; }
-  // Bytes can be produced now: what came in may have opened a window since the last time.
+  // Bytes can be produced now: a WINDOW_UPDATE may have come since the last time.
   bool wants_write() const;
   // How the call ended; once `over`.
   GrpcStatus status() const;
@@ -58,12 +58,12 @@ class Http2Call {
   const std::string& why() const { return why_; }
 
  private:
-  struct Hooks;
-  friend struct Hooks;
+  struct Callbacks;
+  friend struct Callbacks;
   void note_header(const std::string& name, const std::string& value);
   void note_faulty_message();
-  void note_death();
-  std::string farewell() const;
+  void note_connection_end();
+  std::string goaway_note() const;
 
   Target target_;
   nghttp2_session* session_ = nullptr;

@@ -1,4 +1,4 @@
-#include "jpeg.h"
+#include "codec.h"
 
 #include "text.h"
 
@@ -30,10 +30,10 @@ bool is_baseline(View jpeg) {
 
 #if defined(C2R_WITH_JPEG)
 
-// Flat colours of coarse frames tell things apart: keep their edges.
+// Coarse frames tell objects apart by flat colours: 4:4:4, so that their edges do not bleed.
 static constexpr int kQuality = 95, kChroma = TJSAMP_444;
 
-static bool blame(Fault& fault, uint32_t code, std::string message) {
+static bool set_fault(Fault& fault, uint32_t code, std::string message) {
   fault = {code, std::move(message), ""};
   return false;
 }
@@ -44,30 +44,31 @@ bool pack_jpeg(View rgb, uint32_t width, uint32_t height, Bytes& out, Fault& fau
   unsigned long size = tjBufSize(w, h, kChroma);
   if (turbo == nullptr || !out.resize(size)) {
     if (turbo != nullptr) tjDestroy(turbo);
-    return blame(fault, fault_code::internal, "no memory");
+    return set_fault(fault, fault_code::internal, "no memory");
   }
   unsigned char* to = out.data();
   const int failed = tjCompress2(turbo, rgb.data, w, 0, h, TJPF_RGB, &to, &size, kChroma, kQuality,
                                  TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
-  if (failed != 0) blame(fault, fault_code::internal, tjGetErrorStr2(turbo));
+  if (failed != 0) set_fault(fault, fault_code::internal, tjGetErrorStr2(turbo));
   tjDestroy(turbo);
   return failed == 0 && out.resize(size);
 }
 
-static bool check_header(tjhandle turbo, View data, const PictureTerms& terms, Fault& fault) {
+static bool check_header(tjhandle turbo, View data, const PictureSpec& spec, Fault& fault) {
   int width = 0, height = 0, chroma = 0, space = 0;
   if (tjDecompressHeader3(turbo, data.data, static_cast<unsigned long>(data.size), &width, &height,
                           &chroma, &space) != 0)
-    return blame(fault, fault_code::malformed,
-                 format("is not a whole JPEG image (%s)", tjGetErrorStr2(turbo)));
-  if (static_cast<uint32_t>(width) != terms.width || static_cast<uint32_t>(height) != terms.height)
-    return blame(fault, fault_code::invalid,
-                 format("is a JPEG of %dx%d; the session agreed %ux%u", width, height, terms.width,
-                        terms.height));
+    return set_fault(fault, fault_code::malformed,
+                     format("is not a whole JPEG image (%s)", tjGetErrorStr2(turbo)));
+  if (static_cast<uint32_t>(width) != spec.width || static_cast<uint32_t>(height) != spec.height)
+    return set_fault(fault, fault_code::invalid,
+                     format("is a JPEG of %dx%d; the session agreed %ux%u", width, height,
+                            spec.width, spec.height));
   if (space == TJCS_CMYK || space == TJCS_YCCK)
-    return blame(fault, fault_code::unsupported, "is a JPEG of CMYK colours; send YCbCr (JFIF)");
+    return set_fault(fault, fault_code::unsupported,
+                     "is a JPEG of CMYK colours; send YCbCr (JFIF)");
   if (!is_baseline(data))
-    return blame(fault, fault_code::unsupported, "is a progressive JPEG; send a baseline one");
+    return set_fault(fault, fault_code::unsupported, "is a progressive JPEG; send a baseline one");
   return true;
 }
 
@@ -76,19 +77,19 @@ static int turbo_pixels(uint32_t pixels) {
   return pixels == C2R_PIXELS_BGRA8 ? TJPF_BGRA : TJPF_RGB;
 }
 
-bool unpack_jpeg(View data, const PictureTerms& terms, uint8_t* out, Fault& fault) {
+bool unpack_jpeg(View data, const PictureSpec& spec, uint8_t* out, Fault& fault) {
   tjhandle turbo = tjInitDecompress();
-  if (turbo == nullptr) return blame(fault, fault_code::internal, "no memory");
-  bool good = check_header(turbo, data, terms, fault);
+  if (turbo == nullptr) return set_fault(fault, fault_code::internal, "no memory");
+  bool good = check_header(turbo, data, spec, fault);
   if (good) {
     const int flags =
-        TJFLAG_ACCURATEDCT | (terms.rows == C2R_ROWS_BOTTOM_FIRST ? TJFLAG_BOTTOMUP : 0);
+        TJFLAG_ACCURATEDCT | (spec.rows == C2R_ROWS_BOTTOM_FIRST ? TJFLAG_BOTTOMUP : 0);
     good = tjDecompress2(turbo, data.data, static_cast<unsigned long>(data.size), out,
-                         static_cast<int>(terms.width), 0, static_cast<int>(terms.height),
-                         turbo_pixels(terms.pixels), flags) == 0;
+                         static_cast<int>(spec.width), 0, static_cast<int>(spec.height),
+                         turbo_pixels(spec.pixels), flags) == 0;
     if (!good)
-      blame(fault, fault_code::malformed,
-            format("is not a whole JPEG image (%s)", tjGetErrorStr2(turbo)));
+      set_fault(fault, fault_code::malformed,
+                format("is not a whole JPEG image (%s)", tjGetErrorStr2(turbo)));
   }
   tjDestroy(turbo);
   return good;
@@ -96,12 +97,12 @@ bool unpack_jpeg(View data, const PictureTerms& terms, uint8_t* out, Fault& faul
 
 #else
 
-static bool lacking(Fault& fault) {
+static bool not_built_in(Fault& fault) {
   fault = {fault_code::unsupported, "codec jpeg is not part of this build", ""};
   return false;
 }
-bool pack_jpeg(View, uint32_t, uint32_t, Bytes&, Fault& fault) { return lacking(fault); }
-bool unpack_jpeg(View, const PictureTerms&, uint8_t*, Fault& fault) { return lacking(fault); }
+bool pack_jpeg(View, uint32_t, uint32_t, Bytes&, Fault& fault) { return not_built_in(fault); }
+bool unpack_jpeg(View, const PictureSpec&, uint8_t*, Fault& fault) { return not_built_in(fault); }
 
 #endif
 

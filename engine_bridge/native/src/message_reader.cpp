@@ -7,7 +7,7 @@ namespace c2r {
 bool MessageReader::begin() {
   wanted_ = uint64_t{header_[1]} << 24 | uint64_t{header_[2]} << 16 | uint64_t{header_[3]} << 8 |
             header_[4];
-  // Compression was not offered, so that a compressed message is a fault.
+  // The client offers no compression, so a compressed message is a fault.
   if (header_[0] != 0)
     fault_ = Fault::compressed;
   else if (wanted_ > most_)
@@ -23,7 +23,8 @@ bool MessageReader::feed(const uint8_t* data, size_t size) {
       if (header_size_ < sizeof header_ || !begin()) continue;
     }
     const size_t count = std::min<uint64_t>(size, wanted_ - body_.size());
-    // Memory follows what comes, not what is announced.
+    // The buffer grows with the bytes that come: a prefix alone must not reserve its announced
+    // size.
     if (!body_.append(data, count)) {
       fault_ = Fault::no_memory;
       break;

@@ -1,4 +1,4 @@
-// gRPC's length-prefixed messages out of a stream of bytes, each at most so large.
+// gRPC's length-prefixed messages out of a stream of bytes, each at most `most` bytes.
 #pragma once
 #include "bytes.h"
 
@@ -16,7 +16,7 @@ class MessageReader {
   bool feed(const uint8_t* data, size_t size);
   // The next whole message.
   bool next(Bytes& message);
-  // Memory of a message that was dealt with, for a coming one.
+  // The buffer of a message that was handled, for a later one.
   void recycle(Bytes spent) { spare_ = std::move(spent); }
   Fault fault() const { return fault_; }
   uint64_t announced() const { return wanted_; }

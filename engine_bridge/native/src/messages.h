@@ -1,5 +1,5 @@
-// What goes to and fro during a session, as plain structures; renderer.proto defines every field.
-// Enums stay numbers: a newer peer may send some that mean nothing here.
+// The messages of a session as plain structures; renderer.proto defines every field. Enums stay
+// numbers: a newer server may send some that are unknown here.
 #pragma once
 #include "bytes.h"
 
@@ -22,9 +22,9 @@ enum { unspecified, malformed, invalid, unsupported, too_large, out_of_order, ne
 struct Fault {
   uint32_t code = 0;
   std::string message, field;
-  // For people: the path before the message.
+  // The path, then the message.
   std::string text() const { return field.empty() ? message : field + ": " + message; }
-  // The same fault, seen from the message whose field `name` holds the value at fault.
+  // Prefixes the path with `name`: the field that holds the faulty message.
   void inside(const char* name) { field = field.empty() ? name : name + ("." + field); }
 };
 
@@ -64,7 +64,7 @@ struct Frame {
 
 using FramePtr = std::unique_ptr<Frame>;
 
-// An image ready to travel.
+// An encoded image.
 struct Packed {
   uint32_t codec = 0, width = 0, height = 0;
   View data;

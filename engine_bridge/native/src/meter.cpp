@@ -7,7 +7,7 @@
 
 namespace c2r {
 
-using Hold = std::lock_guard<std::mutex>;
+using Lock = std::lock_guard<std::mutex>;
 
 // Rates are those of the last three seconds.
 static constexpr uint64_t kRateUs = 3000000;
@@ -25,16 +25,16 @@ static void keep(std::deque<T>& values, const T& value, size_t most) {
 
 void Meter::submitted() {
   const uint64_t now = now_us();
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   keep(in_, now, kKept);
   if (!any_frame_) any_frame_ = true, first_frame_ = now;
 }
 
 double Meter::rendered(uint64_t chunk, const c2r_stages& stages, uint64_t captured_us,
-                       uint64_t began_us) {
+                       uint64_t decode_start_us) {
   const uint64_t now = now_us();
-  const double latency = between_ms(captured_us, now), took = between_ms(began_us, now);
-  Hold hold(mutex_);
+  const double latency = between_ms(captured_us, now), took = between_ms(decode_start_us, now);
+  Lock lock(mutex_);
   count(chunk, now);
   keep(out_, now, kKept);
   keep(latency_ms_, latency, kKept);
@@ -53,23 +53,23 @@ void Meter::count(uint64_t chunk, uint64_t now) {
 }
 
 void Meter::sent(size_t size) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   bytes_sent_ += size;
 }
 
 void Meter::received(size_t size) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   bytes_received_ += size;
 }
 
 void Meter::connected() {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   ++connections_;
 }
 
 void Meter::shown(uint64_t frame_id, uint64_t captured_us, double buffer_ms) {
   const double latency = std::max(0.0, between_ms(captured_us, now_us()));
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   const double weight = any_shown_ ? kSmoothing : 1.0;
   any_shown_ = true;
   shown_id_ = frame_id;
@@ -78,11 +78,11 @@ void Meter::shown(uint64_t frame_id, uint64_t captured_us, double buffer_ms) {
 }
 
 Feedback Meter::feedback(uint64_t frames_unsent) {
-  Hold hold(mutex_);
+  Lock lock(mutex_);
   return {any_shown_, shown_id_, frames_unsent, decode_ms_, buffer_ms_, shown_latency_ms_};
 }
 
-// Ticks a second lately; the span begins with the oldest of them.
+// Ticks per second over the last kRateUs; the span begins with the oldest of them.
 static double rate(const std::deque<uint64_t>& ticks, uint64_t now) {
   const auto first = std::find_if(ticks.begin(), ticks.end(),
                                   [&](uint64_t tick) { return now - tick <= kRateUs; });
@@ -134,7 +134,7 @@ c2r_stats Meter::statistics(const Counts& counts) {
   std::vector<double> latency;
   std::deque<c2r_stages> stages;
   {
-    Hold hold(mutex_);
+    Lock lock(mutex_);
     const uint64_t now = now_us();
     out.connections = connections_;
     out.bytes_sent = bytes_sent_;

@@ -1,5 +1,5 @@
-// A client in numbers: rates, latency, bytes, and what reached the screen. Bounded memory; safe to
-// use from any thread.
+// Statistics of a client: rates, latency, bytes, and what reached the screen. Bounded memory; safe
+// to use from any thread.
 #pragma once
 #include "account.h"
 
@@ -11,13 +11,13 @@ namespace c2r {
 class Meter {
  public:
   void submitted();
-  // A picture is in hand, of a frame captured then; its decoding began at `began_us`. Its latency.
+  // A picture was decoded, from `decode_start_us` to now. Its latency from capture, milliseconds.
   double rendered(uint64_t chunk, const c2r_stages& stages, uint64_t captured_us,
-                  uint64_t began_us);
+                  uint64_t decode_start_us);
   void sent(size_t size);
   void received(size_t size);
   void connected();
-  // A picture is on the screen now; `buffer_ms` of play wait behind it.
+  // A picture is on the screen now; `buffer_ms` of pictures wait behind it.
   void shown(uint64_t frame_id, uint64_t captured_us, double buffer_ms);
   Feedback feedback(uint64_t frames_unsent);
   c2r_stats statistics(const Counts& counts);

@@ -1,5 +1,5 @@
-// What a client tells about itself: its status now, and the events that led there. Safe to use from
-// any thread. At most 256 events wait; beyond that the oldest goes.
+// The status of a client, and the events that led there. At most 256 events wait; beyond that the
+// oldest is dropped. Safe to use from any thread.
 #pragma once
 #include "messages.h"
 
@@ -31,9 +31,9 @@ class Notices {
   void acknowledge(const Ack& ack);
   bool next(Event& event);
   Status status();
-  // Set while there is a session.
-  void accept(const Accepted& accepted);
-  void part();
+  // What the current session was granted; `accepted` is false while there is none.
+  void set_accepted(const Accepted& accepted);
+  void clear_accepted();
   bool accepted(Accepted& accepted);
 
  private:

@@ -1,6 +1,6 @@
-// The first include of every source: names that engines and Windows define as macros are undone, so
-// that the system's own headers, which use some of them, mean what they say. An engine that compiles
-// these sources should give each its own translation unit (in Unreal: bUseUnity = false).
+// The first include of every source: undefines names that engines and Windows define as macros,
+// since system headers use some of them as identifiers. An engine that compiles these sources
+// should give each its own translation unit (in Unreal: bUseUnity = false).
 #pragma once
 
 #if defined(_WIN32)

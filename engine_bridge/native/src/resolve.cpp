@@ -16,16 +16,18 @@
 
 namespace c2r {
 
+// Shared by the resolver and its thread: whichever ends last frees it, so that a Resolver can be
+// destroyed while its look-up still runs.
 struct Resolver::Job {
   std::string host, port;
   std::mutex mutex;
   bool done = false;
   std::string why;
-  std::vector<SocketAddress> found;
+  std::vector<SocketAddress> addresses;
 };
 
 static bool look_up(const std::string& host, const std::string& port, int flags,
-                    std::vector<SocketAddress>& found, std::string& why) {
+                    std::vector<SocketAddress>& addresses, std::string& why) {
   addrinfo hints{}, *list = nullptr;
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -41,16 +43,16 @@ static bool look_up(const std::string& host, const std::string& port, int flags,
     std::memcpy(address.bytes, one->ai_addr, one->ai_addrlen);
     address.size = static_cast<uint32_t>(one->ai_addrlen);
     address.family = one->ai_family;
-    found.push_back(address);
+    addresses.push_back(address);
   }
   freeaddrinfo(list);
-  return !found.empty();
+  return !addresses.empty();
 }
 
-static bool local_socket(const std::string& path, std::vector<SocketAddress>& found,
+static bool local_socket(const std::string& path, std::vector<SocketAddress>& addresses,
                          std::string& why) {
 #if defined(_WIN32)
-  (void)path, (void)found;
+  (void)path, (void)addresses;
   why = "unix: addresses are not for Windows; use 127.0.0.1:port";
   return false;
 #else
@@ -66,19 +68,19 @@ static bool local_socket(const std::string& path, std::vector<SocketAddress>& fo
   std::memcpy(address.bytes, &local, sizeof local);
   address.size = sizeof local;
   address.family = AF_UNIX;
-  found.push_back(address);
+  addresses.push_back(address);
   return true;
 #endif
 }
 
 void Resolver::perform(void* argument) {
-  const std::unique_ptr<std::shared_ptr<Job>> held(static_cast<std::shared_ptr<Job>*>(argument));
-  Job& job = **held;
-  std::vector<SocketAddress> found;
+  const std::unique_ptr<std::shared_ptr<Job>> owner(static_cast<std::shared_ptr<Job>*>(argument));
+  Job& job = **owner;
+  std::vector<SocketAddress> addresses;
   std::string why;
-  look_up(job.host, job.port, 0, found, why);
-  std::lock_guard<std::mutex> hold(job.mutex);
-  job.found = std::move(found);
+  look_up(job.host, job.port, 0, addresses, why);
+  std::lock_guard<std::mutex> lock(job.mutex);
+  job.addresses = std::move(addresses);
   job.why = std::move(why);
   job.done = true;
 }
@@ -87,20 +89,20 @@ Resolver::Resolver(const Endpoint& endpoint) {
   const std::string host = endpoint.host(), port = endpoint.port();
   bool good = true;
   if (endpoint.local_path()) {
-    good = local_socket(endpoint.address.substr(5), found_, why_);
+    good = local_socket(endpoint.address.substr(5), addresses_, why_);
   } else if (host == "localhost") {
     std::string ignored;
-    good = look_up("127.0.0.1", port, AI_NUMERICHOST, found_, why_);
-    look_up("::1", port, AI_NUMERICHOST, found_, ignored);
+    good = look_up("127.0.0.1", port, AI_NUMERICHOST, addresses_, why_);
+    look_up("::1", port, AI_NUMERICHOST, addresses_, ignored);
   } else if (is_numeric(host)) {
-    good = look_up(host, port, AI_NUMERICHOST, found_, why_);
+    good = look_up(host, port, AI_NUMERICHOST, addresses_, why_);
   } else {
     job_ = std::make_shared<Job>();
     job_->host = host;
     job_->port = port;
-    auto* held = new std::shared_ptr<Job>(job_);
-    if (Thread::start_detached(&Resolver::perform, held, "c2r-resolve")) return;
-    delete held;
+    auto* owner = new std::shared_ptr<Job>(job_);
+    if (Thread::start_detached(&Resolver::perform, owner, "c2r-resolve")) return;
+    delete owner;
     job_.reset();
     why_ = "the system gives no thread";
     good = false;
@@ -112,11 +114,11 @@ Resolver::~Resolver() = default;
 
 Resolver::State Resolver::state() {
   if (state_ != State::busy) return state_;
-  std::lock_guard<std::mutex> hold(job_->mutex);
+  std::lock_guard<std::mutex> lock(job_->mutex);
   if (!job_->done) return state_;
-  found_ = std::move(job_->found);
+  addresses_ = std::move(job_->addresses);
   why_ = std::move(job_->why);
-  state_ = found_.empty() ? State::failed : State::done;
+  state_ = addresses_.empty() ? State::failed : State::done;
   return state_;
 }
 

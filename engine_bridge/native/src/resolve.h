@@ -1,5 +1,5 @@
-// Names into addresses without making the I/O thread wait: numbers and "localhost" at once, other
-// names in a short-lived thread of their own, which is left behind when it takes too long.
+// Names into addresses without blocking the I/O thread: numbers and "localhost" at once, other
+// names in a detached thread, since getaddrinfo cannot be cancelled and may take many seconds.
 #pragma once
 #include "endpoint.h"
 
@@ -24,7 +24,7 @@ class Resolver {
   explicit Resolver(const Endpoint& endpoint);
   ~Resolver();
   State state();
-  const std::vector<SocketAddress>& found() const { return found_; }
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
   const std::string& why() const { return why_; }
 
  private:
@@ -32,7 +32,7 @@ class Resolver {
   static void perform(void* argument);
 
   State state_ = State::busy;
-  std::vector<SocketAddress> found_;
+  std::vector<SocketAddress> addresses_;
   std::string why_;
   std::shared_ptr<Job> job_;
 };

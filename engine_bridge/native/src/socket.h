@@ -1,4 +1,4 @@
-// A stream socket that never blocks, and waiting for one together with a waker.
+// A non-blocking stream socket, and the wait of the I/O thread for a socket and a waker.
 #pragma once
 #include "resolve.h"
 
@@ -16,7 +16,7 @@ class Socket {
 
   // Begins to connect; false with the reason.
   bool connect(const SocketAddress& address, std::string& why);
-  // After it became writable: 1 connected, 0 not yet, -1 failed.
+  // 1 connected, 0 not yet, -1 failed with the reason.
   int connected(std::string& why);
   // Bytes moved; 0: none now; -1: closed or broken, with the reason.
   long read(void* data, size_t size, std::string& why);
@@ -28,7 +28,8 @@ class Socket {
   Handle handle_ = kNone;
 };
 
-// Lets other threads end a wait.
+// Lets other threads end `wait_for`. `wake` may be called from any thread and never blocks; a wake
+// before the wait ends it at once, so that none is lost.
 class Waker {
  public:
   Waker() = default;
@@ -51,7 +52,7 @@ struct Readiness {
 // Waits for the socket (kNone: only for the waker) at most so long.
 Readiness wait_for(Socket::Handle socket, bool for_writing, Waker& waker, int timeout_ms);
 
-// Once before anything else here; needed by Windows alone.
+// Before anything else here; only Windows needs it.
 bool start_sockets();
 
 }  // namespace c2r

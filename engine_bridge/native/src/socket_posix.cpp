@@ -14,12 +14,12 @@
 namespace c2r {
 
 #if defined(MSG_NOSIGNAL)
-static constexpr int kQuietly = MSG_NOSIGNAL;
+static constexpr int kSendFlags = MSG_NOSIGNAL;
 #else
-static constexpr int kQuietly = 0;
+static constexpr int kSendFlags = 0;
 #endif
 
-static std::string said(int error) {
+static std::string error_text(int error) {
   char text[128] = "";
 #if defined(__GLIBC__) && defined(_GNU_SOURCE)
   return strerror_r(error, text, sizeof text);
@@ -45,7 +45,7 @@ bool Socket::connect(const SocketAddress& address, std::string& why) {
   close();
   const int handle = ::socket(address.family, SOCK_STREAM, 0);
   if (handle < 0) {
-    why = said(errno);
+    why = error_text(errno);
     return false;
   }
   handle_ = handle;
@@ -53,7 +53,7 @@ bool Socket::connect(const SocketAddress& address, std::string& why) {
   const auto* to = reinterpret_cast<const sockaddr*>(address.bytes);
   if (::connect(handle, to, address.size) == 0 || errno == EINPROGRESS || errno == EAGAIN)
     return true;
-  why = said(errno);
+  why = error_text(errno);
   close();
   return false;
 }
@@ -65,27 +65,27 @@ int Socket::connected(std::string& why) {
   socklen_t size = sizeof error;
   getsockopt(static_cast<int>(handle_), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error == 0 && (one.revents & (POLLERR | POLLHUP)) == 0) return 1;
-  why = said(error == 0 ? ECONNREFUSED : error);
+  why = error_text(error == 0 ? ECONNREFUSED : error);
   return -1;
 }
 
-static bool patient(int error) {
+static bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 long Socket::read(void* data, size_t size, std::string& why) {
   const ssize_t count = ::recv(static_cast<int>(handle_), data, size, 0);
   if (count > 0) return static_cast<long>(count);
-  if (count < 0 && patient(errno)) return 0;
-  why = count == 0 ? "the server closed the connection" : said(errno);
+  if (count < 0 && would_block(errno)) return 0;
+  why = count == 0 ? "the server closed the connection" : error_text(errno);
   return -1;
 }
 
 long Socket::write(const void* data, size_t size, std::string& why) {
-  const ssize_t count = ::send(static_cast<int>(handle_), data, size, kQuietly);
+  const ssize_t count = ::send(static_cast<int>(handle_), data, size, kSendFlags);
   if (count >= 0) return static_cast<long>(count);
-  if (patient(errno)) return 0;
-  why = said(errno);
+  if (would_block(errno)) return 0;
+  why = error_text(errno);
   return -1;
 }
 
@@ -112,15 +112,15 @@ Waker::~Waker() {
 }
 
 void Waker::wake() {
-  const char sign = 1;
-  // A full pipe will wake the reader just as well.
-  const ssize_t count = ::write(static_cast<int>(out_), &sign, 1);
+  const char byte = 1;
+  // EAGAIN means that the pipe is full, which wakes the reader as well.
+  const ssize_t count = ::write(static_cast<int>(out_), &byte, 1);
   (void)count;
 }
 
 void Waker::drain() {
-  char signs[64];
-  while (::read(static_cast<int>(in_), signs, sizeof signs) == sizeof signs) {
+  char bytes[64];
+  while (::read(static_cast<int>(in_), bytes, sizeof bytes) == sizeof bytes) {
   }
 }
 

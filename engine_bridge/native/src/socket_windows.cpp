@@ -13,12 +13,12 @@ namespace c2r {
 
 static SOCKET native(Socket::Handle handle) { return static_cast<SOCKET>(handle); }
 
-static std::string said(int error) { return "Windows error " + std::to_string(error); }
+static std::string error_text(int error) { return "Windows error " + std::to_string(error); }
 
 bool start_sockets() {
   static std::mutex mutex;
   static bool started = false;
-  std::lock_guard<std::mutex> hold(mutex);
+  std::lock_guard<std::mutex> lock(mutex);
   WSADATA data;
   if (!started) started = WSAStartup(MAKEWORD(2, 2), &data) == 0;
   return started;
@@ -33,7 +33,7 @@ bool Socket::connect(const SocketAddress& address, std::string& why) {
   close();
   const SOCKET handle = ::socket(address.family, SOCK_STREAM, IPPROTO_TCP);
   if (handle == INVALID_SOCKET) {
-    why = said(WSAGetLastError());
+    why = error_text(WSAGetLastError());
     return false;
   }
   handle_ = static_cast<Handle>(handle);
@@ -44,7 +44,7 @@ bool Socket::connect(const SocketAddress& address, std::string& why) {
   if (::connect(handle, to, static_cast<int>(address.size)) == 0 ||
       WSAGetLastError() == WSAEWOULDBLOCK)
     return true;
-  why = said(WSAGetLastError());
+  why = error_text(WSAGetLastError());
   close();
   return false;
 }
@@ -61,7 +61,7 @@ int Socket::connected(std::string& why) {
   if (FD_ISSET(native(handle_), &good)) return 1;
   int error = 0, size = sizeof error;
   getsockopt(native(handle_), SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
-  why = error == WSAECONNREFUSED ? "Connection refused" : said(error);
+  why = error == WSAECONNREFUSED ? "Connection refused" : error_text(error);
   return -1;
 }
 
@@ -71,7 +71,7 @@ long Socket::read(void* data, size_t size, std::string& why) {
   const int count = ::recv(native(handle_), static_cast<char*>(data), limited(size), 0);
   if (count > 0) return count;
   if (count < 0 && WSAGetLastError() == WSAEWOULDBLOCK) return 0;
-  why = count == 0 ? "the server closed the connection" : said(WSAGetLastError());
+  why = count == 0 ? "the server closed the connection" : error_text(WSAGetLastError());
   return -1;
 }
 
@@ -79,7 +79,7 @@ long Socket::write(const void* data, size_t size, std::string& why) {
   const int count = ::send(native(handle_), static_cast<const char*>(data), limited(size), 0);
   if (count >= 0) return count;
   if (WSAGetLastError() == WSAEWOULDBLOCK) return 0;
-  why = said(WSAGetLastError());
+  why = error_text(WSAGetLastError());
   return -1;
 }
 
@@ -88,7 +88,7 @@ void Socket::close() {
   handle_ = kNone;
 }
 
-// A datagram socket that is its own peer: select cannot wait for pipes.
+// A datagram socket connected to itself: select cannot wait for pipes on Windows.
 bool Waker::open() {
   const SOCKET handle = ::socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP);
   if (handle == INVALID_SOCKET) return false;
@@ -108,13 +108,13 @@ Waker::~Waker() {
 }
 
 void Waker::wake() {
-  const char sign = 1;
-  ::send(native(in_), &sign, 1, 0);
+  const char byte = 1;
+  ::send(native(in_), &byte, 1, 0);
 }
 
 void Waker::drain() {
-  char signs[64];
-  while (::recv(native(in_), signs, sizeof signs, 0) > 0) {
+  char bytes[64];
+  while (::recv(native(in_), bytes, sizeof bytes, 0) > 0) {
   }
 }
 

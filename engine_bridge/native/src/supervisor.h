@@ -1,5 +1,5 @@
-// Keeps a session alive over one connection after another: connects, resumes, backs off. Told to
-// end, or refused, it comes to an end; else it tries on. Runs on the I/O thread.
+// Keeps a session alive over successive connections: connects, resumes, backs off. It returns when
+// it is told to end, is refused, or gives up. Runs on the I/O thread.
 #pragma once
 #include "connection.h"
 #include "notices.h"
@@ -8,8 +8,8 @@
 
 namespace c2r {
 
-// Seconds between attempts: `first` doubled up to `most`, each times a share in [1/2, 1], so that
-// many clients do not come back in step.
+// Seconds between attempts: `first` doubled up to `most`, each times a random share in [1/2, 1]:
+// otherwise all clients of a server that restarts would come back at the same moments.
 class Backoff {
  public:
   Backoff(double first, double most);
@@ -23,10 +23,10 @@ class Backoff {
 
 class Supervisor : private Listener {
  public:
-  Supervisor(const Endpoint& endpoint, const Patience& patience, Books& books, Notices& notices,
-             Waker& waker);
+  Supervisor(const Endpoint& endpoint, const Patience& patience, ClientRecord& record,
+             Notices& notices, Waker& waker);
 
-  // Until told to end or refused; every frame has its outcome then.
+  // Returns when every frame has its outcome.
   void run();
 
  private:
@@ -35,22 +35,24 @@ class Supervisor : private Listener {
   void warned(const Warning& warning) override;
   void acknowledged(const Ack& ack) override;
   bool attempt(Break& reason);
-  bool judge_end(const Ended& ended, Break& reason);
+  bool handle_end(const Ended& ended, Break& reason);
   bool back_off(Break& reason);
-  void pass_time(double seconds);
+  void wait_out(double seconds);
   void fail(const Break& reason);
   std::string greeting(const Accepted& accepted) const;
-  bool ending() const { return books_.wishes.ending.load() != 0 || books_.wishes.stop.load(); }
+  bool ending() const {
+    return record_.shutdown.ending.load() != Shutdown::none || record_.shutdown.stop.load();
+  }
 
   const Endpoint& endpoint_;
   Patience patience_;
-  Books& books_;
+  ClientRecord& record_;
   Notices& notices_;
   Waker& waker_;
   Backoff backoff_;
-  std::string token_;
+  std::string resume_token_;
   uint64_t lost_ = 0;
-  double alive_s_ = 0, down_s_ = 0;
+  double last_session_s_ = 0, down_since_s_ = 0;
 };
 
 }  // namespace c2r

@@ -1,4 +1,4 @@
-// Text: formatting, cutting at a whole character, and the percent signs of grpc-message.
+// Text: formatting, truncation at a whole character, and the percent encoding of grpc-message.
 #pragma once
 #include "prelude.h"
 
@@ -21,8 +21,8 @@ void copy_text(char* out, size_t capacity, const std::string& text);
 // `text` cut to `most` bytes, at a whole UTF-8 character.
 std::string cut(const std::string& text, size_t most);
 
-// %XX become bytes; what is not such a pair stays as it is, as the gRPC protocol asks. Bytes that
-// are not UTF-8 become '?'.
+// Decodes %XX; anything else stays as it is, as the gRPC protocol asks. Bytes that are not UTF-8
+// become '?'.
 std::string percent_decoded(const std::string& text);
 
 // Whether the bytes are UTF-8 as protobuf demands it: shortest forms, no surrogates.

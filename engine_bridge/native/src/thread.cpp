@@ -32,8 +32,9 @@ void name_this_thread(const char* name) {
 #endif
 }
 
-// A game thread that wakes this one must not be pushed off its core by it for the milliseconds that
-// packing an image takes. A system that forbids this leaves the thread as it is.
+// Lower priority: otherwise the scheduler may let a woken I/O thread take the core of the game
+// thread that woke it, for the milliseconds that packing an image takes. Where that is forbidden,
+// nothing changes.
 void yield_to_others() {
 #if defined(_WIN32)
   SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);

@@ -1,4 +1,4 @@
-// A thread that may fail to start, which std::thread says with an exception.
+// A thread whose start may fail: std::thread would throw, and engines build without exceptions.
 #pragma once
 #include "prelude.h"
 
@@ -15,7 +15,7 @@ class Thread {
   // False when the system gives no thread.
   bool start(Work work, void* argument, const char* name);
   void join();
-  // Starts a thread that nobody waits for.
+  // Starts a thread that is not joined.
   static bool start_detached(Work work, void* argument, const char* name);
 
  private:

@@ -1,4 +1,4 @@
-#include "tls_openssl.h"
+#include "transport.h"
 
 #if defined(C2R_WITH_OPENSSL)
 
@@ -33,10 +33,12 @@ struct Free {
 template <class T>
 using Owned = std::unique_ptr<T, Free>;
 
-struct Connection {
+// One TLS connection. OpenSSL never sees the socket: `in` holds bytes from the network, `out` bytes
+// for it, so that the I/O thread waits in one place only.
+struct Secured {
   Owned<SSL_CTX> context;
   Owned<SSL> ssl;
-  BIO* in = nullptr;  // owned by ssl, as is out
+  BIO* in = nullptr;  // owned by `ssl`, as is `out`
   BIO* out = nullptr;
   std::string alpn, why;
 };
@@ -84,7 +86,7 @@ void trust_system(SSL_CTX* context) { SSL_CTX_set_default_verify_paths(context);
 
 int no_password(char*, int, int, void*) { return 0; }
 
-bool show_certificate(SSL_CTX* context, const Endpoint& endpoint) {
+bool use_certificate(SSL_CTX* context, const Endpoint& endpoint) {
   if (endpoint.client_cert.empty()) return true;
   const Owned<BIO> cert = reader(endpoint.client_cert), key = reader(endpoint.client_key);
   const Owned<X509> ours(PEM_read_bio_X509(cert.get(), nullptr, nullptr, nullptr));
@@ -108,7 +110,7 @@ std::string set_up(SSL_CTX* context, const Endpoint& endpoint) {
     trust_system(context);
   else if (!trust_these(context, endpoint.root_ca))
     return "root_ca holds no certificate in PEM form";
-  if (!show_certificate(context, endpoint))
+  if (!use_certificate(context, endpoint))
     return "client_cert and client_key are no matching, unencrypted PEM pair";
   return "";
 }
@@ -118,108 +120,112 @@ bool expect_name(SSL* ssl, const std::string& name) {
   return SSL_set_tlsext_host_name(ssl, name.c_str()) == 1 && SSL_set1_host(ssl, name.c_str()) == 1;
 }
 
-bool offer(SSL* ssl, const std::string& alpn) {
+bool offer_alpn(SSL* ssl, const std::string& alpn) {
   unsigned char list[256];
   list[0] = static_cast<unsigned char>(alpn.size());
   std::memcpy(list + 1, alpn.data(), alpn.size());
   return SSL_set_alpn_protos(ssl, list, static_cast<unsigned>(alpn.size() + 1)) == 0;
 }
 
-std::string open(Connection& made, const Endpoint& endpoint, const char* name) {
-  made.context.reset(SSL_CTX_new(TLS_client_method()));
-  if (!made.context) return "OpenSSL: " + last_error();
-  const std::string problem = set_up(made.context.get(), endpoint);
+std::string open(Secured& secured, const Endpoint& endpoint, const char* name) {
+  secured.context.reset(SSL_CTX_new(TLS_client_method()));
+  if (!secured.context) return "OpenSSL: " + last_error();
+  const std::string problem = set_up(secured.context.get(), endpoint);
   if (!problem.empty()) return problem;
-  made.ssl.reset(SSL_new(made.context.get()));
-  made.in = BIO_new(BIO_s_mem());
-  made.out = BIO_new(BIO_s_mem());
-  if (!made.ssl || made.in == nullptr || made.out == nullptr) {
-    BIO_free(made.in);
-    BIO_free(made.out);
+  secured.ssl.reset(SSL_new(secured.context.get()));
+  secured.in = BIO_new(BIO_s_mem());
+  secured.out = BIO_new(BIO_s_mem());
+  if (!secured.ssl || secured.in == nullptr || secured.out == nullptr) {
+    BIO_free(secured.in);
+    BIO_free(secured.out);
     return "OpenSSL: no memory";
   }
-  SSL_set_bio(made.ssl.get(), made.in, made.out);
-  SSL_set_connect_state(made.ssl.get());
-  if (!expect_name(made.ssl.get(), name) || !offer(made.ssl.get(), made.alpn))
+  // The SSL owns both BIOs from here on.
+  SSL_set_bio(secured.ssl.get(), secured.in, secured.out);
+  SSL_set_connect_state(secured.ssl.get());
+  if (!expect_name(secured.ssl.get(), name) || !offer_alpn(secured.ssl.get(), secured.alpn))
     return "OpenSSL: " + last_error();
   return "";
 }
 
 void* begin(void* user, const char* name, const char* alpn, char* error, uint32_t error_bytes) {
-  std::unique_ptr<Connection> made(new (std::nothrow) Connection);
-  if (!made) return nullptr;
-  made->alpn = alpn;
+  std::unique_ptr<Secured> secured(new (std::nothrow) Secured);
+  if (!secured) return nullptr;
+  secured->alpn = alpn;
   ERR_clear_error();
-  const std::string problem = open(*made, *static_cast<const Endpoint*>(user), name);
-  if (problem.empty()) return made.release();
+  const std::string problem = open(*secured, *static_cast<const Endpoint*>(user), name);
+  if (problem.empty()) return secured.release();
   copy_text(error, error_bytes, problem);
   return nullptr;
 }
 
-int failed(Connection& of, const char* doing) {
-  const long verdict = SSL_get_verify_result(of.ssl.get());
-  of.why = verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : last_error();
-  if (of.why.empty()) of.why = doing;
+int failed(Secured& self, const char* doing) {
+  const long verdict = SSL_get_verify_result(self.ssl.get());
+  self.why = verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : last_error();
+  if (self.why.empty()) self.why = doing;
   ERR_clear_error();
   return -1;
 }
 
-int agreed(Connection& of) {
+int check_alpn(Secured& self) {
   const unsigned char* name = nullptr;
   unsigned size = 0;
-  SSL_get0_alpn_selected(of.ssl.get(), &name, &size);
-  if (size == of.alpn.size() && std::memcmp(name, of.alpn.data(), size) == 0) return 1;
-  of.why = "the server does not agree on " + of.alpn + " (ALPN)";
+  SSL_get0_alpn_selected(self.ssl.get(), &name, &size);
+  if (size == self.alpn.size() && std::memcmp(name, self.alpn.data(), size) == 0) return 1;
+  self.why = "the server does not agree on " + self.alpn + " (ALPN)";
   return -1;
 }
 
 int32_t handshake(void* connection) {
-  auto& of = *static_cast<Connection*>(connection);
+  auto& self = *static_cast<Secured*>(connection);
+  // OpenSSL's error queue belongs to the thread: what an earlier call, or another library of the
+  // engine, left there would make SSL_get_error report a failure of this one.
   ERR_clear_error();
-  const int code = SSL_do_handshake(of.ssl.get());
-  if (code == 1) return agreed(of);
-  const int kind = SSL_get_error(of.ssl.get(), code);
+  const int code = SSL_do_handshake(self.ssl.get());
+  if (code == 1) return check_alpn(self);
+  const int kind = SSL_get_error(self.ssl.get(), code);
   if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return 0;
-  return failed(of, "the TLS handshake failed");
+  return failed(self, "the TLS handshake failed");
 }
 
 int32_t put(void* connection, const uint8_t* data, uint32_t size) {
-  auto& of = *static_cast<Connection*>(connection);
-  return BIO_write(of.in, data, static_cast<int>(size)) == static_cast<int>(size) ? 0 : -1;
+  auto& self = *static_cast<Secured*>(connection);
+  return BIO_write(self.in, data, static_cast<int>(size)) == static_cast<int>(size) ? 0 : -1;
 }
 
 int32_t get(void* connection, uint8_t* data, uint32_t size) {
-  auto& of = *static_cast<Connection*>(connection);
-  const int count = BIO_read(of.out, data, static_cast<int>(size));
+  auto& self = *static_cast<Secured*>(connection);
+  const int count = BIO_read(self.out, data, static_cast<int>(size));
   return count > 0 ? count : 0;
 }
 
-int32_t moved(Connection& of, int count, const char* closed) {
+// The result of SSL_read or SSL_write as a count; 0 when OpenSSL needs more bytes from the network.
+int32_t moved(Secured& self, int count, const char* closed) {
   if (count > 0) return count;
-  const int kind = SSL_get_error(of.ssl.get(), count);
+  const int kind = SSL_get_error(self.ssl.get(), count);
   if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return 0;
-  if (kind != SSL_ERROR_ZERO_RETURN) return failed(of, closed);
-  of.why = closed;
+  if (kind != SSL_ERROR_ZERO_RETURN) return failed(self, closed);
+  self.why = closed;
   return -1;
 }
 
 int32_t read(void* connection, uint8_t* data, uint32_t size) {
-  auto& of = *static_cast<Connection*>(connection);
+  auto& self = *static_cast<Secured*>(connection);
   ERR_clear_error();
-  const int count = SSL_read(of.ssl.get(), data, static_cast<int>(size));
-  return moved(of, count, "the server closed the connection");
+  const int count = SSL_read(self.ssl.get(), data, static_cast<int>(size));
+  return moved(self, count, "the server closed the connection");
 }
 
 int32_t write(void* connection, const uint8_t* data, uint32_t size) {
-  auto& of = *static_cast<Connection*>(connection);
+  auto& self = *static_cast<Secured*>(connection);
   ERR_clear_error();
-  const int count = SSL_write(of.ssl.get(), data, static_cast<int>(size));
-  return moved(of, count, "the connection is closed");
+  const int count = SSL_write(self.ssl.get(), data, static_cast<int>(size));
+  return moved(self, count, "the connection is closed");
 }
 
-const char* why(void* connection) { return static_cast<Connection*>(connection)->why.c_str(); }
+const char* why(void* connection) { return static_cast<Secured*>(connection)->why.c_str(); }
 
-void end(void* connection) { delete static_cast<Connection*>(connection); }
+void end(void* connection) { delete static_cast<Secured*>(connection); }
 
 }  // namespace
 

@@ -41,9 +41,9 @@ static bool put_bytes(pb_ostream_t* stream, const pb_field_t* field, void* const
   return bytes->size == 0 || put(stream, field, bytes->data, bytes->size);
 }
 
-// All that is left of a field, in place. False when the field is not of bytes: then nanopb hands the
-// value over in a stream of its own.
-static bool rest(pb_istream_t* stream, View& view) {
+// The remaining bytes of a field, in place. False when the wire type is not length-delimited:
+// nanopb then passes the value in another stream, whose state is not a Source.
+static bool take_rest(pb_istream_t* stream, View& view) {
   if (stream->callback != &read_source) return false;
   auto* source = static_cast<Source*>(stream->state);
   view = {source->at, stream->bytes_left};
@@ -54,7 +54,7 @@ static bool rest(pb_istream_t* stream, View& view) {
 
 static bool get_text(pb_istream_t* stream, const pb_field_t*, void** argument) {
   View view;
-  if (!rest(stream, view)) return false;
+  if (!take_rest(stream, view)) return false;
   const auto* text = reinterpret_cast<const char*>(view.data);
   if (!is_utf8(text, view.size)) return false;
   *static_cast<std::string*>(*argument) = cut(std::string(text, view.size), kKeptText);
@@ -63,14 +63,14 @@ static bool get_text(pb_istream_t* stream, const pb_field_t*, void** argument) {
 
 static bool get_token(pb_istream_t* stream, const pb_field_t*, void** argument) {
   View view;
-  if (!rest(stream, view)) return false;
+  if (!take_rest(stream, view)) return false;
   const size_t size = view.size < kKeptText ? view.size : kKeptText;
   static_cast<std::string*>(*argument)->assign(reinterpret_cast<const char*>(view.data), size);
   return true;
 }
 
 static bool get_view(pb_istream_t* stream, const pb_field_t*, void** argument) {
-  return rest(stream, *static_cast<View*>(*argument));
+  return take_rest(stream, *static_cast<View*>(*argument));
 }
 
 template <class Put>

@@ -1,4 +1,4 @@
-// The server's bytes into messages. Everything here comes from the network.
+// The server's bytes into messages. Nothing that is read here can be trusted.
 #include "wire.h"
 #include "wire_fields.h"
 
@@ -19,12 +19,12 @@ static uint32_t number(const Enum& value) {
   return out;
 }
 
-static bool blame(Fault& fault, uint32_t code, std::string message, const char* field) {
+static bool set_fault(Fault& fault, uint32_t code, std::string message, const char* field) {
   fault = {code, std::move(message), field};
   return false;
 }
 
-static bool fair(double value) { return std::isfinite(value) && value >= 0; }
+static bool at_least_zero(double value) { return std::isfinite(value) && value >= 0; }
 
 // Callbacks of a response, bound to where their text goes.
 static void bind(c2r_wire_v1_RenderStreamResponse& in, Response& out) {
@@ -44,8 +44,8 @@ static bool lossless(uint32_t codec) { return codec >= C2R_CODEC_RAW && codec <=
 
 static bool between(Fault& fault, uint32_t value, uint32_t most, const char* field) {
   if (value >= 1 && value <= most) return true;
-  return blame(fault, fault_code::invalid,
-               format("is %u; it must be in [1, %u]", value, most), field);
+  return set_fault(fault, fault_code::invalid,
+                   format("is %u; it must be in [1, %u]", value, most), field);
 }
 
 static bool check_accepted(const Accepted& a, Fault& fault) {
@@ -57,28 +57,30 @@ static bool check_accepted(const Accepted& a, Fault& fault) {
       !between(fault, a.max_in_flight_chunks, UINT32_MAX, "max_in_flight_chunks") ||
       !between(fault, a.max_message_bytes, UINT32_MAX, "limits.max_message_bytes"))
     return false;
-  if (!(fair(a.fps) && a.fps > 0))
-    return blame(fault, fault_code::invalid, "must be finite and above 0", "fps");
-  if (!(fair(a.idle_timeout_s) && a.idle_timeout_s > 0))
-    return blame(fault, fault_code::invalid, "must be finite and above 0",
-                 "limits.idle_timeout_s");
-  if (!fair(a.resume_grace_s) || !fair(a.strength) || a.strength > kMaxStrength)
-    return blame(fault, fault_code::invalid, "is out of range", "strength");
+  if (!(at_least_zero(a.fps) && a.fps > 0))
+    return set_fault(fault, fault_code::invalid, "must be finite and above 0", "fps");
+  if (!(at_least_zero(a.idle_timeout_s) && a.idle_timeout_s > 0))
+    return set_fault(fault, fault_code::invalid, "must be finite and above 0",
+                     "limits.idle_timeout_s");
+  if (!at_least_zero(a.resume_grace_s) || !at_least_zero(a.strength) || a.strength > kMaxStrength)
+    return set_fault(fault, fault_code::invalid, "is out of range", "strength");
   if (a.resume_token.size() > 64)
-    return blame(fault, fault_code::invalid, "is longer than 64 bytes", "resume_token");
+    return set_fault(fault, fault_code::invalid, "is longer than 64 bytes", "resume_token");
   if (!lossless(a.plane_codec))
-    return blame(fault, fault_code::invalid, "must be raw, zstd or lz4", "codecs.plane");
+    return set_fault(fault, fault_code::invalid, "must be raw, zstd or lz4", "codecs.plane");
   return true;
 }
 
 static bool read(const c2r_wire_v1_Accepted& in, Accepted& out, Fault& fault) {
   if (in.protocol_major != kProtocolMajor)
-    return blame(fault, fault_code::unsupported,
-                 format("the server speaks protocol %u.%u, this client %u.%u; update the older one",
-                        in.protocol_major, in.protocol_minor, kProtocolMajor, kProtocolMinor),
-                 "protocol_major");
+    return set_fault(fault, fault_code::unsupported,
+                     format("the server speaks protocol %u.%u, this client %u.%u; "
+                            "update the older one",
+                            in.protocol_major, in.protocol_minor, kProtocolMajor, kProtocolMinor),
+                     "protocol_major");
   if (!in.has_codecs || !in.has_limits)
-    return blame(fault, fault_code::malformed, "is missing", in.has_codecs ? "limits" : "codecs");
+    return set_fault(fault, fault_code::malformed, "is missing",
+                     in.has_codecs ? "limits" : "codecs");
   out.width = in.width;
   out.height = in.height;
   out.fps = in.fps;
@@ -110,8 +112,8 @@ static bool read(const c2r_wire_v1_StageTimes& in, c2r_stages& out, Fault& fault
                         out.denoise_ms, out.vae_ms,   out.encode_ms,   out.kv_write_ms,
                         out.total_ms};
   for (double value : all)
-    if (!fair(value))
-      return blame(fault, fault_code::invalid, "must be finite and at least 0", "stages");
+    if (!at_least_zero(value))
+      return set_fault(fault, fault_code::invalid, "must be finite and at least 0", "stages");
   return true;
 }
 
@@ -142,8 +144,8 @@ static void read(const c2r_wire_v1_FrameReply& in, Reply& out) {
     out.fault.code = number(in.failed.code);
   } else {
     out.outcome = C2R_OUTCOME_FAILED;
-    blame(out.fault, fault_code::malformed,
-          "is unset; one of rendered, dropped, failed must be set", "outcome");
+    set_fault(out.fault, fault_code::malformed,
+              "is unset; one of rendered, dropped, failed must be set", "outcome");
   }
 }
 
@@ -154,8 +156,9 @@ static bool read(const c2r_wire_v1_ControlAck& in, Ack& out, Fault& fault) {
   out.is_refused = in.has_refused;
   out.refused.code = number(in.refused.code);
   if (in.has_frame_id != in.has_refused) return true;
-  return blame(fault, fault_code::invalid,
-               "must be unset when the change was refused, and set when it was not", "frame_id");
+  return set_fault(fault, fault_code::invalid,
+                   "must be unset when the change was refused, and set when it was not",
+                   "frame_id");
 }
 
 static bool read(const c2r_wire_v1_RenderStreamResponse& in, Response& out, Fault& fault) {
@@ -163,7 +166,7 @@ static bool read(const c2r_wire_v1_RenderStreamResponse& in, Response& out, Faul
   const int bodies = in.has_accepted + in.has_frame + in.has_control_ack + in.has_flow +
                      in.has_warning + in.has_keepalive + in.has_ended;
   if (bodies != 1)
-    return blame(fault, fault_code::malformed, "the message must have one body", "");
+    return set_fault(fault, fault_code::malformed, "the message must have one body", "");
   if (in.has_accepted) {
     out.kind = Kind::accepted;
     if (read(in.accepted, out.accepted, fault)) return true;
@@ -202,10 +205,10 @@ bool parse_response(View data, Response& response, Fault& fault) {
   Source source{data.data};
   pb_istream_t stream = source_stream(source, data.size);
   if (!pb_decode(&stream, c2r_wire_v1_RenderStreamResponse_fields, &message))
-    return blame(fault, fault_code::malformed,
-                 format("%zu bytes are no RenderStreamResponse of c2r.wire.v1 (%s)", data.size,
-                        PB_GET_ERROR(&stream)),
-                 "");
+    return set_fault(fault, fault_code::malformed,
+                     format("%zu bytes are no RenderStreamResponse of c2r.wire.v1 (%s)", data.size,
+                            PB_GET_ERROR(&stream)),
+                     "");
   return read(message, response, fault);
 }
 

@@ -8,7 +8,7 @@ namespace c2r {
 
 using Request = c2r_wire_v1_RenderStreamRequest;
 
-// Room beside an image's bytes: every other field of a message, generously.
+// Room for all fields of a message beside its images and texts.
 static constexpr size_t kSpare = 4096;
 
 static bool encode(const Request& request, size_t most, Bytes& out) {

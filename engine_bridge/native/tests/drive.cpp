@@ -1,7 +1,7 @@
-// Streams frames to a server through the C interface and says what came of it: what the tests in
-// Python run with every sanitizer, and how the game thread's cost is measured.
+// Streams frames to a server through the C interface and prints the outcomes. The tests in Python run
+// it with every sanitizer; it also measures what submitting costs the game thread.
 //
-//   c2r_drive ADDRESS WIDTH HEIGHT FRAMES FPS [TOKEN [PICTURE_CODEC]]     FPS 0: as fast as it goes
+//   c2r_drive ADDRESS WIDTH HEIGHT FRAMES FPS [TOKEN [PICTURE_CODEC]]     FPS 0: as fast as possible
 #include "c2r_client.h"
 
 #include <algorithm>
@@ -20,14 +20,14 @@ static double ms_since(Clock::time_point begun) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
 }
 
-// Of this thread alone: what a call costs, whatever else the machine does.
+// CPU time of this thread, so that a busy machine does not change the result.
 static double cpu_ms() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
-// Pages that the system had to find for this thread: what memory that is not used again costs.
+// Page faults of this thread: the cost of memory that is not used again.
 static long page_faults() {
 #if defined(RUSAGE_THREAD)
   rusage used{};
@@ -52,7 +52,7 @@ struct Run {
   long faults = 0;
   std::vector<double> submit_ms, submit_cpu_ms, poll_ms;
 
-  // A negative of what was sent, as the servers of the tests paint; only counted.
+  // The servers of the tests answer with the negative of a frame; what differs is counted.
   void judge(const c2r_result& result) {
     in_order = in_order && result.frame_id == next;
     ++next;
@@ -87,10 +87,10 @@ struct Run {
   }
 
   c2r_status status() const {
-    c2r_status found{};
-    found.struct_size = sizeof found;
-    c2r_get_status(client, &found);
-    return found;
+    c2r_status status{};
+    status.struct_size = sizeof status;
+    c2r_get_status(client, &status);
+    return status;
   }
 
   bool until_streaming(double limit_s) {

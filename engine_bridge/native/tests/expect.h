@@ -1,6 +1,8 @@
-// The smallest test frame that does: TEST(name) { EXPECT(...); }, all run by main.
+// A minimal test framework: TEST(name) { EXPECT(...); }, all run by main.
 #pragma once
+#include <chrono>
 #include <cstdio>
+#include <thread>
 #include <vector>
 
 struct TestCase {
@@ -14,6 +16,16 @@ void note_failure(const char* file, int line, const char* what);
 struct Registration {
   Registration(const char* name, void (*run)()) { all_tests().push_back({name, run}); }
 };
+
+// Waits until `holds()`; false after a minute, which no busy machine takes: a hang.
+template <class Condition>
+bool eventually(Condition holds) {
+  for (int ms = 0; ms < 60000; ++ms) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
 
 #define TEST(name)                                    \
   static void name();                                 \

@@ -1,5 +1,5 @@
-// Messages as this client writes them, in hexadecimal, a name and a message a line; and what it
-// reads in those that it is given, a line each. The tests in Python hold both against protobuf.
+// Prints messages as this client writes them, a name and hexadecimal bytes per line; with `read`, what
+// it reads from given messages, one per line. The tests in Python compare both with protobuf.
 #include "wire.h"
 
 #include <cinttypes>

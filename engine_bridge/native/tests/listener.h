@@ -1,4 +1,4 @@
-// A socket that listens, accepts what comes and says nothing, or closes at once.
+// A listening socket that never answers.
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,7 +1,5 @@
 #include "codec.h"
 #include "expect.h"
-#include "jpeg.h"
-#include "lossless.h"
 
 #include <random>
 #include <vector>
@@ -32,18 +30,18 @@ TEST(lossless_codecs_give_back_the_very_bytes) {
     View data;
     Fault fault;
     EXPECT(pack_colour(codec, {image.data(), image.size()}, 48, 32, packed, data, fault));
-    const PictureTerms terms{codec, 48, 32, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
-    EXPECT(unpack_picture(view(codec, data, 48, 32), terms, scratch, out, fault));
+    const PictureSpec spec{codec, 48, 32, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
+    EXPECT(unpack_picture(view(codec, data, 48, 32), spec, scratch, out, fault));
     EXPECT(out.size() == image.size() && std::memcmp(out.data(), image.data(), out.size()) == 0);
   }
 }
 
 TEST(pictures_come_in_the_wanted_pixels_and_rows) {
   const uint8_t image[] = {1, 2, 3, 4, 5, 6};  // two rows of one pixel
-  const PictureTerms terms{C2R_CODEC_RAW, 1, 2, C2R_PIXELS_BGRA8, C2R_ROWS_BOTTOM_FIRST};
+  const PictureSpec spec{C2R_CODEC_RAW, 1, 2, C2R_PIXELS_BGRA8, C2R_ROWS_BOTTOM_FIRST};
   Bytes scratch, out;
   Fault fault;
-  EXPECT(unpack_picture(view(C2R_CODEC_RAW, {image, 6}, 1, 2), terms, scratch, out, fault));
+  EXPECT(unpack_picture(view(C2R_CODEC_RAW, {image, 6}, 1, 2), spec, scratch, out, fault));
   const uint8_t wanted[] = {6, 5, 4, 255, 3, 2, 1, 255};
   EXPECT(out.size() == 8 && std::memcmp(out.data(), wanted, 8) == 0);
 }
@@ -56,13 +54,13 @@ TEST(payloads_that_lie_about_their_size_are_refused) {
     Fault fault;
     EXPECT(pack_colour(codec, {image.data(), image.size()}, 64, 64, packed, data, fault));
     for (uint32_t side : {32u, 63u, 65u, 128u}) {
-      const PictureTerms terms{codec, side, side, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
-      EXPECT(!unpack_picture(view(codec, data, side, side), terms, scratch, out, fault));
+      const PictureSpec spec{codec, side, side, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
+      EXPECT(!unpack_picture(view(codec, data, side, side), spec, scratch, out, fault));
       EXPECT(fault.code == fault_code::malformed || fault.code == fault_code::too_large);
     }
-    const PictureTerms terms{codec, 64, 64, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
+    const PictureSpec spec{codec, 64, 64, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
     data.size -= 1;
-    EXPECT(!unpack_picture(view(codec, data, 64, 64), terms, scratch, out, fault));
+    EXPECT(!unpack_picture(view(codec, data, 64, 64), spec, scratch, out, fault));
   }
 }
 
@@ -72,25 +70,25 @@ TEST(jpeg_is_checked_before_it_is_unpacked) {
   View data;
   Fault fault;
   EXPECT(pack_colour(C2R_CODEC_JPEG, {image.data(), image.size()}, 64, 48, packed, data, fault));
-  PictureTerms terms{C2R_CODEC_JPEG, 64, 48, C2R_PIXELS_RGBA8, C2R_ROWS_TOP_FIRST};
-  EXPECT(unpack_picture(view(C2R_CODEC_JPEG, data, 64, 48), terms, scratch, out, fault));
+  PictureSpec spec{C2R_CODEC_JPEG, 64, 48, C2R_PIXELS_RGBA8, C2R_ROWS_TOP_FIRST};
+  EXPECT(unpack_picture(view(C2R_CODEC_JPEG, data, 64, 48), spec, scratch, out, fault));
   EXPECT(out.size() == 64 * 48 * 4 && out.data()[3] == 255);
   EXPECT(is_baseline(data));
   data.size /= 2;
-  EXPECT(!unpack_picture(view(C2R_CODEC_JPEG, data, 64, 48), terms, scratch, out, fault));
+  EXPECT(!unpack_picture(view(C2R_CODEC_JPEG, data, 64, 48), spec, scratch, out, fault));
   data.size *= 2;
-  terms.width = 48;
-  terms.height = 64;
-  EXPECT(!unpack_picture(view(C2R_CODEC_JPEG, data, 48, 64), terms, scratch, out, fault));
+  spec.width = 48;
+  spec.height = 64;
+  EXPECT(!unpack_picture(view(C2R_CODEC_JPEG, data, 48, 64), spec, scratch, out, fault));
   EXPECT(fault.code == fault_code::invalid);
 }
 
 TEST(another_codec_than_agreed_is_refused) {
   const auto image = noise(12);
-  const PictureTerms terms{C2R_CODEC_LZ4, 2, 2, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
+  const PictureSpec spec{C2R_CODEC_LZ4, 2, 2, C2R_PIXELS_RGB8, C2R_ROWS_TOP_FIRST};
   Bytes scratch, out;
   Fault fault;
-  EXPECT(!unpack_picture(view(C2R_CODEC_RAW, {image.data(), 12}, 2, 2), terms, scratch, out,
+  EXPECT(!unpack_picture(view(C2R_CODEC_RAW, {image.data(), 12}, 2, 2), spec, scratch, out,
                          fault));
   EXPECT(fault.field == "payload.codec");
 }

@@ -1,4 +1,4 @@
-// The C interface: sizes, judgements, and lives of clients that reach nobody.
+// The C interface: sizes, checks of arguments, and clients that reach no server.
 #include "expect.h"
 #include "listener.h"
 
@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-static c2r_client* made(const char* address) {
+static c2r_client* create(const char* address) {
   c2r_options options;
   c2r_init_options(&options);
   options.address = address;
@@ -81,7 +81,7 @@ TEST(an_older_and_a_newer_caller_are_understood) {
   } newer{};
   newer.session = small_session();
   newer.session.struct_size = sizeof newer;
-  c2r_client* client = made("127.0.0.1:1");
+  c2r_client* client = create("127.0.0.1:1");
   EXPECT(c2r_open(client, &newer.session) == C2R_OK);
   // Of a caller that knows only the first fields, nothing else is touched.
   struct {
@@ -96,7 +96,7 @@ TEST(an_older_and_a_newer_caller_are_understood) {
 }
 
 TEST(a_client_lives_once) {
-  c2r_client* client = made("127.0.0.1:1");
+  c2r_client* client = create("127.0.0.1:1");
   const c2r_session session = small_session();
   const std::vector<uint8_t> image(32 * 16 * 3);
   c2r_frame frame = small_frame(image, 1);
@@ -111,11 +111,10 @@ TEST(a_client_lives_once) {
   EXPECT(c2r_submit(client, &frame) == C2R_E_STATE);
   c2r_status status{};
   status.struct_size = sizeof status;
-  for (int i = 0; i < 2000 && status.state != C2R_STATE_CLOSED; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT(eventually([&] {
     c2r_get_status(client, &status);
-  }
-  EXPECT(status.state == C2R_STATE_CLOSED);
+    return status.state == C2R_STATE_CLOSED;
+  }));
   c2r_result result{};
   result.struct_size = sizeof result;
   EXPECT(c2r_poll(client, &result) == 1);
@@ -125,7 +124,7 @@ TEST(a_client_lives_once) {
 }
 
 TEST(frames_out_of_range_are_refused) {
-  c2r_client* client = made("127.0.0.1:1");
+  c2r_client* client = create("127.0.0.1:1");
   const c2r_session session = small_session();
   EXPECT(c2r_open(client, &session) == C2R_OK);
   const std::vector<uint8_t> image(32 * 16 * 3);
@@ -157,27 +156,29 @@ TEST(a_thousand_lives_leave_no_thread_and_no_handle) {
   int threads = 0, handles = 0;
   double worst = 0;
   for (int life = 0; life < 1000; ++life) {
-    // Nobody there, somebody who says nothing, and never opened.
-    c2r_client* client = made(life % 2 == 0 ? listening.address() : "127.0.0.1:1");
+    // No server, a server that says nothing, and a client that is never opened.
+    c2r_client* client = create(life % 2 == 0 ? listening.address() : "127.0.0.1:1");
     if (life % 5 != 4) EXPECT(c2r_open(client, &session) == C2R_OK);
     if (life % 5 < 3) EXPECT(c2r_submit(client, &frame) == C2R_OK);
     if (life % 7 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     if (life % 3 == 0) c2r_close(client, 0, 10.0);
-    const auto begun = std::chrono::steady_clock::now();
+    const auto start = std::chrono::steady_clock::now();
     c2r_destroy(client);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     worst = took.count() > worst ? took.count() : worst;
     if (life == 100) threads = entries("/proc/self/task"), handles = entries("/proc/self/fd");
   }
-  EXPECT(entries("/proc/self/task") <= threads);
+  // A joined thread may be listed for a moment longer.
+  EXPECT(eventually([&] { return entries("/proc/self/task") <= threads; }));
   EXPECT(entries("/proc/self/fd") <= handles);
-  EXPECT(worst < 2.0);
+  // Far below the timeouts of connecting and closing (10 s), which must not hold it up.
+  EXPECT(worst < 5.0);
   std::printf("slowest destroy %.1f ms\n", worst * 1000);
 }
 
 TEST(every_call_from_every_thread) {
   const Listening listening;
-  c2r_client* client = made(listening.address());
+  c2r_client* client = create(listening.address());
   const c2r_session session = small_session();
   EXPECT(c2r_open(client, &session) == C2R_OK);
   std::thread game([&] {

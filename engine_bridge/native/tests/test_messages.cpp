@@ -7,18 +7,18 @@
 
 using namespace c2r;
 
-TEST(messages_are_found_whatever_the_pieces) {
+TEST(messages_are_read_for_every_read_size) {
   std::vector<uint8_t> stream;
   for (uint8_t size : {0, 3, 200}) {
     stream.insert(stream.end(), {0, 0, 0, 0, size});
     stream.insert(stream.end(), size, size);
   }
-  for (size_t piece : {1, 2, 5, 7, 1000}) {
+  for (size_t step : {1, 2, 5, 7, 1000}) {
     MessageReader reader(200);
     Bytes message;
     std::vector<size_t> sizes;
-    for (size_t at = 0; at < stream.size(); at += piece) {
-      EXPECT(reader.feed(stream.data() + at, std::min(piece, stream.size() - at)));
+    for (size_t at = 0; at < stream.size(); at += step) {
+      EXPECT(reader.feed(stream.data() + at, std::min(step, stream.size() - at)));
       while (reader.next(message)) sizes.push_back(message.size());
     }
     EXPECT((sizes == std::vector<size_t>{0, 3, 200}));

@@ -1,34 +1,34 @@
-// Bytes to and from the server: a socket, and encryption on top where it is wanted.
+// Bytes to and from the server over a non-blocking socket, with TLS on top where it is asked for.
 #pragma once
 #include "bytes.h"
 #include "socket.h"
 
 namespace c2r {
 
-class Link {
+class Transport {
  public:
   enum class State { connecting, ready, failed };
 
-  explicit Link(const Endpoint& endpoint);
-  ~Link();
-  Link(const Link&) = delete;
-  Link& operator=(const Link&) = delete;
+  explicit Transport(const Endpoint& endpoint);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
 
-  // Goes on with connecting as far as it can now.
+  // Connects as far as it can without waiting.
   State step();
   // Plain bytes moved; 0: none now; -1: closed or broken.
   long read(uint8_t* data, size_t size);
   long write(const uint8_t* data, size_t size);
-  // Sends what encryption made; false when the connection is broken.
+  // Sends what the TLS layer produced; false when the connection is broken.
   bool flush();
 
   bool ready() const { return state_ == State::ready; }
   bool wants_write() const { return connecting_ || !out_.empty(); }
-  // Names are looked up elsewhere: nothing to wait for but time.
+  // A name is being looked up in another thread: no handle to wait for.
   bool resolving() const { return resolving_; }
   Socket::Handle handle() const { return socket_.handle(); }
   const std::string& why() const { return why_; }
-  // C2R_E_TLS when trying again makes no sense.
+  // C2R_E_TLS when another attempt would fail the same way.
   c2r_code error() const { return error_; }
 
  private:
@@ -45,12 +45,16 @@ class Link {
   c2r_tls tls_{};
   void* secure_ = nullptr;
   size_t next_ = 0;
-  bool resolving_ = true, connecting_ = false, shaken_ = false, eof_ = false;
+  bool resolving_ = true, connecting_ = false, eof_ = false;
   State state_ = State::connecting;
   c2r_code error_ = C2R_OK;
   std::string why_, eof_why_;
   Bytes out_;  // encrypted bytes that wait to be sent
   size_t sent_ = 0;
 };
+
+// The built-in TLS layer, OpenSSL between memory buffers (tls_openssl.cpp), in the form of an
+// engine's own. `user` is the endpoint, which must outlive the functions; false without OpenSSL.
+bool openssl_functions(const Endpoint& endpoint, c2r_tls& functions);
 
 }  // namespace c2r

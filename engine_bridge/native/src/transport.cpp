@@ -1,28 +1,27 @@
-#include "link.h"
-
-#include "tls_openssl.h"
+#include "transport.h"
 
 namespace c2r {
 
-// Encrypted bytes that may wait before no more plain ones are taken.
+// Encrypted bytes that may wait before no more plain ones are taken: the TLS layer buffers without
+// limit, so that back-pressure of the socket has to be passed on here.
 static constexpr size_t kMostWaiting = 256 * 1024;
-static constexpr size_t kPiece = 16 * 1024;
+static constexpr size_t kRecordBytes = 16 * 1024;  // a TLS record
 
-Link::Link(const Endpoint& endpoint) : endpoint_(endpoint), resolver_(endpoint) {}
+Transport::Transport(const Endpoint& endpoint) : endpoint_(endpoint), resolver_(endpoint) {}
 
-Link::~Link() {
+Transport::~Transport() {
   if (secure_ != nullptr) tls_.end(secure_);
 }
 
-Link::State Link::fail(c2r_code error, const std::string& why) {
+Transport::State Transport::fail(c2r_code error, const std::string& why) {
   error_ = error;
   why_ = why;
   state_ = State::failed;
   return state_;
 }
 
-Link::State Link::try_next() {
-  const auto& all = resolver_.found();
+Transport::State Transport::try_next() {
+  const auto& all = resolver_.addresses();
   while (next_ < all.size()) {
     if (socket_.connect(all[next_++], why_)) {
       connecting_ = true;
@@ -32,13 +31,13 @@ Link::State Link::try_next() {
   return fail(C2R_E_UNREACHABLE, why_);
 }
 
-Link::State Link::step() {
+Transport::State Transport::step() {
   if (state_ != State::connecting) return state_;
   if (resolving_) {
-    const auto found = resolver_.state();
-    if (found == Resolver::State::busy) return state_;
+    const auto lookup = resolver_.state();
+    if (lookup == Resolver::State::busy) return state_;
     resolving_ = false;
-    if (found == Resolver::State::failed) return fail(C2R_E_UNREACHABLE, resolver_.why());
+    if (lookup == Resolver::State::failed) return fail(C2R_E_UNREACHABLE, resolver_.why());
     if (try_next() == State::failed) return state_;
   }
   if (connecting_) {
@@ -55,7 +54,7 @@ Link::State Link::step() {
   return step_tls();
 }
 
-bool Link::begin_tls() {
+bool Transport::begin_tls() {
   if (endpoint_.own_tls)
     tls_ = endpoint_.tls_functions;
   else if (!openssl_functions(endpoint_, tls_)) {
@@ -69,37 +68,38 @@ bool Link::begin_tls() {
   return secure_ != nullptr;
 }
 
-Link::State Link::step_tls() {
+// One step of the handshake: what came from the network goes into the TLS layer, the layer works,
+// and what it produced goes out. The bytes go out even when the handshake failed: they hold the
+// alert that tells the server why. Certificate, name and ALPN are verified inside `handshake`; the
+// state becomes `ready`, and the first plain byte (the token among them) is sent, only after that.
+Transport::State Transport::step_tls() {
   const bool open = pull();
   const int done = tls_.handshake(secure_);
   const std::string why = done < 0 ? tls_.why(secure_) : "";
-  const bool flushed = flush();  // an alert says why, even when it failed
+  const bool flushed = flush();
   if (done < 0) return fail(C2R_E_TLS, why);
-  if (done == 1) {
-    shaken_ = true;
-    return state_ = State::ready;
-  }
+  if (done == 1) return state_ = State::ready;
   if (!open || !flushed)
     return fail(C2R_E_BROKEN, "closed during the TLS handshake; does the server use TLS?");
   return state_;
 }
 
-// Bytes of the network into the encryption; false when there will be no more.
-bool Link::pull() {
-  uint8_t piece[kPiece];
+// Moves bytes from the network into the TLS layer; false when there will be no more.
+bool Transport::pull() {
+  uint8_t buffer[kRecordBytes];
   for (int i = 0; i < 16 && !eof_; ++i) {
-    const long count = socket_.read(piece, sizeof piece, eof_why_);
+    const long count = socket_.read(buffer, sizeof buffer, eof_why_);
     if (count == 0) break;
-    if (count < 0 || tls_.put(secure_, piece, static_cast<uint32_t>(count)) < 0) eof_ = true;
+    if (count < 0 || tls_.put(secure_, buffer, static_cast<uint32_t>(count)) < 0) eof_ = true;
   }
   return !eof_;
 }
 
-long Link::read(uint8_t* data, size_t size) {
+long Transport::read(uint8_t* data, size_t size) {
   if (secure_ == nullptr) return socket_.read(data, size, why_);
   int32_t count = tls_.read(secure_, data, static_cast<uint32_t>(size));
   if (count == 0) {
-    // Only now, so that no more than one piece of the network waits in memory.
+    // Only when no plain bytes are left, so that the TLS layer's input buffer stays small.
     pull();
     count = tls_.read(secure_, data, static_cast<uint32_t>(size));
   }
@@ -110,7 +110,7 @@ long Link::read(uint8_t* data, size_t size) {
   return -1;
 }
 
-bool Link::push() {
+bool Transport::push() {
   while (sent_ < out_.size()) {
     const long count = socket_.write(out_.data() + sent_, out_.size() - sent_, why_);
     if (count < 0) return false;
@@ -122,23 +122,23 @@ bool Link::push() {
   return true;
 }
 
-bool Link::flush() {
+bool Transport::flush() {
   if (secure_ == nullptr) return true;
   if (!push()) return false;
   while (out_.size() - sent_ < kMostWaiting) {
-    uint8_t piece[kPiece];
-    const int32_t count = tls_.get(secure_, piece, sizeof piece);
+    uint8_t buffer[kRecordBytes];
+    const int32_t count = tls_.get(secure_, buffer, sizeof buffer);
     if (count <= 0) break;
-    if (!out_.append(piece, static_cast<size_t>(count))) return false;
+    if (!out_.append(buffer, static_cast<size_t>(count))) return false;
   }
   return push();
 }
 
-long Link::write(const uint8_t* data, size_t size) {
+long Transport::write(const uint8_t* data, size_t size) {
   if (secure_ == nullptr) return socket_.write(data, size, why_);
   if (out_.size() - sent_ >= kMostWaiting) return flush() ? 0 : -1;
-  const auto piece = static_cast<uint32_t>(size < kPiece ? size : kPiece);
-  const int32_t count = tls_.write(secure_, data, piece);
+  const auto part = static_cast<uint32_t>(size < kRecordBytes ? size : kRecordBytes);
+  const int32_t count = tls_.write(secure_, data, part);
   if (count < 0) {
     why_ = tls_.why(secure_);
     return -1;
