@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def tool(name: str, build: str = "plain") -> Path:
-    """A program of the tests in C++; skips where it is not built."""
+    """A program of the tests in C++; skips the test where it is not built."""
     path = BUILDS[build] / "tests" / name
     if not path.is_file():
         pytest.skip(f"{name} is not built ({build}): make test-native builds it")

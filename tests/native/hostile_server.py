@@ -1,6 +1,6 @@
-"""A server that speaks HTTP/2 by hand, in every way the protocol allows and some that it does not.
+"""A server of hand-made HTTP/2, in every way the protocol allows and some that it does not.
 
-What it renders are negatives, like `MiniServer`. One thread a connection, blocking sockets.
+It answers with negatives, like `MiniServer`. One thread per connection, blocking sockets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A link with a delay: a TCP proxy that hands every byte on so much later."""
+"""A TCP proxy that forwards every byte after a delay, or nothing at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine_bridge.client.poller import quiet_loop
 
 
 class SlowLink:
-    """A proxy to `address`; `delay_s` each way. `stall()` lets nothing through any more."""
+    """A proxy to `address`; `delay_s` each way. `stall()` drops everything that comes."""
 
     def __init__(self, address: str, delay_s: float) -> None:
         self.port = 0
@@ -28,7 +28,7 @@ class SlowLink:
         return f"127.0.0.1:{self.port}"
 
     def stall(self, stalled: bool = True) -> None:
-        """Swallow everything, or stop doing so."""
+        """Drop everything, or stop doing so."""
         self._stalled = stalled
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The native client's messages, byte for byte those of protobuf, and how it reads the server's."""
+"""The native client's messages equal protobuf's byte for byte; and how it reads the server's."""
 
 from __future__ import annotations
 
@@ -103,11 +103,11 @@ def test_requests_are_those_of_protobuf_byte_for_byte():
         "end": pb.RenderStreamRequest(end=pb.EndRequest()),
         "end_discard": pb.RenderStreamRequest(end=pb.EndRequest(discard_pending=True)),
     }
-    found = written()
-    assert found.keys() == wanted.keys()
+    messages = written()
+    assert messages.keys() == wanted.keys()
     for name, message in wanted.items():
-        assert pb.RenderStreamRequest.FromString(found[name]) == message, name
-        assert found[name] == message.SerializeToString(deterministic=True), name
+        assert pb.RenderStreamRequest.FromString(messages[name]) == message, name
+        assert messages[name] == message.SerializeToString(deterministic=True), name
 
 
 def accepted(**changes: Any) -> pb.RenderStreamResponse:

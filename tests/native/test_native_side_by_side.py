@@ -19,9 +19,8 @@ from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
 from engine_bridge.client.options import ClientOptions
 from engine_bridge.client.render_client import RenderClient
 from engine_bridge.client.status import State
-from tests.engine_bridge.client_rig import until
-from tests.native.native_client import NativeClient
-from tests.native.native_rig import has_room
+from tests.native.native_client import HANG_S, NativeClient
+from tests.native.native_rig import play, until_state
 from tests.runtime.serving import FIRST, LATER, PRESET, images, run, serving
 from tests.runtime.test_server_tls import Authority
 
@@ -31,13 +30,11 @@ COUNT = FIRST + 3 * LATER
 
 def played(client: Any, coarse: np.ndarray) -> list[Any]:
     """Every image through a client, none dropped; the outcomes."""
-    outcomes: list[Any] = []
+    images = (CoarseFrame(index, monotonic_us(), one) for index, one in enumerate(coarse))
     with client:
-        client.wait_streaming(20)
-        for index, image in enumerate(coarse):
-            until(has_room(client, outcomes), 30)
-            client.submit(CoarseFrame(index, monotonic_us(), image))
-        client.close(timeout_s=30)
+        client.wait_streaming(HANG_S)
+        outcomes = play(client, images)
+        client.close(timeout_s=HANG_S)
         outcomes += client.results()
     assert [one.frame_id for one in outcomes] == list(range(len(coarse)))
     assert all(isinstance(one, RenderedFrame) for one in outcomes)
@@ -102,8 +99,7 @@ def test_a_server_that_cannot_be_trusted_is_refused_at_once(tmp_path: Path, faul
         async with serving(tls=tls, token=b"0123456789abcdef") as server:
             endpoint = endpoint_from_files(server.address, tls_ca=trusted.file, tls_name=name)
             with NativeClient(endpoint, OPTIONS) as client:
-                await asyncio.to_thread(until, lambda: client.status.state is State.FAILED, 10)
-                assert said in client.status.text
+                assert said in await asyncio.to_thread(until_state, client, State.FAILED)
 
     run(test())
 
@@ -115,13 +111,10 @@ def test_tls_and_plain_text_do_not_meet(tmp_path: Path):
             endpoint = endpoint_from_files(server.address, tls_ca=authority.file)
             with NativeClient(endpoint, OPTIONS) as client:
                 left = (State.RECONNECTING, State.FAILED)
-                await asyncio.to_thread(until, lambda: client.status.state in left, 10)
-                assert "TLS" in client.status.text
+                assert "TLS" in await asyncio.to_thread(until_state, client, *left)
         async with serving(tls=authority.issue("server")) as server:
             with NativeClient(Endpoint(server.address), OPTIONS) as client:
-                await asyncio.to_thread(
-                    until, lambda: client.status.state is State.RECONNECTING, 10
-                )
-                assert "TLS" in client.status.text or "closed" in client.status.text
+                text = await asyncio.to_thread(until_state, client, State.RECONNECTING)
+                assert "TLS" in text or "closed" in text
 
     run(test())
