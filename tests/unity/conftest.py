@@ -21,21 +21,19 @@ WITHOUT_NATIVE = "test_unity_compile"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot do, and say what."""
+    """Skip the tests for which something is missing, and say what."""
     here = Path(__file__).parent
     for item in items:
         if here not in item.path.parents or item.path.stem == WITHOUT_MONO:
             continue
         if compiler() is None or not _has_libraries():
             item.add_marker(pytest.mark.skip(reason=MONO))
-        elif item.path.stem != WITHOUT_NATIVE:
-            if library_path() is None:
-                item.add_marker(pytest.mark.skip(reason=NATIVE))
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+        elif item.path.stem != WITHOUT_NATIVE and library_path() is None:
+            item.add_marker(pytest.mark.skip(reason=NATIVE))
 
 
 def _has_libraries() -> bool:
-    """Debian has Mono's class libraries, System and System.Core, in packages of their own."""
+    """Debian has Mono's class libraries, System and System.Core, in separate packages."""
     global _libraries
     if _libraries is None:
         with tempfile.TemporaryDirectory() as folder:

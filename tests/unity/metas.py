@@ -1,7 +1,7 @@
 """Unity's `.meta` files of the package; `python -m tests.unity.metas` writes what is missing.
 
 A file's guid is the MD5 of its path, so that two checkouts never disagree. Folders whose name ends
-in `~`, and what is in them, have none: Unity does not look there.
+in `~`, and what is in them, have none: Unity ignores them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Everything that goes wrong: a state and a text in the component, the coarse frame on the screen,
-and pictures again when it is mended.
+"""Faults: a state and a text in the component, the coarse frame on the screen, and pictures again
+after recovery.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ SIZE = {"width": 64, "height": 32, "fps": 60}
 
 def streams(game: UnityGame) -> None:
     """Pictures come and are on the screen."""
-    game.must("until", "Streaming", 20)
+    game.must("until", "Streaming")
     game("play", 30)
-    assert game.must("shows", "picture", 20)["screen"] == "picture"
+    assert game.must("shows", "picture")["screen"] == "picture"
 
 
 def failed(game: UnityGame, error: str, said: str) -> dict[str, Any]:
-    """It says so, and shows the coarse frame."""
-    status = game.must("until", "Failed", 20)
+    """The component says so and shows the coarse frame."""
+    status = game.must("until", "Failed")
     assert status["error"] == error, status
     assert said in status["text"], status
-    assert game.must("shows", "coarse", 10)["screen"] == "coarse"
+    assert game.must("shows", "coarse")["screen"] == "coarse"
     return status
 
 
@@ -38,13 +38,13 @@ def test_a_server_that_is_lost_and_comes_back():
         game("start", server=server.address, **SIZE)
         streams(game)
         server.stop()
-        status = game.must("until", "Reconnecting", 20)
+        status = game.must("until", "Reconnecting")
         assert f"no connection to {server.address}" in status["text"]
         assert "next try in" in status["text"]
-        assert game.must("shows", "coarse", 10)["screen"] == "coarse"
+        assert game.must("shows", "coarse")["screen"] == "coarse"
         server.start()
         streams(game)
-        assert "began anew" in game("status")["text"]
+        assert "the stream was reset" in game("status")["text"]
 
 
 def test_a_server_that_is_not_there_yet():
@@ -52,7 +52,7 @@ def test_a_server_that_is_not_there_yet():
         server.stop()
         game("start", server=server.address, **SIZE)
         game("play", 5)
-        status = game.must("until", "Reconnecting", 20)
+        status = game.must("until", "Reconnecting")
         assert status["error"] == "Unreachable"
         assert status["screen"] == "coarse"
         server.start()
@@ -69,7 +69,7 @@ def test_a_wrong_token(tmp_path: Path):
         streams(game)
 
 
-def test_a_wrong_version_is_tried_again_by_itself():
+def test_a_wrong_version_is_tried_again():
     with MiniServer(Script(protocol_major=9)) as server, playing() as game:
         game("start", server=server.address, retry=0.5, **SIZE)
         failed(game, "Version", "protocol_major")
@@ -93,11 +93,8 @@ def test_a_full_disk_on_the_server():
         server.stop()
         server.script.refuse = full
         server.start()
-        game.must("until", "Reconnecting", 20)
-        game("play", 300)
-        status = game("status")
-        assert "No space left on device" in status["text"], status
-        assert game.must("shows", "coarse", 10)["screen"] == "coarse"
+        game.must("says", "No space left on device")
+        assert game.must("shows", "coarse")["screen"] == "coarse"
         server.script.refuse = None
         streams(game)
 
@@ -107,8 +104,8 @@ def test_a_network_that_stalls():
         game("start", server=link.address, silence=1, **SIZE)
         streams(game)
         link.stall()
-        assert game.must("shows", "coarse", 20)["screen"] == "coarse"
-        status = game.must("until", "Reconnecting", 20)
+        assert game.must("shows", "coarse")["screen"] == "coarse"
+        status = game.must("until", "Reconnecting")
         assert status["error"] == "Timeout"
         assert "nothing came from the server" in status["text"]
         link.stall(False)
@@ -151,5 +148,5 @@ def test_a_change_that_is_refused_leaves_the_session_as_it_was():
         assert "the change was refused: strength is 5" in status["notice"]
         assert status["state"] == "Streaming"
         game("set", strength=1)
-        game.must("stream", 4, 20, 3)
+        game.must("stream", 4, 3)
     assert len(server.seen.opens) == 1

@@ -19,10 +19,9 @@ from engine_bridge.client.clock import monotonic_us
 from engine_bridge.client.endpoint import Endpoint
 from engine_bridge.client.options import ClientOptions
 from tests.conformance.table import FILE
-from tests.engine_bridge.client_rig import until
 from tests.engine_bridge.mini_server import MiniServer, Script
 from tests.native.native_client import NativeClient
-from tests.native.native_rig import has_room
+from tests.native.native_rig import play, until
 from tests.unity.unity_rig import ROOT, picture_hash, playing, scene
 
 WIDTH, HEIGHT = 256, 144
@@ -40,7 +39,7 @@ def real_server(log: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[byt
             command, stdout=file, stderr=file, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )
     try:
-        until(lambda: process.poll() is not None or b"listening on " in log.read_bytes(), 300)
+        until(lambda: process.poll() is not None or b"listening on " in log.read_bytes())
         text = log.read_text(encoding="utf-8")
         assert "listening on " in text, text
         yield process, int(text.split("listening on ")[1].split()[0].rpartition(":")[2])
@@ -50,7 +49,7 @@ def real_server(log: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[byt
 
 
 @pytest.mark.slow
-def test_120_frames_through_the_real_server_are_the_pictures_of_any_other_client(tmp_path: Path):
+def test_pictures_of_the_real_server_are_those_of_any_other_client(tmp_path: Path):
     """And when the server is killed, the coarse frame is there until another one is."""
     with playing() as game:
         with real_server(tmp_path / "log") as (process, port):
@@ -59,9 +58,10 @@ def test_120_frames_through_the_real_server_are_the_pictures_of_any_other_client
             words = {"server": server, "prompt": PROMPT, "seed": 5, "fps": 60}
             # A slow renderer is no reason to fall back, here.
             game("start", **words, **sizes, maxDelay=60, late=60)
-            game.must("connect", "Streaming", 30)
+            game.must("connect", "Streaming")
             # The last three wait for a chunk that is never full.
-            status = game.must("stream", 120, 240, 3)
+            for open_at_most in (40, 40, 3):
+                status = game.must("stream", 40, open_at_most)
             assert (status["submitted"], status["rendered"]) == (120, 117)
             assert status["dropped"] == status["failed"] == 0
             assert len(status["pictures"]) + status["unseen"] == 117
@@ -69,35 +69,35 @@ def test_120_frames_through_the_real_server_are_the_pictures_of_any_other_client
             game("set", late=0.5)
             process.send_signal(signal.SIGKILL)
             process.wait(20)
-            broken = game.must("until", "Reconnecting", 30)
+            broken = game.must("until", "Reconnecting")
             assert server in broken["text"]
-            assert game.must("shows", "coarse", 10)["screen"] == "coarse"
+            assert game.must("shows", "coarse")["screen"] == "coarse"
             lost = game("status")
             assert lost["rendered"] + lost["dropped"] == lost["submitted"]
         other = MiniServer()
         other.port = port
         with other:
-            again = game.must("until", "Streaming", 30)
-            assert "began anew" in again["text"]
+            again = game.must("until", "Streaming")
+            assert "the stream was reset" in again["text"]
             game("play", 30)
-            assert game.must("shows", "picture", 30)["screen"] == "picture"
+            assert game.must("shows", "picture")["screen"] == "picture"
 
 
 def compare(shown: dict[str, str], server: str, count: int) -> None:
     """The first pictures on the game's screen against those that Python gets, bit for bit."""
     options = ClientOptions(WIDTH, HEIGHT, 60.0, prompt=PROMPT, seed=5)
-    outcomes: list[object] = []
+    frames = (
+        CoarseFrame(index, monotonic_us(), scene(index, WIDTH, HEIGHT)) for index in range(count)
+    )
     with NativeClient(Endpoint(server), options) as client:
-        client.wait_streaming(30)
-        for index in range(count):
-            until(has_room(client, outcomes), 60)
-            client.submit(CoarseFrame(index, monotonic_us(), scene(index, WIDTH, HEIGHT)))
-        client.close(timeout_s=60)
+        client.wait_streaming()
+        outcomes = play(client, frames)
+        client.close()
         outcomes += client.results()
     pictures = [one for one in outcomes if isinstance(one, RenderedFrame)]
     expected = {str(one.frame_id): picture_hash(one.rgb) for one in pictures}
     both = shown.keys() & expected.keys()
-    assert len(both) >= 5
+    assert both
     assert {frame: shown[frame] for frame in both} == {frame: expected[frame] for frame in both}
 
 
@@ -105,13 +105,13 @@ def test_frames_arrive_upright_in_srgb_with_depth_motion_and_camera():
     with MiniServer() as server, playing() as game:
         game("geometry")
         game("start", server=server.address, width=64, height=32, fps=60, channels=7)
-        game.must("connect", "Streaming", 20)
-        game.must("stream", 13, 30)
-        game("shows", "picture", 10)
+        game.must("connect", "Streaming")
+        game.must("stream", 13)
+        game.must("shows", "picture")
         status = game("status")
         assert status["rendered"] == status["submitted"] == 13
         game("reset", "Cut")
-        game.must("stream", 4, 30)
+        game.must("stream", 4)
     seen = server.seen.frames
     for index, one in enumerate(seen):
         assert np.array_equal(one.rgb, scene(index, 64, 32))
@@ -143,9 +143,9 @@ def test_frames_arrive_upright_in_srgb_with_depth_motion_and_camera():
 def test_readings_that_fail_cost_only_their_frames():
     with MiniServer() as server, playing() as game:
         game("start", server=server.address, width=64, height=32, fps=60)
-        game.must("connect", "Streaming", 20)
+        game.must("connect", "Streaming")
         game("faults", 3)
-        status = game.must("stream", 9, 30)
+        status = game.must("stream", 9)
     assert status["rendered"] == status["submitted"]
     assert len(server.seen.frames) >= 9
 
@@ -154,23 +154,23 @@ def test_pictures_come_back_soon_after_slow_times():
     """The long delay of slow times must not hold back more pictures than there is room for."""
     with MiniServer(Script(delay_s=3.0)) as server, playing() as game:
         game("start", server=server.address, width=64, height=32, fps=60, maxDelay=30)
-        game.must("shows", "picture", 20)
+        game.must("shows", "picture")
         server.script.delay_s = 0.0
-        game.must("shows", "coarse", 20)
-        game.must("shows", "picture", 10)
+        game.must("shows", "coarse")
+        game.must("shows", "picture")
 
 
 def test_prompt_strength_and_seed_change_without_a_new_session():
     with MiniServer() as server, playing() as game:
         game("start", server=server.address, width=64, height=32, fps=60)
-        game.must("connect", "Streaming", 20)
+        game.must("connect", "Streaming")
         game("set", prompt="rain", strength=0.5, seed=9)
-        game("stream", 5, 20)
+        game.must("stream", 5)
         until(lambda: server.seen.controls)
         game("set", width=96)
         game("play", 1)
-        game.must("connect", "Streaming", 20)
-        game.must("stream", 5, 20, 3)
+        game.must("connect", "Streaming")
+        game.must("stream", 5, 3)
     change = server.seen.controls[0]
     assert (change.prompt, change.strength, change.seed) == ("rain", 0.5, 9)
     assert [one.width for one in server.seen.opens] == [64, 96]
@@ -181,10 +181,10 @@ def test_scenes_components_and_play_mode_come_and_go():
     with MiniServer() as server, playing() as game:
         before = game("resources")
         game("start", server=server.address, width=64, height=32, fps=60)
-        game.must("connect", "Streaming", 20)
-        game.must("stream", 5, 20)
+        game.must("connect", "Streaming")
+        game.must("stream", 5)
         game("scene", 1)
-        game.must("stream", 4, 20)
+        game.must("stream", 4)
         assert [one.reset for one in server.seen.frames[1:]].count(None) == 7
         assert server.seen.frames[5].reset is not None
         stopped = game("disable")
@@ -192,8 +192,8 @@ def test_scenes_components_and_play_mode_come_and_go():
         assert stopped["submitted"] == 9
         game("play", 5)
         game("enable")
-        game.must("connect", "Streaming", 20)
-        game.must("stream", 5, 20)
+        game.must("connect", "Streaming")
+        game.must("stream", 5)
         game("scene", 0)
         after = game("resources")
     assert after["held"] == before["held"] == 0
@@ -212,7 +212,7 @@ def test_50_domain_reloads_leave_no_thread_and_no_handle():
 
 
 def test_what_a_frame_costs_the_games_thread(record_property: Callable[[str, object], None]):
-    """Recorded, not judged: the machine may be busy."""
+    """Recorded, without a limit: the machine may be busy."""
     limits = replace(Script().limits, max_width=1024, max_height=1024)
     with MiniServer(Script(limits=limits, chunk_latents=3)) as server, playing() as game:
         cost = game("cost", server.address, 832, 480, 120)

@@ -26,8 +26,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PACKAGE = ROOT / "unity_plugin"
 BUILD = ROOT / "build" / "unity"
-LIMIT_S = 120.0
-"""Until a command of the game must have answered."""
+LIMIT_S = 60.0
+"""Until the game must have ended after `quit`: reached only in a hang."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Assembly:
 
     def paths(self) -> list[Path]:
         """Its files; a pattern that finds none is a mistake here."""
-        found = [sorted(ROOT.glob(pattern)) for pattern in self.sources]
-        assert all(found), f"{self.name}: nothing matches one of {self.sources}"
-        return [path for some in found for path in some]
+        groups = [sorted(ROOT.glob(pattern)) for pattern in self.sources]
+        assert all(groups), f"{self.name}: nothing matches one of {self.sources}"
+        return [path for group in groups for path in group]
 
 
 ENGINE = Assembly("UnityEngine", ("tests/unity/stubs/UnityEngine/*.cs",))
@@ -111,12 +111,12 @@ def compile_assembly(assembly: Assembly, folder: Path) -> None:
 
 
 def _digest(assemblies: tuple[Assembly, ...]) -> str:
-    made = hashlib.sha256()
+    digest = hashlib.sha256()
     for assembly in assemblies:
-        made.update(repr(assembly).encode())
+        digest.update(repr(assembly).encode())
         for path in assembly.paths():
-            made.update(path.read_bytes())
-    return made.hexdigest()[:12]
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 class UnityGame:
@@ -127,7 +127,7 @@ class UnityGame:
 
     def __call__(self, command: str, *words: object, **settings: object) -> dict[str, Any]:
         """Run a command; settings are `key=value` words."""
-        spoken = [str(word) for word in words]
+        spoken = [_escaped(str(word)) for word in words]
         spoken += [f"{key}={_escaped(str(value))}" for key, value in settings.items()]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -139,7 +139,7 @@ class UnityGame:
         return answer
 
     def must(self, command: str, *words: object) -> dict[str, Any]:
-        """A command that has to succeed in its time."""
+        """A command that has to succeed; the game gives up after 60 s, which is a hang."""
         answer = self(command, *words)
         assert answer["done"], f"{command} {words}: {answer}"
         return answer
@@ -147,7 +147,7 @@ class UnityGame:
 
 @contextmanager
 def playing() -> Iterator[UnityGame]:
-    """A running game; ended, and by itself, at the end."""
+    """A running game, which has to end cleanly after the block."""
     folder, library = built(ENGINE, RUNTIME, HARNESS), library_path()
     assert library is not None
     process = subprocess.Popen(
@@ -173,7 +173,7 @@ def scene(index: int, width: int, height: int) -> np.ndarray:
 
 
 def picture_hash(rgb: np.ndarray) -> str:
-    """As the game gives it for a picture that it shows."""
+    """SHA-256, as the game gives it for a picture that it shows."""
     return hashlib.sha256(np.ascontiguousarray(rgb).tobytes()).hexdigest()
 
 

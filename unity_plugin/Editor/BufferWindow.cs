@@ -5,7 +5,7 @@ using UnityEngine;
 namespace C2R.Editor
 {
     /// <summary>
-    /// Shows what goes out and what comes in. Captured textures have their first row on top, so they
+    /// Shows the captured buffers and the picture. Captured textures have their first row on top, so they
     /// are upside down here; a picture is the right way up.
     /// </summary>
     internal sealed class BufferWindow : EditorWindow

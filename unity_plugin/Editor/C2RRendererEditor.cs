@@ -3,16 +3,16 @@ using UnityEngine;
 
 namespace C2R.Editor
 {
-    /// <summary>The component's inspector: its settings, and how it fares while the game runs.</summary>
+    /// <summary>The component's inspector: settings, and state and statistics while playing.</summary>
     [CustomEditor(typeof(C2RRenderer))]
     internal sealed class C2RRendererEditor : UnityEditor.Editor
     {
-        private static readonly string[] What =
+        private static readonly string[] Session =
         {
             "server", "tls", "rootCaFile", "tokenFile", "resolution", "framesPerSecond", "sideChannels"
         };
 
-        private static readonly string[] Look =
+        private static readonly string[] Parameters =
         {
             "prompt", "negativePrompt", "strength", "fixedSeed", "seed"
         };
@@ -35,13 +35,13 @@ namespace C2R.Editor
             DrawStatus(renderer);
             serializedObject.Update();
             SerializedProperty settings = serializedObject.FindProperty("settings");
-            Draw("Server and session", settings, What);
-            Draw("Picture", settings, Look);
+            Draw("Server and session", settings, Session);
+            Draw("Render parameters", settings, Parameters);
             Draw("Times", settings, Times);
             EditorGUILayout.PropertyField(serializedObject.FindProperty("present"));
             EditorGUILayout.PropertyField(serializedObject.FindProperty("sourceIsTopFirst"));
             serializedObject.ApplyModifiedProperties();
-            if (GUILayout.Button("Look at the buffers")) BufferWindow.Open();
+            if (GUILayout.Button("Show buffers")) BufferWindow.Open();
         }
 
         private static void Draw(string title, SerializedProperty settings, string[] names)
@@ -64,7 +64,7 @@ namespace C2R.Editor
                 EditorGUILayout.HelpBox(renderer.Notice, MessageType.Warning);
             C2RStatistics now = renderer.Statistics;
             EditorGUILayout.LabelField("On the screen", renderer.ShowsPicture ? "picture" : "coarse frame");
-            EditorGUILayout.LabelField("Pictures a second", now.Fps.ToString("0.0"));
+            EditorGUILayout.LabelField("Pictures per second", now.Fps.ToString("0.0"));
             EditorGUILayout.LabelField(
                 "Latency (p50 / p99)", now.LatencyP50Ms.ToString("0") + " / " + now.LatencyP99Ms.ToString("0") + " ms");
             EditorGUILayout.LabelField("Shown behind capture by", renderer.DelayMs.ToString("0") + " ms");
@@ -72,7 +72,7 @@ namespace C2R.Editor
             EditorGUILayout.LabelField(
                 "Frames", now.Submitted + " sent, " + now.Rendered + " rendered, " + now.Dropped + " dropped, "
                           + now.Failed + " failed");
-            if (GUILayout.Button("Connect anew")) renderer.Reconnect();
+            if (GUILayout.Button("Reconnect")) renderer.Reconnect();
         }
 
         private static MessageType KindOf(C2RState state)

@@ -1,4 +1,4 @@
-// What the game's thread pays a frame: a submit and an update, at full size.
+// The cost of one frame to the game's thread: a submit and an update, at full size.
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -17,9 +17,9 @@ namespace C2R.Headless
         private const int MinorFaults = 8; // of struct rusage, in longs
 
         /// <summary>
-        /// Milliseconds of submit plus update, sorted, of frames at 60 a second: as a clock on the
-        /// wall has them, and of this thread alone, whatever else the machine does. Returns the pages
-        /// that the system had to find for it in the second half: memory that was not used again.
+        /// Milliseconds of submit plus update, sorted, of frames at 60 per second: wall-clock time, and
+        /// CPU time of this thread, which a busy machine does not change. Returns the thread's page
+        /// faults in the second half: memory that was not used again.
         /// </summary>
         public static long Measure(
             string server, int width, int height, int frames, List<double> wall, List<double> thread)
@@ -84,7 +84,7 @@ namespace C2R.Headless
             using (var session = new RenderSession(settings, pictures))
             {
                 var watch = Stopwatch.StartNew();
-                while (session.State != C2RState.Streaming && watch.Elapsed.TotalSeconds < 20)
+                while (session.State != C2RState.Streaming && watch.Elapsed.TotalSeconds < Play.LimitS)
                 {
                     session.Update();
                     Thread.Sleep(5);
@@ -97,15 +97,15 @@ namespace C2R.Headless
                         Colour = pixels, Width = settings.resolution.x, Height = settings.resolution.y,
                         Reset = C2RReset.None, CaptureUs = NativeClient.NowUs
                     };
-                    long begun = watch.ElapsedTicks;
-                    double begunMs = ThreadMs();
+                    long startTicks = watch.ElapsedTicks;
+                    double startMs = ThreadMs();
                     session.Submit(ref frame);
                     session.Update();
                     pictures.Advance(NativeClient.NowUs);
-                    double ms = (watch.ElapsedTicks - begun) * 1000.0 / Stopwatch.Frequency;
+                    double ms = (watch.ElapsedTicks - startTicks) * 1000.0 / Stopwatch.Frequency;
                     if (i >= 30)
                     {
-                        thread.Add(ThreadMs() - begunMs);
+                        thread.Add(ThreadMs() - startMs);
                         wall.Add(ms);
                     }
                     Thread.Sleep(16);

@@ -11,6 +11,9 @@ namespace C2R.Headless
 {
     internal sealed class Play
     {
+        /// <summary>Seconds until a wait gives up: longer than anything takes on a busy machine.</summary>
+        public const double LimitS = 60;
+
         /// <summary>SHA-256 of each shown picture as RGB, row 0 the top, by frame.</summary>
         public readonly SortedDictionary<ulong, string> Shown = new SortedDictionary<ulong, string>();
 
@@ -71,10 +74,10 @@ namespace C2R.Headless
             Thread.Sleep(2);
         }
 
-        /// <summary>Frames until something holds; false when it does not in time.</summary>
-        public bool Until(Func<bool> holds, double seconds, bool draw)
+        /// <summary>Frames until something holds; false after <see cref="LimitS"/>.</summary>
+        public bool Until(Func<bool> holds, bool draw)
         {
-            double end = Time.realtimeSinceStartupAsDouble + seconds;
+            double end = Time.realtimeSinceStartupAsDouble + LimitS;
             while (!holds())
             {
                 if (Time.realtimeSinceStartupAsDouble > end) return false;
@@ -83,10 +86,10 @@ namespace C2R.Headless
             return true;
         }
 
-        /// <summary>So many frames, each drawn when it can be sent at once, so that none is dropped.</summary>
-        public bool Stream(int count, double seconds)
+        /// <summary>Draws frames, each when it can be sent at once, so that none is dropped.</summary>
+        public bool Stream(int count)
         {
-            double end = Time.realtimeSinceStartupAsDouble + seconds;
+            double end = Time.realtimeSinceStartupAsDouble + LimitS;
             long goal = Submitted + count;
             while (Submitted < goal)
             {

@@ -1,14 +1,16 @@
-// Plays Unity from the command line: reads a command a line, answers with a line of JSON.
+// Stands in for Unity: reads one command per line and answers each with a line of JSON. Commands that
+// wait answer "done": false after Play.LimitS.
 //
 //   C2R.Tests.exe PACKAGE
 //   start KEY=VALUE...     a camera with the component, those settings
 //   set KEY=VALUE...       change settings
 //   play FRAMES            draw so many frames
-//   until STATE SECONDS    draw until the component is in that state
-//   connect STATE SECONDS  the same without drawing, so that no frame is captured
-//   shows WHAT SECONDS     draw until the screen shows "picture" or "coarse"
-//   stream FRAMES SECONDS [OPEN]   draw frames as they can be sent; then until all but OPEN (0) of
-//                          them, which is a chunk that is not full yet, are answered and shown
+//   until STATE            draw until the component is in that state
+//   connect STATE          the same without drawing, so that no frame is captured
+//   shows WHAT             draw until the screen shows "picture" or "coarse"
+//   says TEXT              draw until the status text contains it
+//   stream FRAMES [OPEN]   draw frames as they can be sent; then until all but OPEN (0) of them, which
+//                          wait in a chunk that is not full yet, are answered and shown
 //   status | resources | conform FILE | cost SERVER WIDTH HEIGHT FRAMES
 //   reload SERVER CYCLES EVERY     domain reloads; each EVERYth without OnDisable first
 //   disable | enable | scene KEEP | geometry | faults COUNT | reset REASON | old (a card that
@@ -46,14 +48,14 @@ namespace C2R.Headless
             while ((line = Console.In.ReadLine()) != null && line != "quit")
             {
                 string[] words = line.Split(' ');
-                Console.Out.WriteLine(Json(Obey(words[0], words.Skip(1).ToArray())));
+                Console.Out.WriteLine(Json(Run(words[0], words.Skip(1).ToArray())));
                 Console.Out.Flush();
             }
             Player.DisableAll();
             return 0;
         }
 
-        private static Dictionary<string, object> Obey(string command, string[] words)
+        private static Dictionary<string, object> Run(string command, string[] words)
         {
             bool done = true;
             switch (command)
@@ -61,10 +63,11 @@ namespace C2R.Headless
                 case "start": _play = new Play(Pairs(words)); break;
                 case "set": _play.Set(Pairs(words)); break;
                 case "play": for (int i = 0; i < int.Parse(words[0]); i++) _play.Frame(true); break;
-                case "until": done = _play.Until(() => _play.Renderer.State.ToString() == words[0], Seconds(words), true); break;
-                case "connect": done = _play.Until(() => _play.Renderer.State.ToString() == words[0], Seconds(words), false); break;
-                case "shows": done = _play.Until(() => _play.Renderer.ShowsPicture == (words[0] == "picture"), Seconds(words), true); break;
-                case "stream": done = Stream(int.Parse(words[0]), Seconds(words), words.Length > 2 ? int.Parse(words[2]) : 0); break;
+                case "until": done = _play.Until(() => _play.Renderer.State.ToString() == words[0], true); break;
+                case "connect": done = _play.Until(() => _play.Renderer.State.ToString() == words[0], false); break;
+                case "shows": done = _play.Until(() => _play.Renderer.ShowsPicture == (words[0] == "picture"), true); break;
+                case "says": done = _play.Until(() => _play.Renderer.StatusText.Contains(Uri.UnescapeDataString(words[0])), true); break;
+                case "stream": done = Stream(int.Parse(words[0]), words.Length > 1 ? int.Parse(words[1]) : 0); break;
                 case "disable": _play.Renderer.enabled = false; break;
                 case "enable": _play.Renderer.enabled = true; break;
                 case "scene": Player.LoadScene(words[0] == "1"); break;
@@ -85,10 +88,10 @@ namespace C2R.Headless
             return Status(done);
         }
 
-        private static bool Stream(int count, double seconds, int open)
+        private static bool Stream(int count, int open)
         {
-            if (!_play.Stream(count, seconds)) return false;
-            return _play.Until(() => _play.Open <= open && _play.Renderer.Pictures.Count == 0, seconds, false);
+            if (!_play.Stream(count)) return false;
+            return _play.Until(() => _play.Open <= open && _play.Renderer.Pictures.Count == 0, false);
         }
 
         private static Dictionary<string, object> Status(bool done)
@@ -153,11 +156,6 @@ namespace C2R.Headless
             };
         }
 
-        private static double Seconds(string[] words)
-        {
-            return double.Parse(words[1]);
-        }
-
         private static Dictionary<string, string> Pairs(IEnumerable<string> words)
         {
             return words.Select(word => word.Split(new[] { '=' }, 2))
@@ -185,14 +183,14 @@ namespace C2R.Headless
 
         private static string Quoted(string text)
         {
-            var made = new StringBuilder("\"");
+            var quoted = new StringBuilder("\"");
             foreach (char one in text)
             {
-                if (one == '"' || one == '\\') made.Append('\\');
-                if (one < ' ') made.Append(' ');
-                else made.Append(one);
+                if (one == '"' || one == '\\') quoted.Append('\\');
+                if (one < ' ') quoted.Append(' ');
+                else quoted.Append(one);
             }
-            return made.Append('"').ToString();
+            return quoted.Append('"').ToString();
         }
     }
 }

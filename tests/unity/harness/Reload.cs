@@ -1,4 +1,4 @@
-// Domain reloads as the editor makes them: the code and all its statics go, the process stays.
+// Domain reloads as in the editor: code and statics are unloaded, the process stays.
 using System;
 using System.Collections.Generic;
 using UnityEngine.Headless;
@@ -33,8 +33,8 @@ namespace C2R.Headless
             {
                 { "server", server }, { "width", "64" }, { "height", "32" }, { "fps", "60" }
             });
-            bool streamed = play.Until(() => play.Renderer.State == C2RState.Streaming, 20, true)
-                            && play.Stream(2, 20);
+            bool streamed = play.Until(() => play.Renderer.State == C2RState.Streaming, true)
+                            && play.Stream(2);
             if (disable) Player.DisableAll();
             return streamed && (!disable || Player.Held == 0);
         }

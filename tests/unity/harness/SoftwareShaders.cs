@@ -1,4 +1,4 @@
-// The package's shaders in C#, for the stubs' textures: the same passes, through the CPU twin.
+// The package's shaders for the stubs' textures: the same passes, by the reference implementation in C#.
 using System;
 using C2R.Internal;
 using UnityEngine;

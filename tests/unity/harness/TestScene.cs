@@ -1,5 +1,5 @@
-// What the camera of the tests sees: patterns that tell a frame's number, as another program can
-// compute them too (tests/unity/unity_rig.py).
+// What the camera of the tests draws: a pattern of the frame's number, which `scene` in
+// tests/unity/unity_rig.py computes too.
 using C2R.Internal;
 using UnityEngine;
 using UnityEngine.Experimental.Rendering;
@@ -11,7 +11,7 @@ namespace C2R.Headless
     {
         private static readonly float[] Light = new float[256];
 
-        /// <summary>Which picture is drawn.</summary>
+        /// <summary>The number of the frame that is drawn.</summary>
         public static int Index;
 
         /// <summary>Whether the pipeline publishes depth and motion.</summary>
@@ -46,8 +46,8 @@ namespace C2R.Headless
             if (Geometry) Publish(target.width, target.height);
         }
 
-        // Nearness falls from 1 on the left; the right column shows no surface. All moved by
-        // (width / 32, -height / 16) pixels, to the left and up, of a picture with y down.
+        // Stored depth falls from 1 on the left to 0, no surface, in the right column. Everything moved by
+        // (width / 32, -height / 16) pixels, y down.
         private static void Publish(int width, int height)
         {
             if (_depth == null)

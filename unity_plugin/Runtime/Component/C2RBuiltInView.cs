@@ -5,7 +5,7 @@ using UnityEngine.Rendering;
 namespace C2R
 {
     /// <summary>
-    /// The built-in pipeline's way: the camera's last image effect. <see cref="C2RRenderer"/> adds it
+    /// For the built-in pipeline: the camera's last image effect. <see cref="C2RRenderer"/> adds it
     /// where no scriptable pipeline is in use; overlay canvases are drawn after it.
     /// </summary>
     [AddComponentMenu("")]

@@ -7,9 +7,9 @@ using UnityEngine.SceneManagement;
 namespace C2R
 {
     /// <summary>
-    /// Put it on a camera: what the camera draws goes to the renderer, and the renderer's pictures
-    /// take its place on the screen. The coarse frame stays while there are none. Nothing here waits
-    /// for the network.
+    /// Put it on a camera: the camera's frames go to the renderer, and its pictures (output frames)
+    /// replace them on the screen. Without pictures the coarse frame stays. Nothing here waits for the
+    /// network.
     /// </summary>
     [AddComponentMenu("C2R/C2R Renderer")]
     [DisallowMultipleComponent]
@@ -28,7 +28,7 @@ namespace C2R
         private bool present = true;
 
         [SerializeField]
-        [Tooltip("Turn it on when pictures stand on their head: the pipeline's row 0 is the top")]
+        [Tooltip("Turn it on when pictures are upside down: the pipeline's row 0 is the top")]
         private bool sourceIsTopFirst;
 
         private Camera _camera;
@@ -38,7 +38,7 @@ namespace C2R
         private PictureScreen _screen;
         private double _statisticsAt;
 
-        /// <summary>Where the renderer is and what it shall draw; may be changed at any time.</summary>
+        /// <summary>Server, session and render parameters; may be changed at any time.</summary>
         public C2RSettings Settings
         {
             get { return settings; }
@@ -63,7 +63,7 @@ namespace C2R
             get { return _keeper == null ? C2RError.None : _keeper.Error; }
         }
 
-        /// <summary>The state in words: what is wrong and what to do.</summary>
+        /// <summary>The state as text: what is wrong and what to do.</summary>
         public string StatusText
         {
             get { return _keeper == null ? "off" : _keeper.Text; }

@@ -3,7 +3,7 @@ using UnityEngine;
 
 namespace C2R
 {
-    /// <summary>Where the renderer is and what it shall draw; shown in the inspector.</summary>
+    /// <summary>Server, session and render parameters; shown in the inspector.</summary>
     [Serializable]
     public sealed class C2RSettings
     {
@@ -20,18 +20,18 @@ namespace C2R
         public string tokenFile = "";
 
         [TextArea(2, 5)]
-        [Tooltip("What the world looks like")]
+        [Tooltip("What to render")]
         public string prompt = "a city street at noon, people walking, photorealistic";
 
         [TextArea(1, 3)]
-        [Tooltip("What it must not look like")]
+        [Tooltip("What to avoid")]
         public string negativePrompt = "";
 
         [Range(0f, 2f)]
         [Tooltip("How closely pictures follow the coarse frames; 0: not at all")]
         public float strength = 1f;
 
-        [Tooltip("Use the seed below; else the server draws one")]
+        [Tooltip("Use the seed below; else the server chooses one")]
         public bool fixedSeed = true;
 
         [Tooltip("The same seed, prompt and frames give the same pictures")]
@@ -41,7 +41,7 @@ namespace C2R
         public Vector2Int resolution = new Vector2Int(256, 144);
 
         [Range(1f, 60f)]
-        [Tooltip("Frames a second that are captured and rendered")]
+        [Tooltip("Frames per second that are captured and rendered")]
         public float framesPerSecond = 16f;
 
         [Tooltip("What is sent besides colour")]
@@ -56,10 +56,10 @@ namespace C2R
         [Tooltip("The oldest that a picture may be when it comes, seconds")]
         public float maxDelay = 4f;
 
-        [Tooltip("Seconds after a failure until all is tried anew; 0: only after a change")]
+        [Tooltip("Seconds after a failure until another session is tried; 0: only after a change")]
         public float retryAfterFailure = 10f;
 
-        [Tooltip("Seconds without any word from the server before the connection is given up")]
+        [Tooltip("Seconds without a message from the server before the connection is given up")]
         public float silence = 15f;
 
         /// <summary>The token itself, for games that have it from elsewhere; never saved.</summary>

@@ -11,7 +11,7 @@ namespace C2R
         /// <summary>Looking for the server.</summary>
         Connecting = 1,
 
-        /// <summary>The server is loading or full; it will let us in.</summary>
+        /// <summary>The server is loading or full; the session starts when there is room.</summary>
         Queued = 2,
 
         /// <summary>Frames go out and pictures come in.</summary>
@@ -24,13 +24,13 @@ namespace C2R
         Closed = 5,
 
         /// <summary>
-        /// It cannot work as it is: the text says what to change. Tried again after a change of
+        /// It cannot work with these settings: the text says what to change. Tried again after a change of
         /// settings, and every <see cref="C2RSettings.retryAfterFailure"/> seconds.
         /// </summary>
         Failed = 6
     }
 
-    /// <summary>What kind of thing broke or was refused.</summary>
+    /// <summary>The kind of failure or refusal.</summary>
     public enum C2RError
     {
         None = 0,
@@ -86,7 +86,7 @@ namespace C2R
         User = 6
     }
 
-    /// <summary>A session in numbers: Submitted = Rendered + Failed + Dropped + those still open.</summary>
+    /// <summary>Statistics of a session: Submitted = Rendered + Failed + Dropped + those still open.</summary>
     public struct C2RStatistics
     {
         /// <summary>Frames handed to the native client.</summary>
@@ -98,19 +98,19 @@ namespace C2R
         /// <summary>Frames that the server could not use.</summary>
         public long Failed;
 
-        /// <summary>Frames passed over, for whatever reason.</summary>
+        /// <summary>Frames that were dropped, for any reason.</summary>
         public long Dropped;
 
         /// <summary>Connections that were made.</summary>
         public int Connections;
 
-        /// <summary>Pictures a second.</summary>
+        /// <summary>Pictures per second.</summary>
         public double Fps;
 
-        /// <summary>From capture to the picture in hand, milliseconds: half are faster.</summary>
+        /// <summary>From capture to the decoded picture, milliseconds: the median.</summary>
         public double LatencyP50Ms;
 
-        /// <summary>Ninety-nine in a hundred are faster.</summary>
+        /// <summary>The 99th percentile of the same.</summary>
         public double LatencyP99Ms;
 
         /// <summary>The server's time for one frame, milliseconds.</summary>

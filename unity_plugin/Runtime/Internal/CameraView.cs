@@ -24,7 +24,7 @@ namespace C2R.Internal
             _camera = camera;
         }
 
-        /// <summary>What makes the next frame begin anew.</summary>
+        /// <summary>What makes the next frame a reset.</summary>
         public readonly ResetTracker Resets = new ResetTracker();
 
         /// <summary>The frame that was captured last; null before the first.</summary>
@@ -59,7 +59,7 @@ namespace C2R.Internal
         {
             if (_ring == null || now < _nextAt) return false;
             double interval = 1.0 / framesPerSecond;
-            // Kept in step with the clock; after a pause, begun anew rather than caught up with.
+            // In step with the clock; after a pause the schedule restarts, or captures would come in a burst.
             _nextAt = now - _nextAt > interval ? now + interval : _nextAt + interval;
             return true;
         }
@@ -69,7 +69,7 @@ namespace C2R.Internal
             CommandBuffer cmd, ref CaptureSources sources, C2RSettings settings, bool topFirst)
         {
             CaptureSlot slot = _ring.Take();
-            if (slot == null)
+            if (slot == null)  // the graphics card is behind: this frame is dropped, not waited for
             {
                 Skipped++;
                 return;

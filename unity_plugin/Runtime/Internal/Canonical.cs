@@ -14,7 +14,7 @@ namespace C2R.Internal
     }
 
     /// <summary>
-    /// What <c>C2RCanonical.shader</c> computes, on the CPU: the plain twin that the conformance
+    /// The reference implementation of <c>C2RCanonical.shader</c> on the CPU, which the conformance
     /// table is run through. Expression by expression as in the shader.
     /// </summary>
     internal static class Canonical

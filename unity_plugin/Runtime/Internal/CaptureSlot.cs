@@ -9,7 +9,8 @@ namespace C2R.Internal
 {
     /// <summary>
     /// One captured frame on its way from the graphics card: the canonical textures, the memory they
-    /// are read back into, and how many of these readings are still under way.
+    /// are read back into, and the number of readings under way. The memory is persistent and written
+    /// by the graphics driver: it must not be freed or submitted while a reading is under way.
     /// </summary>
     internal sealed class CaptureSlot : IDisposable
     {
@@ -119,15 +120,15 @@ namespace C2R.Internal
 
         private static RenderTexture Target(Vector2Int size, GraphicsFormat format, string name)
         {
-            var made = new RenderTexture(size.x, size.y, 0, format)
+            var target = new RenderTexture(size.x, size.y, 0, format)
             {
                 name = name,
                 hideFlags = HideFlags.HideAndDontSave,
                 filterMode = FilterMode.Point,
                 useMipMap = false
             };
-            made.Create();
-            return made;
+            target.Create();
+            return target;
         }
 
         private static void Free(RenderTexture texture, ref NativeArray<byte> bytes)

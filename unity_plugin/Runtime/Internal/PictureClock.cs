@@ -16,7 +16,7 @@ namespace C2R.Internal
         private readonly long[] _at = new long[Remembered];
         private readonly long[] _took = new long[Remembered];
         private int _next;
-        private long _lookedAt;
+        private long _lastPlayedUs;
 
         /// <summary>The longest delay, microseconds; older pictures are not played.</summary>
         public long MaxDelayUs { get; set; }
@@ -24,12 +24,12 @@ namespace C2R.Internal
         /// <summary>How far behind its capture a picture is shown.</summary>
         public long DelayUs { get; private set; }
 
-        /// <summary>Forget everything.</summary>
+        /// <summary>Forgets all delays.</summary>
         public void Clear()
         {
             for (int i = 0; i < Remembered; i++) _at[i] = long.MinValue / 2;
             DelayUs = 0;
-            _lookedAt = 0;
+            _lastPlayedUs = 0;
         }
 
         /// <summary>A picture came; false when it is too old to be played.</summary>
@@ -45,7 +45,7 @@ namespace C2R.Internal
             return true;
         }
 
-        /// <summary>Makes the delay no longer than this, whatever slow times it remembers.</summary>
+        /// <summary>Makes the delay no longer than this and forgets longer ones.</summary>
         public void Shorten(long delayUs)
         {
             if (DelayUs <= delayUs) return;
@@ -59,8 +59,8 @@ namespace C2R.Internal
         /// <summary>Pictures captured up to this time are due now.</summary>
         public long PlayedUntil(long nowUs)
         {
-            long elapsed = _lookedAt == 0 ? 0 : nowUs - _lookedAt;
-            _lookedAt = nowUs;
+            long elapsed = _lastPlayedUs == 0 ? 0 : nowUs - _lastPlayedUs;
+            _lastPlayedUs = nowUs;
             long longest = -1;
             for (int i = 0; i < Remembered; i++)
             {

@@ -15,11 +15,10 @@ namespace C2R.Internal
     }
 
     /// <summary>
-    /// Pictures that wait to be shown, in buffers that are used again and again, the last one left
-    /// first: so no more memory is taken than pictures have waited at once. Full: the oldest is due at
-    /// once, and the delay no longer than that. Says when the screen must fall back to the coarse
-    /// frame: when no picture that is due has come for a while, until pictures have been in time
-    /// again.
+    /// Pictures that wait to be shown. Their buffers are used again, the last one released first, so
+    /// that memory is taken only for as many pictures as have waited at once. Drop rule: when it is
+    /// full, the oldest is shown at once and the delay is shortened to match. Falls back to the coarse
+    /// frame when no picture that is due has come for a while, until pictures are in time again.
     /// </summary>
     internal sealed class PictureQueue
     {
@@ -37,7 +36,7 @@ namespace C2R.Internal
         private bool _hasShown;
         private bool _moved;
         private long _shownAtUs;
-        private bool _lapsed;
+        private bool _late;
         private long _inTimeSinceUs = -1;
 
         public PictureQueue()
@@ -74,7 +73,7 @@ namespace C2R.Internal
         /// <summary>The picture on the screen; null when it is the coarse frame.</summary>
         public Picture Shown
         {
-            get { return _hasShown && !_lapsed ? _latest : null; }
+            get { return _hasShown && !_late ? _latest : null; }
         }
 
         /// <summary>The newest picture that was due, on the screen or not; null before the first.</summary>
@@ -83,13 +82,13 @@ namespace C2R.Internal
             get { return _hasShown ? _latest : null; }
         }
 
-        /// <summary>Forget all pictures; the coarse frame is shown.</summary>
+        /// <summary>Drops all pictures; the coarse frame is shown.</summary>
         public void Clear()
         {
             while (_count > 0) _spare.Push(Next());
             _hasShown = false;
             _moved = false;
-            _lapsed = false;
+            _late = false;
             _inTimeSinceUs = -1;
             _clock.Clear();
         }
@@ -119,7 +118,7 @@ namespace C2R.Internal
         {
             long until = _clock.PlayedUntil(nowUs);
             while (_count > 0 && _ring[_first].CaptureUs <= until) Show(nowUs);
-            Judge(nowUs);
+            UpdateFallback(nowUs);
             bool moved = _moved;
             _moved = false;
             return moved;
@@ -150,18 +149,18 @@ namespace C2R.Internal
             Show(nowUs);
         }
 
-        private void Judge(long nowUs)
+        private void UpdateFallback(long nowUs)
         {
             bool inTime = _hasShown && nowUs - _shownAtUs <= LateAfterUs;
             if (!inTime)
             {
-                _lapsed = _hasShown;
+                _late = _hasShown;
                 _inTimeSinceUs = -1;
                 return;
             }
-            if (!_lapsed) return;
+            if (!_late) return;
             if (_inTimeSinceUs < 0) _inTimeSinceUs = nowUs;
-            if (nowUs - _inTimeSinceUs >= SettleUs) _lapsed = false;
+            if (nowUs - _inTimeSinceUs >= SettleUs) _late = false;
         }
 
         private static void CopyRows(IntPtr source, int rowBytes, byte[] target, int packed, int rows)

@@ -41,7 +41,7 @@ namespace C2R.Internal
         public void Record(CommandBuffer cmd, RenderTargetIdentifier target, Vector2Int viewport)
         {
             cmd.SetGlobalTexture(PictureId, Texture);
-            // Of an array, as HDRP's, only the slice that is looked at.
+            // HDRP's target is a texture array: only slice 0 is shown.
             cmd.SetRenderTarget(target, 0, CubemapFace.Unknown, 0);
             if (viewport.x > 0) cmd.SetViewport(new Rect(0, 0, viewport.x, viewport.y));
             cmd.DrawProcedural(Matrix4x4.identity, _material, 0, MeshTopology.Triangles, 3);

@@ -4,14 +4,15 @@ using C2R.Interop;
 namespace C2R.Internal
 {
     /// <summary>
-    /// One session with the server: frames in, pictures out, and what to tell people. Used from the
-    /// game's thread; nothing in it waits. It knows nothing of cameras or textures.
+    /// One session with the server: frames in, pictures out, status texts. For the game's thread only;
+    /// nothing in it waits. Knows nothing of cameras or textures.
     /// </summary>
     internal sealed unsafe class RenderSession : IDisposable
     {
         /// <summary>
-        /// Pictures that one update takes over at most: one, and more where the game's frames are
-        /// longer than the pictures', so that a chunk that comes at once does not make a frame long.
+        /// The most pictures that one update copies: a chunk comes at once, and copying all of it in one
+        /// frame of the game would be a visible hitch. More than one only where the game is slower than
+        /// the pictures.
         /// </summary>
         private const int PicturesAtOnce = 4;
 
@@ -28,7 +29,7 @@ namespace C2R.Internal
         private ulong _nextId;
         private long _updatedUs;
 
-        /// <summary>Begins to connect; errors as for <see cref="SessionOptions.Connect"/>.</summary>
+        /// <summary>Starts to connect; errors as for <see cref="SessionOptions.Connect"/>.</summary>
         public RenderSession(C2RSettings settings, PictureQueue pictures)
         {
             _pictures = pictures;
@@ -44,10 +45,10 @@ namespace C2R.Internal
         /// <summary>What broke or failed.</summary>
         public C2RError Error { get; private set; }
 
-        /// <summary>The state, for people: what is wrong and what to do.</summary>
+        /// <summary>The state as text: what is wrong and what to do.</summary>
         public string Text { get; private set; }
 
-        /// <summary>The last warning, refused change or failed frame, for people; or null.</summary>
+        /// <summary>The last warning, refused change or failed frame as text; or null.</summary>
         public string Notice { get; private set; }
 
         /// <summary>Whether it is over for good.</summary>
@@ -62,7 +63,7 @@ namespace C2R.Internal
             get { return _client.HasRoom; }
         }
 
-        /// <summary>Reads all that came; once a frame of the game.</summary>
+        /// <summary>Reads status, events and outcomes; once per frame of the game.</summary>
         public void Update()
         {
             ReadStatus();
@@ -119,7 +120,7 @@ namespace C2R.Internal
             _client.ReportShown(shown.FrameId, shown.CaptureUs, waiting);
         }
 
-        /// <summary>The session in numbers, as they are now.</summary>
+        /// <summary>Current statistics.</summary>
         public C2RStatistics Statistics()
         {
             _client.GetStats(ref _stats);
@@ -174,7 +175,7 @@ namespace C2R.Internal
             Error = (C2RError)_status.Error;
             fixed (byte* text = _status.Text)
             {
-                // Compared first: a string every frame would feed the garbage collector.
+                // Compared first: a new string per frame would be garbage for the collector.
                 if (NativeText.Same(text, _text, NativeLengths.Text)) return;
                 for (int i = 0; i < NativeLengths.Text; i++) _text[i] = text[i];
                 Text = NativeText.Read(text, NativeLengths.Text);

@@ -41,13 +41,13 @@ namespace C2R.Internal
             }
         }
 
-        /// <summary>Something happened; the next captured frame begins anew.</summary>
+        /// <summary>Makes the next captured frame a reset.</summary>
         public void Note(ViewEvent happened)
         {
             Note(ReasonOf(happened));
         }
 
-        /// <summary>The next captured frame begins anew, for this reason.</summary>
+        /// <summary>Makes the next captured frame a reset, for this reason.</summary>
         public void Note(C2RReset reason)
         {
             if (_waiting == C2RReset.None) _waiting = reason;

@@ -41,19 +41,19 @@ namespace C2R.Internal
             get { return Session != null ? Session.Error : _failureKind; }
         }
 
-        /// <summary>The state, for people.</summary>
+        /// <summary>The state as text.</summary>
         public string Text
         {
             get { return Session != null ? Session.Text : _failure; }
         }
 
-        /// <summary>Why no session can be of use on this computer; null when one can.</summary>
+        /// <summary>Why this computer cannot run a session; null when it can.</summary>
         public string Obstacle { get; set; }
 
         /// <summary>Called when a new session begins.</summary>
         public Action Began { get; set; }
 
-        /// <summary>Opens, changes or reopens as settings and time ask; then reads all that came.</summary>
+        /// <summary>Opens, changes or reopens the session as needed, then updates it.</summary>
         public void Update(C2RSettings settings, double now)
         {
             if (_used == null || settings.NeedsNewSession(_used)) Open(settings);
@@ -65,7 +65,7 @@ namespace C2R.Internal
                 _retryAt = now + settings.retryAfterFailure;
         }
 
-        /// <summary>The numbers of all sessions of this keeper; rates are the present one's.</summary>
+        /// <summary>Counts over all sessions; rates of the current one.</summary>
         public C2RStatistics Statistics()
         {
             C2RStatistics now = Session != null ? Session.Statistics() : new C2RStatistics();
@@ -77,7 +77,7 @@ namespace C2R.Internal
             return now;
         }
 
-        /// <summary>Open anew at the next update, whatever the settings.</summary>
+        /// <summary>Opens another session at the next update.</summary>
         public void Restart()
         {
             _used = null;
@@ -145,7 +145,7 @@ namespace C2R.Internal
         {
             if (Session == null) return;
             C2RStatistics last = Statistics();
-            // What was still open is answered by nobody any more.
+            // Frames without an answer will have none: they count as dropped.
             last.Dropped = last.Submitted - last.Rendered - last.Failed;
             _before = last;
             Session.Dispose();

@@ -5,9 +5,9 @@ using System.Runtime.InteropServices;
 namespace C2R.Interop
 {
     /// <summary>
-    /// Owns a <c>c2r_client</c>. Released by <c>Dispose</c>; a client that nobody disposed is
-    /// destroyed by the critical finaliser, which also runs when a domain is unloaded, so that no
-    /// I/O thread outlives the code that made it.
+    /// Owns a <c>c2r_client</c>: destroyed by <c>Dispose</c>, else by the critical finaliser, which
+    /// also runs when a domain is unloaded. Without it the I/O thread would outlive the domain, and
+    /// each reload in the editor would leak a thread and a connection.
     /// </summary>
     internal sealed class ClientHandle : SafeHandle
     {

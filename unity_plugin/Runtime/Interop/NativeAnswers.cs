@@ -1,7 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 
-// The structures that come out of the native client, field by field as in c2r_client.h.
+// The structures that come out of the native client, field by field as in c2r_types.h.
 namespace C2R.Interop
 {
     /// <summary>Lengths of the texts inside the structures, bytes.</summary>
@@ -28,7 +28,7 @@ namespace C2R.Interop
         public double TotalMs;
     }
 
-    /// <summary><c>c2r_result</c>: what became of one frame.</summary>
+    /// <summary><c>c2r_result</c>: the outcome of one frame.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct NativeResult
     {

@@ -7,7 +7,7 @@ namespace C2R.Interop
     {
         private readonly ClientHandle _handle;
 
-        /// <summary>Begins to connect; <c>NativeException</c> when a value is refused.</summary>
+        /// <summary>Starts to connect; <c>NativeException</c> when a value is refused.</summary>
         public NativeClient(ref NativeOptions options, ref NativeSession session)
         {
             fixed (NativeOptions* given = &options) _handle = ClientHandle.Create(given);
@@ -72,7 +72,7 @@ namespace C2R.Interop
             }
         }
 
-        /// <summary>Tells the server, in time, which picture is on the screen.</summary>
+        /// <summary>Reports to the server which picture is on the screen.</summary>
         public void ReportShown(ulong frameId, long captureUs, double bufferMs)
         {
             NativeMethods.c2r_report_shown(_handle.Pointer, frameId, (ulong)captureUs, bufferMs);
@@ -94,7 +94,7 @@ namespace C2R.Interop
                 return NativeMethods.c2r_get_accepted(_handle.Pointer, found) == 1;
         }
 
-        /// <summary>The session in numbers.</summary>
+        /// <summary>Current statistics.</summary>
         public void GetStats(ref NativeStats stats)
         {
             stats.StructSize = (uint)sizeof(NativeStats);

@@ -2,7 +2,7 @@ using System;
 
 namespace C2R.Interop
 {
-    /// <summary>Compares the library with what this assembly was written for, once a domain.</summary>
+    /// <summary>Compares the library with what this assembly was written for, once per domain.</summary>
     internal static unsafe class NativeLibraryCheck
     {
         /// <summary>The interface that the structures here belong to.</summary>

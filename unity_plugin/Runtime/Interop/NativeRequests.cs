@@ -1,11 +1,11 @@
 using System;
 using System.Runtime.InteropServices;
 
-// The structures that go into the native client, field by field as in c2r_client.h. All are
+// The structures that go into the native client, field by field as in c2r_types.h. All are
 // blittable, so that nothing is marshalled on the way, with Mono as with IL2CPP.
 namespace C2R.Interop
 {
-    /// <summary><c>c2r_options</c>: where the server is, and how patient the client is.</summary>
+    /// <summary><c>c2r_options</c>: where the server is, and the timeouts.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal struct NativeOptions
     {
@@ -65,7 +65,7 @@ namespace C2R.Interop
         public ulong Seed;
     }
 
-    /// <summary><c>c2r_image</c>: a rectangle of values in our memory, read during the call.</summary>
+    /// <summary><c>c2r_image</c>: a rectangle of values in the caller's memory, read during the call.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal struct NativeImage
     {

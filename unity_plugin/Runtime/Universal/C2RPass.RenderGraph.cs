@@ -35,7 +35,7 @@ namespace C2R.Universal
                 builder.UseTexture(data.Colour, AccessFlags.ReadWrite);
                 if (data.Depth.IsValid()) builder.UseTexture(data.Depth, AccessFlags.Read);
                 if (data.Motion.IsValid()) builder.UseTexture(data.Motion, AccessFlags.Read);
-                // What it writes is seen by nobody else in the graph.
+                // No other pass of the graph reads its output, so that the graph would cull it.
                 builder.AllowPassCulling(false);
                 builder.AllowGlobalStateModification(true);
                 builder.SetRenderFunc<PassData>(Render);

@@ -2,7 +2,7 @@ using UnityEngine;
 
 namespace C2R.Samples
 {
-    /// <summary>Goes along the street, around and around, with a walker's bob.</summary>
+    /// <summary>Moves along the street in a loop, with a walker's bob.</summary>
     public sealed class Mover : MonoBehaviour
     {
         private float _speed;
@@ -10,7 +10,7 @@ namespace C2R.Samples
         private float _bob;
         private float _ground;
 
-        /// <summary>Metres a second, backwards below 0; metres of street; metres of bobbing.</summary>
+        /// <summary>Metres per second, backwards below 0; metres of street; metres of bobbing.</summary>
         public void Begin(float speed, float length, float bob)
         {
             _speed = speed;

@@ -2,7 +2,7 @@ using UnityEngine;
 
 namespace C2R.Samples
 {
-    /// <summary>Walks behind somebody. When they begin the street anew, that is a cut.</summary>
+    /// <summary>Follows a walker. Their jump back to the start of the street is a cut.</summary>
     public sealed class StreetCamera : MonoBehaviour
     {
         private const float Behind = 5f;

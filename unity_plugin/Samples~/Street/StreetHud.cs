@@ -2,7 +2,7 @@ using UnityEngine;
 
 namespace C2R.Samples
 {
-    /// <summary>State, rate and latency, drawn over the picture; keys change the world.</summary>
+    /// <summary>State, rate and latency, drawn over the picture; keys change the prompt.</summary>
     public sealed class StreetHud : MonoBehaviour
     {
         private static readonly string[] Prompts =
@@ -41,8 +41,8 @@ namespace C2R.Samples
             GUI.Label(
                 new Rect(16, 32, 624, 20),
                 (_renderer.ShowsPicture ? "picture, " : "coarse frame, ") + now.Fps.ToString("0.0")
-                + " a second, latency " + now.LatencyP50Ms.ToString("0") + " ms");
-            GUI.Label(new Rect(16, 50, 624, 20), "Space: another world   H: hide the pictures   R: begin anew");
+                + " per second, latency " + now.LatencyP50Ms.ToString("0") + " ms");
+            GUI.Label(new Rect(16, 50, 624, 20), "Space: next prompt   H: hide the pictures   R: reset");
         }
     }
 }

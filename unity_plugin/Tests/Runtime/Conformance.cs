@@ -11,7 +11,7 @@ namespace C2R.Tests
 
     /// <summary>
     /// Runs the conformance table (tests/conformance) through the plugin's CPU conversions. No test
-    /// framework: a real Unity calls it from a test, and a headless program by itself.
+    /// framework: called by a test in a real Unity, and by a headless program.
     /// </summary>
     public sealed class Conformance
     {

@@ -7,8 +7,8 @@ using UnityEngine.Rendering;
 namespace C2R.Tests
 {
     /// <summary>
-    /// The canonicalisation shader against its CPU twin; needs a graphics card, so a run with
-    /// -nographics skips it.
+    /// The canonicalisation shader compared with its reference implementation in C#; needs a graphics
+    /// card, so a run with -nographics skips it.
     /// </summary>
     public sealed class ShaderTests
     {

@@ -119,7 +119,7 @@ namespace UnityEngine
 
     public static class Resources
     {
-        // Looks where Unity would: into the package's folders of that name.
+        // As in Unity: from the package's folders of that name.
         public static T Load<T>(string path) where T : Object
         {
             string file = Path.Combine(Player.Package, "Runtime/Shaders/Resources", path + ".shader");

@@ -1,5 +1,5 @@
-// Engine textures into the form that goes over the wire: row 0 is the top, 8-bit sRGB, metres,
-// pixels. The CPU twin is Runtime/Internal/Canonical.cs; change both or none.
+// Engine textures into the canonical form of the wire: row 0 is the top, 8-bit sRGB, metres, pixels.
+// Reference implementation: Runtime/Internal/Canonical.cs; change both or none.
 //
 // Passes: 0 colour, 1 depth, 2 motion, from _C2RSource; 3 depth and 4 motion of URP, 5 motion of the
 // built-in pipeline, from the textures that these pipelines publish by name.

@@ -5,8 +5,8 @@ using Object = UnityEngine.Object;
 
 namespace C2R.Samples
 {
-    /// <summary>Flat colours for the street, in whatever pipeline the project uses.</summary>
-    internal sealed class Paint : IDisposable
+    /// <summary>Materials of flat colours for the street, for the project's pipeline.</summary>
+    internal sealed class StreetMaterials : IDisposable
     {
         private readonly Material[] _walls =
         {
