@@ -167,7 +167,7 @@ def _axes(view: Viewpoint) -> dict[str, Any]:
 
 
 def _wire(view: Viewpoint, world: Array, clip_to_prev_clip: Array) -> dict[str, Any]:
-    """What must be sent, in an engine's own world."""
+    """The expected values on the wire, in an engine's own world."""
     placed = {name: vector @ world for name, vector in _vectors(view).items()}
     return {name: vector.tolist() for name, vector in placed.items()} | {
         "fov_y": view.fov_y,
@@ -247,7 +247,7 @@ def _unreal_view(world_to_view: Array, view_to_clip: Array, view: Viewpoint) -> 
 
 
 def _static_points() -> dict[str, Any]:
-    """Where still points were, from their depth and the two cameras alone."""
+    """Where static points were, from their depth and the two cameras alone."""
     now, before = views()
     depth = np.full((HEIGHT, WIDTH), 7.0, np.float32)
     pixels = [(0, 0, 3.0), (80, 45, 12.5), (159, 89, 0.9), (37, 61, 120.0)]

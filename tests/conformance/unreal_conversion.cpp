@@ -1,4 +1,4 @@
-// Reads questions, one a line: a word and numbers. Prints what the Unreal plugin's conversions answer.
+// Reads requests, one per line: a name and numbers. Prints the results of the Unreal plugin's conversions.
 #include "C2RCanonical.h"
 
 #include <cstdio>

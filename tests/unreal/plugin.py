@@ -1,4 +1,4 @@
-"""The plugin's files, own stand-ins for what Unreal's header tool makes of them, and g++."""
+"""The plugin's files, stand-ins for the output of Unreal's header tool, and g++."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STUBS = Path(__file__).parent / "stubs"
 NATIVE = ROOT / "engine_bridge" / "native"
 MODULES = ("C2RClient", "C2RRuntime", "C2REditor")
 STRICT = ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror"]
-# Overrides name what they do not use; Unreal does not ask for that warning either.
+# Overrides name parameters that they do not use; Unreal does not enable that warning either.
 STRICT.append("-Wno-unused-parameter")
 
 
@@ -28,7 +28,7 @@ def gxx() -> str | None:
 
 
 def compile_only(source: Path, arguments: list[str], *, whole: bool = False) -> str:
-    """Empty when it compiles, else what g++ says; `whole` also finds functions that nobody uses."""
+    """Empty when it compiles, else what g++ says; `whole` also finds unused functions."""
     how = ["-c", "-o", os.devnull] if whole else ["-fsyntax-only"]
     command = ["g++", *STRICT, *how, *arguments, str(source)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
@@ -47,7 +47,7 @@ def build_program(
 
 
 def run_program(program: Path, text: str = "") -> str:
-    """What a program prints. Fails with its own words."""
+    """What a program prints; fails with it when the program fails."""
     done = subprocess.run([program], input=text, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -99,8 +99,8 @@ def make_engine(folder: Path) -> Path:
             file.write_text(f'#pragma once\n#include "{STUBS / stub}"\n', encoding="utf-8")
     for header in SOURCE.rglob("*.h"):
         if reflected(header):
-            made = folder / f"{header.stem}.generated.h"
-            made.write_text(generated_text(header), encoding="utf-8")
+            generated = folder / f"{header.stem}.generated.h"
+            generated.write_text(generated_text(header), encoding="utf-8")
     return folder
 
 

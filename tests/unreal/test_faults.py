@@ -1,5 +1,5 @@
-"""What goes wrong between a game and the server, through the plugin's own pacing, fallback and
-retry (`programs/faults.cpp`): a state and a text, the coarse frame on screen, and pictures again.
+"""Faults between a game and the server, through the plugin's pacing, fallback and retry
+(`programs/faults.cpp`): a state and a text, the coarse frame on screen, and pictures again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.engine_bridge.client_rig import until
 from tests.engine_bridge.mini_server import MiniServer, Script
 from tests.native.native_abi import library_path
+from tests.native.native_client import HANG_S
+from tests.native.native_rig import until
 from tests.native.slow_link import SlowLink
 from tests.unreal.plugin import NATIVE, SOURCE, build_program
 
 PROGRAM = Path(__file__).parent / "programs" / "faults.cpp"
-PATIENCE_S = 20.0
 
 
 class Screen:
@@ -41,11 +41,11 @@ class Screen:
         """Wait until all three hold at once."""
 
         def holds() -> bool:
-            found = self.now
-            return found[:2] == (state, shows) and said in found[2]
+            now = self.now
+            return now[:2] == (state, shows) and said in now[2]
 
         try:
-            until(holds, PATIENCE_S)
+            until(holds)
         except AssertionError as late:
             raise AssertionError(f"wanted {(state, shows, said)}, saw {self.now}") from late
 
@@ -71,10 +71,10 @@ def playing(
         yield Screen(process)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(HANG_S) == 0
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(HANG_S)
 
 
 def test_a_server_that_is_killed_and_comes_back(program: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_server_that_is_not_there_yet(program: Path) -> None:
     ],
     ids=["token", "version", "size"],
 )
-def test_what_only_a_change_can_mend_is_tried_anew(
+def test_what_only_a_change_can_fix_is_tried_again(
     name: str, wrong: object, right: object, said: str, program: Path
 ) -> None:
     script = Script()

@@ -1,5 +1,5 @@
-// The subsystem's tick without an engine: the plugin's own pacing, fallback and retry around the
-// native client. It says what a player would see whenever that changes, and ends with its input.
+// The subsystem's tick without an engine: the plugin's pacing, fallback and retry around the native
+// client. Prints what a player would see whenever that changes; ends when its input ends.
 //
 //   faults ADDRESS TOKEN WIDTH HEIGHT SILENCE_S RETRY_S
 #include "C2RCaptureClock.h"
@@ -61,10 +61,10 @@ struct FGame
 
 	c2r_status Status() const
 	{
-		c2r_status Found = {};
-		Found.struct_size = sizeof Found;
-		c2r_get_status(Client, &Found);
-		return Found;
+		c2r_status Current = {};
+		Current.struct_size = sizeof Current;
+		c2r_get_status(Client, &Current);
+		return Current;
 	}
 
 	void Capture(uint64_t NowUs)

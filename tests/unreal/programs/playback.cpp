@@ -1,10 +1,10 @@
-// Pictures that come in chunks are shown one by one, at the pace of their capture.
+// Pictures that come in chunks are shown one by one, at the rate of their capture.
 #include "C2RPlayback.h"
 #include "expect.h"
 
 #include <vector>
 
-constexpr uint64_t Frame = 62500;  // 16 a second
+constexpr uint64_t Frame = 62500;  // 16 per second
 
 struct FShown
 {
@@ -12,7 +12,7 @@ struct FShown
 	int Picture;
 };
 
-// Chunks of twelve, each `Late` after its last capture; the screen asks 60 times a second.
+// Chunks of twelve, each `Late` after its last capture; the screen asks 60 times per second.
 static std::vector<FShown> Play(C2R::TPlayback<int>& Playback, int Chunks, uint64_t Late)
 {
 	std::vector<FShown> Shown;
@@ -44,7 +44,7 @@ int main()
 	}
 	EXPECT(Playback.GetDelayUs() >= 11 * Frame + 300000);
 
-	// More than can wait: the oldest go, and the newest is never lost.
+	// More than can wait: the oldest are dropped, the newest never.
 	C2R::TPlayback<int> Small(4);
 	for (int At = 0; At < 10; ++At) Small.Add(At * Frame, At);
 	EXPECT(Small.GetPassedOver() == 6);

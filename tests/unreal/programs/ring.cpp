@@ -1,4 +1,4 @@
-// The ring of readbacks against a plain queue, and the clock of captures.
+// The ring of readbacks compared with a queue, and the capture clock.
 #include "C2RCaptureClock.h"
 #include "C2RReadbackRing.h"
 #include "expect.h"
@@ -54,7 +54,7 @@ static int CapturesOf(double EngineFps, double Fps, uint64_t HitchUs)
 int main()
 {
 	RingIsAQueue();
-	// Ten seconds of play: the rate holds whatever the engine's is, if that is the higher one.
+	// Ten seconds: the rate is kept when the engine's is higher.
 	EXPECT(CapturesOf(60, 16, 0) >= 159 && CapturesOf(60, 16, 0) <= 161);
 	EXPECT(CapturesOf(144, 24, 0) >= 239 && CapturesOf(144, 24, 0) <= 241);
 	EXPECT(CapturesOf(10, 16, 0) == 100);

@@ -1,4 +1,4 @@
-// Row pitch, halves, and the paint of the buffer view.
+// Row pitch, halves, and the colours of the buffer view.
 #include "C2RRows.h"
 #include "expect.h"
 

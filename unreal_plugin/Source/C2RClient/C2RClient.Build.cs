@@ -2,9 +2,9 @@ using System.IO;
 using UnrealBuildTool;
 
 // The native client, compiled as source. `make unreal` puts engine_bridge/native/src into
-// Private/Core, its header into Public, nanopb into Private/Nanopb and the messages that nanopb
-// makes of renderer.proto into Private/Messages. HTTP/2, TLS and JPEG are the engine's own
-// libraries, so that a process never holds two copies of them.
+// Private/Core, its headers into Public, nanopb into Private/Nanopb and the messages generated from
+// renderer.proto into Private/Messages. HTTP/2, TLS and JPEG are the engine's libraries, so that a
+// process never holds two copies of them.
 public class C2RClient : ModuleRules
 {
 	public C2RClient(ReadOnlyTargetRules Target) : base(Target)
@@ -15,7 +15,7 @@ public class C2RClient : ModuleRules
 			throw new BuildException("C2RClient lacks the native client's sources: run `make unreal` in the C2R repository and use the plugin that it writes to build/unreal/C2R");
 		}
 
-		// Each source is a translation unit of its own and includes no engine header.
+		// Each source is a separate translation unit and includes no engine header.
 		bUseUnity = false;
 		PCHUsage = PCHUsageMode.NoPCHs;
 		bEnableExceptions = false;

@@ -1,6 +1,6 @@
 using UnrealBuildTool;
 
-// The buffer view. The project's settings need no code here: UC2RSettings brings its own page.
+// The buffer view. The settings page needs no code here: it comes with UC2RSettings.
 public class C2REditor : ModuleRules
 {
 	public C2REditor(ReadOnlyTargetRules Target) : base(Target)

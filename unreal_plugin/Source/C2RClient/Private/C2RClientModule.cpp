@@ -1,4 +1,4 @@
-// Says which native client was built in, and refuses one whose structures differ from the header's.
+// Logs the version of the native client, and refuses one whose structures differ from the headers'.
 #include "CoreMinimal.h"
 #include "Modules/ModuleManager.h"
 

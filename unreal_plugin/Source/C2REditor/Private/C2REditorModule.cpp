@@ -28,7 +28,7 @@ public:
 	{
 		FGlobalTabmanager::Get()->RegisterNomadTabSpawner(BufferTab, FOnSpawnTab::CreateStatic(&MakeBufferTab))
 			.SetDisplayName(LOCTEXT("Title", "C2R Buffers"))
-			.SetTooltipText(LOCTEXT("Tooltip", "What is sent to the renderer, and what comes back."))
+			.SetTooltipText(LOCTEXT("Tooltip", "The captured buffers and the rendered picture."))
 			.SetGroup(WorkspaceMenu::GetMenuStructure().GetToolsCategory());
 	}
 

@@ -1,6 +1,7 @@
 #include "SC2RBufferView.h"
 
-#include "C2RBufferPaint.h"
+#include "C2RPreview.h"
+#include "C2RRows.h"
 #include "C2RSubsystem.h"
 #include "Engine/Engine.h"
 #include "Engine/GameInstance.h"
@@ -11,10 +12,55 @@
 #include "Widgets/SBoxPanel.h"
 #include "Widgets/Text/STextBlock.h"
 
+#include <cstring>
+
 namespace
 {
-/** Seconds between two looks: for people, and each look copies a few megabytes. */
+/** Seconds between two refreshes: each copies a few megabytes. */
 constexpr float Interval = 0.2f;
+
+/** Pixels of motion that are shown in full colour. */
+constexpr float FullMotion = 16.0f;
+
+void Put(TArray<uint8>& Pixels, int32 Index, C2R::FBgra Value)
+{
+	std::memcpy(Pixels.GetData() + Index * 4, &Value, 4);
+}
+
+TArray<uint8> ImageOfColour(const FC2RBuffers& Buffers)
+{
+	TArray<uint8> Pixels = Buffers.Colour;
+	for (int32 Index = 0; Index + 3 < Pixels.Num(); Index += 4)
+	{
+		Swap(Pixels[Index], Pixels[Index + 2]);
+		Pixels[Index + 3] = 255;
+	}
+	return Pixels;
+}
+
+TArray<uint8> ImageOfDepth(const FC2RBuffers& Buffers)
+{
+	TArray<uint8> Pixels;
+	Pixels.SetNumUninitialized(Buffers.Depth.Num() * 4);
+	for (int32 Index = 0; Index < Buffers.Depth.Num(); ++Index)
+	{
+		Put(Pixels, Index, C2R::ColourOfDepth(Buffers.Depth[Index]));
+	}
+	return Pixels;
+}
+
+TArray<uint8> ImageOfMotion(const FC2RBuffers& Buffers)
+{
+	TArray<uint8> Pixels;
+	Pixels.SetNumUninitialized(Buffers.Motion.Num() * 2);
+	for (int32 Index = 0; Index < Buffers.Motion.Num() / 2; ++Index)
+	{
+		const float X = C2R::FloatOfHalf(Buffers.Motion[Index * 2]);
+		const float Y = C2R::FloatOfHalf(Buffers.Motion[Index * 2 + 1]);
+		Put(Pixels, Index, C2R::ColourOfMotion(X, Y, FullMotion));
+	}
+	return Pixels;
+}
 
 UC2RSubsystem* FindSubsystem()
 {
@@ -31,7 +77,7 @@ UC2RSubsystem* FindSubsystem()
 
 void SC2RBufferView::Construct(const FArguments& InArgs)
 {
-	Line = FText::FromString(TEXT("Play in the editor to see what is sent and what comes back."));
+	Line = FText::FromString(TEXT("Play in the editor to see the captured buffers and the picture."));
 	const TSharedRef<SHorizontalBox> Row = SNew(SHorizontalBox);
 	for (FSlateBrush& Brush : Brushes)
 	{
@@ -78,12 +124,12 @@ EActiveTimerReturnType SC2RBufferView::Refresh(double Time, float DeltaSeconds)
 	if (Subsystem != nullptr && Subsystem->GetPreview().IsValid())
 	{
 		Subsystem->GetPreview()->SetWanted(true);
-		Look(Subsystem);
+		Update(Subsystem);
 	}
 	return EActiveTimerReturnType::Continue;
 }
 
-void SC2RBufferView::Look(UC2RSubsystem* Subsystem)
+void SC2RBufferView::Update(UC2RSubsystem* Subsystem)
 {
 	Line = FText::FromString(FString::Printf(TEXT("Colour, depth, motion, picture. %s"), *Subsystem->GetStatus().Text));
 	if (UTexture2D* Shown = Subsystem->GetPicture())
@@ -97,12 +143,12 @@ void SC2RBufferView::Look(UC2RSubsystem* Subsystem)
 		return;
 	}
 	LastFrameId = Buffers.FrameId;
-	Paint(Colour, Buffers.Size, C2RPaintColour(Buffers));
-	Paint(Depth, Buffers.Size, C2RPaintDepth(Buffers));
-	Paint(Motion, Buffers.Size, C2RPaintMotion(Buffers));
+	Upload(Colour, Buffers.Size, ImageOfColour(Buffers));
+	Upload(Depth, Buffers.Size, ImageOfDepth(Buffers));
+	Upload(Motion, Buffers.Size, ImageOfMotion(Buffers));
 }
 
-void SC2RBufferView::Paint(EBuffer Buffer, FIntPoint Size, const TArray<uint8>& Pixels)
+void SC2RBufferView::Upload(EBuffer Buffer, FIntPoint Size, const TArray<uint8>& Pixels)
 {
 	if (Pixels.Num() != Size.X * Size.Y * 4 || Pixels.Num() == 0)
 	{
@@ -118,7 +164,7 @@ void SC2RBufferView::Paint(EBuffer Buffer, FIntPoint Size, const TArray<uint8>& 
 		Brushes[Buffer].SetResourceObject(Texture);
 		Brushes[Buffer].ImageSize = FVector2D(Size.X, Size.Y);
 	}
-	// Both live until the render thread has copied them.
+	// The render thread copies later: region and pixels are freed by the callback, after the copy.
 	FUpdateTextureRegion2D* Region = new FUpdateTextureRegion2D(0, 0, 0, 0, static_cast<uint32>(Size.X), static_cast<uint32>(Size.Y));
 	TArray<uint8>* Copy = new TArray<uint8>(Pixels);
 	Texture->UpdateTextureRegions(0, 1, Region, static_cast<uint32>(Size.X) * 4, 4, Copy->GetData(),

@@ -1,4 +1,4 @@
-// Coarse colour, depth and motion as they are sent, and the picture that came back.
+// The buffer view: coarse colour, depth and motion as they are sent, and the rendered picture.
 #pragma once
 
 #include "CoreMinimal.h"
@@ -10,7 +10,7 @@ class FActiveTimerHandle;
 class UC2RSubsystem;
 class UTexture2D;
 
-/** Looks at the first game that is played in the editor, five times a second. */
+/** Shows the first game that is played in the editor, five times per second. */
 class SC2RBufferView : public SCompoundWidget
 {
 public:
@@ -31,8 +31,8 @@ private:
 	};
 
 	EActiveTimerReturnType Refresh(double Time, float DeltaSeconds);
-	void Look(UC2RSubsystem* Subsystem);
-	void Paint(EBuffer Buffer, FIntPoint Size, const TArray<uint8>& Pixels);
+	void Update(UC2RSubsystem* Subsystem);
+	void Upload(EBuffer Buffer, FIntPoint Size, const TArray<uint8>& Pixels);
 	FText GetLine() const;
 
 	FSlateBrush Brushes[Count];

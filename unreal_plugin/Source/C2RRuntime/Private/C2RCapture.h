@@ -13,7 +13,7 @@
 class FSceneView;
 struct FPostProcessMaterialInputs;
 
-/** What the game thread decides about capturing. */
+/** Capture settings, from the game thread. */
 struct FC2RCaptureTerms
 {
 	double FramesPerSecond = 16.0;
@@ -22,18 +22,18 @@ struct FC2RCaptureTerms
 
 /**
  * Converts the view with compute shaders, copies it to the CPU through a ring of readbacks, and hands
- * finished copies to the session in the order of capture. Never waits for the GPU: a frame for which
- * no readback is free is passed over.
+ * finished copies to the session in the order of capture. Never waits for the GPU, which would stall
+ * the render thread: a frame for which no readback is free is dropped and counted.
  */
 class FC2RCapture
 {
 public:
 	FC2RCapture(const FC2RSessionPtr& InSession, const FC2RPreviewRef& InPreview, const FC2RCaptureTerms& InTerms);
 
-	/** Hands over the copies that are ready. Once a frame, before Record. */
+	/** Submits the copies that are ready. Once per frame, before Record. */
 	void Collect();
 
-	/** Captures the view when a frame is due. `Event`: what the game says happened since the last call. */
+	/** Captures the view when a frame is due. `Event`: what happened in the game since the last call. */
 	void Record(FRDGBuilder& GraphBuilder, const FSceneView& View, const FPostProcessMaterialInputs& Inputs, const FScreenPassTexture& Coarse, C2R::EEvent Event);
 
 	uint64 GetPassedOver() const { return Ring.GetPassedOver(); }

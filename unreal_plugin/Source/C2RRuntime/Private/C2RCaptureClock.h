@@ -6,7 +6,7 @@
 namespace C2R
 {
 
-/** Picks engine frames so that they come at a rate; after a hitch it does not make up for lost ones. */
+/** Picks engine frames at a rate; after a hitch it continues at that rate, without a burst. */
 class FCaptureClock
 {
 public:

@@ -14,7 +14,7 @@ TAutoConsoleVariable<int32> EnableVariable(
 
 TAutoConsoleVariable<int32> OverlayVariable(
 	TEXT("c2r.Overlay"), 1,
-	TEXT("1: state, pictures a second and latency on screen. 0: nothing."), ECVF_Default);
+	TEXT("1: state, pictures per second and latency on screen. 0: nothing."), ECVF_Default);
 
 UC2RSubsystem* SubsystemOf(const UWorld* World)
 {
@@ -22,7 +22,7 @@ UC2RSubsystem* SubsystemOf(const UWorld* World)
 	UC2RSubsystem* Subsystem = Game != nullptr ? Game->GetSubsystem<UC2RSubsystem>() : nullptr;
 	if (Subsystem == nullptr)
 	{
-		UE_LOG(LogC2R, Warning, TEXT("There is no C2R session without a running game"));
+		UE_LOG(LogC2R, Warning, TEXT("C2R needs a running game; start Play first"));
 	}
 	return Subsystem;
 }
@@ -75,20 +75,20 @@ void LogStatistics(const TArray<FString>&, UWorld* World)
 		return;
 	}
 	const FC2RStatistics Now = Subsystem->GetStatistics();
-	UE_LOG(LogC2R, Display, TEXT("%s: %lld frames, %lld pictures, %lld dropped, %lld failed, %lld passed over; %.1f/s, %.0f ms, %.0f ms at worst"),
+	UE_LOG(LogC2R, Display, TEXT("%s: %lld frames, %lld pictures, %lld dropped, %lld failed, %lld not captured; %.1f/s, latency %.0f ms (p50), %.0f ms (p99)"),
 		*Subsystem->GetStatus().Text, Now.Submitted, Now.Rendered, Now.Dropped, Now.Failed, Now.PassedOver,
 		Now.PicturesPerSecond, Now.MedianLatencyMs, Now.WorstLatencyMs);
 }
 
-FAutoConsoleCommandWithWorldAndArgs ConnectCommand(TEXT("c2r.Connect"), TEXT("Begin a session; an address may follow."),
+FAutoConsoleCommandWithWorldAndArgs ConnectCommand(TEXT("c2r.Connect"), TEXT("Start a session; an address may follow."),
 	FConsoleCommandWithWorldAndArgsDelegate::CreateStatic(&Connect));
 FAutoConsoleCommandWithWorldAndArgs DisconnectCommand(TEXT("c2r.Disconnect"), TEXT("End the session."),
 	FConsoleCommandWithWorldAndArgsDelegate::CreateStatic(&Disconnect));
-FAutoConsoleCommandWithWorldAndArgs ResetCommand(TEXT("c2r.Reset"), TEXT("The renderer forgets its past."),
+FAutoConsoleCommandWithWorldAndArgs ResetCommand(TEXT("c2r.Reset"), TEXT("Reset the stream: the next frame does not continue the one before."),
 	FConsoleCommandWithWorldAndArgsDelegate::CreateStatic(&ResetHistory));
-FAutoConsoleCommandWithWorldAndArgs PromptCommand(TEXT("c2r.Prompt"), TEXT("What the world looks like."),
+FAutoConsoleCommandWithWorldAndArgs PromptCommand(TEXT("c2r.Prompt"), TEXT("Set the prompt."),
 	FConsoleCommandWithWorldAndArgsDelegate::CreateStatic(&SetPrompt));
-FAutoConsoleCommandWithWorldAndArgs StatsCommand(TEXT("c2r.Stats"), TEXT("Numbers of the session, into the log."),
+FAutoConsoleCommandWithWorldAndArgs StatsCommand(TEXT("c2r.Stats"), TEXT("Log the statistics of the session."),
 	FConsoleCommandWithWorldAndArgsDelegate::CreateStatic(&LogStatistics));
 }
 

@@ -1,4 +1,4 @@
-// What a session's state asks of the game: plain C++, no engine headers. One thread.
+// When to show the coarse frame and when to reconnect: plain C++, no engine headers. One thread.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ public:
 		bShowing = true;
 	}
 
-	/** True once, when the coarse frame must take the picture's place: none came, or none is wanted. */
+	/** True once, when the coarse frame must replace the picture: it is stale, or none is wanted. */
 	bool IsDue(uint64_t NowUs, bool bWanted)
 	{
 		if (!bShowing || (bWanted && static_cast<double>(NowUs - LastShownUs) <= StaleUs)) return false;
@@ -37,14 +37,14 @@ private:
 	bool bShowing = false;
 };
 
-/** When a session that failed for good is begun anew: somebody may have mended the server. */
+/** When to open another session after a final failure: the server may have been fixed. */
 class FRetry
 {
 public:
 	/** 0: never. */
 	explicit FRetry(double AfterSeconds) : AfterUs(AfterSeconds * 1e6) {}
 
-	/** Asked every tick. */
+	/** To be called every tick. */
 	bool IsDue(uint64_t NowUs, bool bFailed)
 	{
 		if (!bFailed || !(AfterUs > 0.0))
@@ -64,8 +64,8 @@ private:
 };
 
 /**
- * Pictures that one tick takes over at most: one, and more where the game's frames are longer than
- * the pictures', so that a chunk that comes at once does not make a frame long.
+ * The most pictures that one tick reads: a chunk comes at once, and copying all of it in one tick
+ * would be a visible hitch. More than one only where the game is slower than the pictures.
  */
 inline int32_t PicturesAtOnce(double FramesPerSecond, double Seconds)
 {

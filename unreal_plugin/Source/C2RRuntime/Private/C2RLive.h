@@ -1,4 +1,4 @@
-// What one session needs between Connect and Disconnect. Game thread.
+// The state of one session between Connect and Disconnect. Game thread.
 #pragma once
 
 #include "C2RFallback.h"
@@ -10,7 +10,7 @@ struct FC2RLive
 {
 	explicit FC2RLive(double StaleAfterSeconds, double RetryAfterSeconds) : Fallback(StaleAfterSeconds), Retry(RetryAfterSeconds) {}
 
-	/** About three seconds at 16 frames a second; more than two chunks never wait in good health. */
+	/** About three seconds at 16 frames per second; normally at most two chunks wait. */
 	static constexpr int32 MostPictures = 48;
 
 	FC2RSessionPtr Session;

@@ -1,4 +1,4 @@
-// State, rate and latency, drawn with the HUD: over the picture, never into what is captured.
+// State, rate and latency, drawn with the HUD: over the picture, after capture.
 #pragma once
 
 #include "CoreMinimal.h"
@@ -7,7 +7,7 @@ class APlayerController;
 class UC2RSubsystem;
 class UCanvas;
 
-/** Registers the overlay of a subsystem; unregister the handle before the subsystem goes. */
+/** Registers the overlay of a subsystem; unregister the handle before the subsystem is destroyed. */
 FDelegateHandle C2RRegisterOverlay(UC2RSubsystem* Subsystem);
 void C2RUnregisterOverlay(FDelegateHandle Handle);
 

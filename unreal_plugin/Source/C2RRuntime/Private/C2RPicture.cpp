@@ -15,7 +15,7 @@ UTexture2D* C2RMakePictureTexture(FIntPoint Size)
 
 void C2RUploadPicture(UTexture2D* Texture, const FC2RPictureRef& Picture, const TSharedPtr<FC2RViewExtension, ESPMode::ThreadSafe>& Extension)
 {
-	// Released by a later render command than this one, so it is alive when this one runs.
+	// The resource is released by a later render command than this one, so it is alive when this runs.
 	FTextureResource* Resource = Texture->GetResource();
 	const FIntPoint Size(Texture->GetSizeX(), Texture->GetSizeY());
 	if (Resource == nullptr || Picture->Pixels.Num() != Size.X * Size.Y * 4)

@@ -9,8 +9,8 @@ class UTexture2D;
 /** A texture for pictures of this size; sRGB, so that materials and widgets show it as it is. */
 UTexture2D* C2RMakePictureTexture(FIntPoint Size);
 
-/** The picture becomes the texture's content, and the texture what the extension shows. */
+/** Copies the picture into the texture and makes the extension show it. */
 void C2RUploadPicture(UTexture2D* Texture, const FC2RPictureRef& Picture, const TSharedPtr<FC2RViewExtension, ESPMode::ThreadSafe>& Extension);
 
-/** The extension shows the coarse frame again. */
+/** Makes the extension show the coarse frame. */
 void C2RShowCoarse(const TSharedPtr<FC2RViewExtension, ESPMode::ThreadSafe>& Extension);

@@ -9,9 +9,9 @@ namespace C2R
 {
 
 /**
- * Pictures come a chunk at a time and are shown at the pace at which their frames were captured. The
- * delay between capture and screen is what the slowest picture so far needed; when more wait than
- * `Most`, the oldest are passed over and the delay shrinks with them.
+ * Pictures come in chunks and are shown at the rate at which their frames were captured. The delay
+ * from capture to screen is that of the slowest picture so far. Drop rule: when more than `Most` wait,
+ * the oldest are passed over and the delay is measured again.
  */
 template <class TPicture>
 class TPlayback
@@ -34,7 +34,7 @@ public:
 	bool Take(uint64_t NowUs, TPicture& Picture)
 	{
 		if (Waiting.empty()) return false;
-		// Nothing is due before its time, and the first of a chunk that comes late sets the time anew.
+		// The delay grows only when the queue ran dry and the first picture of the next chunk is late.
 		const uint64_t Age = NowUs > Waiting.front().first ? NowUs - Waiting.front().first : 0;
 		if (!bDelayKnown || (bRanDry && Age > DelayUs)) DelayUs = Age;
 		bDelayKnown = true;
@@ -57,7 +57,7 @@ public:
 		bDelayKnown = false;
 	}
 
-	/** Play that waits, milliseconds, as the server's pacing wants to know it. */
+	/** Milliseconds of pictures that wait, for c2r_report_shown. */
 	double BufferedMs() const
 	{
 		if (Waiting.size() < 2) return 0.0;

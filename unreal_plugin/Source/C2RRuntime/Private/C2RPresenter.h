@@ -1,4 +1,4 @@
-// The picture into the view, after tone mapping and before HUD and widgets. Render thread.
+// Draws the picture over the view, after tone mapping and before HUD and widgets. Render thread.
 #pragma once
 
 #include "CoreMinimal.h"
@@ -26,5 +26,5 @@ private:
 /** The view's colour as one 2D texture; the engine gives it as a slice since 5.4. */
 FScreenPassTexture C2RColourOf(FRDGBuilder& GraphBuilder, const FPostProcessMaterialInputs& Inputs);
 
-/** The coarse frame again, copied only where the engine wants it in a given target. */
+/** The coarse frame, copied only where the engine asks for it in a given target. */
 FScreenPassTexture C2RUntouched(FRDGBuilder& GraphBuilder, const FPostProcessMaterialInputs& Inputs, const FScreenPassTexture& Coarse);

@@ -1,4 +1,4 @@
-// Which slot of the readbacks does what: plain C++, no engine headers. One thread.
+// The slots of a ring of readbacks: plain C++, no engine headers. One thread.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@ namespace C2R
 {
 
 /**
- * Copies to the CPU take a few frames, so several are under way; each has a slot. Slots are given out
- * and taken back in the same order, so frames never overtake each other. When all are under way, the
- * new frame is passed over: waiting would hold up the renderer.
+ * Copies to the CPU take a few frames, so several are under way, each in a slot. Slots are claimed and
+ * released in the same order, so frames never overtake each other. Drop rule: when all slots are under
+ * way, the new frame is dropped; waiting would stall the render thread.
  */
 template <int32_t Size>
 class TReadbackRing

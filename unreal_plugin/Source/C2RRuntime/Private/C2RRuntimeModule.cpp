@@ -1,4 +1,4 @@
-// Makes the plugin's shaders known to the engine.
+// Registers the plugin's shader directory.
 #include "C2RLog.h"
 #include "Interfaces/IPluginManager.h"
 #include "Misc/Paths.h"

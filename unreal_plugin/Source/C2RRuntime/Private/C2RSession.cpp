@@ -8,7 +8,7 @@
 
 namespace
 {
-/** UTF-8 that lives as long as the options that point to it. */
+/** UTF-8 texts, which must outlive the options that point to them. */
 struct FUtf8
 {
 	explicit FUtf8(const FString& Text)

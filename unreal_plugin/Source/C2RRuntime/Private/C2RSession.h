@@ -1,5 +1,5 @@
-// One session with a renderer: the native client in Unreal's types. The client's own thread does the
-// network; no call here waits for it.
+// One session with a renderer: the native client in Unreal's types. The client's I/O thread does the
+// networking; no call here waits for it.
 #pragma once
 
 #include "C2RTypes.h"
@@ -22,7 +22,7 @@ using FC2RPictureRef = TSharedPtr<FC2RPicture, ESPMode::ThreadSafe>;
 class FC2RSession
 {
 public:
-	/** Begins to connect. Null, with the reason in `Problem`, when the settings cannot be used. */
+	/** Starts to connect. Null, with the reason in `Problem`, when the settings cannot be used. */
 	static TSharedPtr<FC2RSession, ESPMode::ThreadSafe> Open(const UC2RSettings& Settings, const FString& Address, const FString& Token, FString& Problem);
 
 	~FC2RSession();
@@ -32,10 +32,10 @@ public:
 	/** Copies the frame and returns; false, with the reason, when the client refuses it. */
 	bool Submit(const c2r_frame& Frame, FString& Problem);
 
-	/** Outcomes that came since; rendered ones, at most so many, go to `Show`. Faults of single frames are logged. */
+	/** Reads outcomes; pictures, at most so many, go to `Show`. Faults of single frames are logged. */
 	void Poll(int32 Most, TFunctionRef<void(FC2RPictureRef)> Show);
 
-	/** Events that came since: warnings of the server and answers to changes. */
+	/** Reads events: warnings of the server and answers to changes. */
 	void PollEvents(TFunctionRef<void(const c2r_event&)> Handle);
 
 	/** Empty when accepted, else why not. Unset values stay. */
@@ -43,7 +43,7 @@ public:
 
 	void ReportShown(const FC2RPicture& Picture, double BufferMs);
 
-	/** Politely; the state becomes Closed within a second. */
+	/** Ends the session politely; the state becomes Closed within a second. */
 	void BeginClose();
 
 	FC2RStatus GetStatus() const;

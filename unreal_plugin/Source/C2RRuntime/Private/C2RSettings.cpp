@@ -9,7 +9,7 @@ FString UC2RSettings::Problem() const
 {
 	if (Width < 64 || Height < 64 || Width % 16 != 0 || Height % 16 != 0)
 	{
-		return FString::Printf(TEXT("The picture is %d x %d; both sides must be multiples of 16, 64 or more (Project Settings > Plugins > C2R)"), Width, Height);
+		return FString::Printf(TEXT("The session is %d x %d; both sides must be multiples of 16, 64 or more (Project Settings > Plugins > C2R)"), Width, Height);
 	}
 	if (!(FramesPerSecond > 0.0))
 	{

@@ -8,7 +8,7 @@ IMPLEMENT_GLOBAL_SHADER(FC2RPresentPS, "/Plugin/C2R/C2RPresent.usf", "PresentPS"
 
 namespace
 {
-// Scene depth and velocity are read as the deferred renderer keeps them.
+// Scene depth and velocity are read from the deferred renderer's scene textures.
 bool IsDeferred(const FGlobalShaderPermutationParameters& Parameters)
 {
 	return IsFeatureLevelSupported(Parameters.Platform, ERHIFeatureLevel::SM5);

@@ -5,7 +5,7 @@
 #include "SceneView.h"
 #include "ShaderParameterStruct.h"
 
-/** Pixels a thread group has on a side. */
+/** Pixels per side of a thread group. */
 constexpr int32 C2RGroupSize = 8;
 
 class FC2RColourCS : public FGlobalShader

@@ -37,11 +37,11 @@ AC2RStreetActor::AC2RStreetActor()
 	static ConstructorHelpers::FObjectFinder<UStaticMesh> FoundBox(TEXT("/Engine/BasicShapes/Cube.Cube"));
 	static ConstructorHelpers::FObjectFinder<UStaticMesh> FoundCylinder(TEXT("/Engine/BasicShapes/Cylinder.Cylinder"));
 	static ConstructorHelpers::FObjectFinder<UStaticMesh> FoundBall(TEXT("/Engine/BasicShapes/Sphere.Sphere"));
-	static ConstructorHelpers::FObjectFinder<UMaterialInterface> FoundPaint(TEXT("/Engine/BasicShapes/BasicShapeMaterial.BasicShapeMaterial"));
+	static ConstructorHelpers::FObjectFinder<UMaterialInterface> FoundMaterial(TEXT("/Engine/BasicShapes/BasicShapeMaterial.BasicShapeMaterial"));
 	Box = FoundBox.Object;
 	Cylinder = FoundCylinder.Object;
 	Ball = FoundBall.Object;
-	Paint = FoundPaint.Object;
+	BaseMaterial = FoundMaterial.Object;
 	RootComponent = CreateDefaultSubobject<USceneComponent>(TEXT("Street"));
 }
 
@@ -56,7 +56,7 @@ UInstancedStaticMeshComponent* AC2RStreetActor::MakeGroup(int32 Shape, int32 Ton
 	UStaticMesh* const Meshes[] = {Box.Get(), Cylinder.Get(), Ball.Get()};
 	UInstancedStaticMeshComponent* Group = NewObject<UInstancedStaticMeshComponent>(this);
 	Group->SetStaticMesh(Meshes[Shape]);
-	UMaterialInstanceDynamic* Material = UMaterialInstanceDynamic::Create(Paint, this);
+	UMaterialInstanceDynamic* Material = UMaterialInstanceDynamic::Create(BaseMaterial, this);
 	Material->SetVectorParameterValue(FName(TEXT("Color")), ColourOf(Tone));
 	Group->SetMaterial(0, Material);
 	Group->SetupAttachment(RootComponent);

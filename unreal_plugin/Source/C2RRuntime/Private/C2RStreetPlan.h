@@ -9,7 +9,7 @@ namespace C2R
 {
 
 enum class EShape : int32_t { Box, Cylinder, Ball };
-enum class ETone : int32_t { Asphalt, Pavement, Brick, Plaster, Glass, Leaf, Bark, Paint, Metal, Skin, Cloth, Count };
+enum class ETone : int32_t { Asphalt, Pavement, Brick, Plaster, Glass, Leaf, Bark, Car, Metal, Skin, Cloth, Count };
 
 /** One primitive: metres, x along the street, y across it, z up; `Turn` in degrees about z. */
 struct FPrimitive
@@ -49,7 +49,7 @@ inline void AddTree(FPlan& Plan, double X, double Y, double Height)
 
 inline void AddCar(FPlan& Plan, double X, double Y)
 {
-	Plan.push_back({EShape::Box, ETone::Paint, {X, Y, 0.65}, {4.3, 1.8, 0.8}, 0});
+	Plan.push_back({EShape::Box, ETone::Car, {X, Y, 0.65}, {4.3, 1.8, 0.8}, 0});
 	Plan.push_back({EShape::Box, ETone::Glass, {X - 0.2, Y, 1.3}, {2.2, 1.6, 0.6}, 0});
 	for (int Wheel = 0; Wheel < 4; ++Wheel)
 		Plan.push_back({EShape::Ball, ETone::Metal, {X + (Wheel & 1 ? 1.4 : -1.4), Y + (Wheel & 2 ? 0.8 : -0.8), 0.32}, {0.64, 0.25, 0.64}, 0});

@@ -100,7 +100,8 @@ void UC2RSubsystem::End()
 	Extension.Reset();
 	const FC2RSessionPtr Session = Live->Session;
 	Live.Reset();
-	// After this nothing on the render thread holds the session, so that it ends on this thread.
+	// After the flush nothing on the render thread holds the session, so that it is destroyed on this
+	// thread: its destructor joins the client's thread and must not stall the render thread.
 	FlushRenderingCommands();
 	Session->BeginClose();
 	Closing.Add(Session);
@@ -109,7 +110,7 @@ void UC2RSubsystem::End()
 
 bool UC2RSubsystem::Tick(float DeltaSeconds)
 {
-	// Sessions that end politely are kept until they have; a closing client answers within a second.
+	// Closing sessions are kept until they have closed; a client does so within a second.
 	Closing.RemoveAll([](const FC2RSessionPtr& Session)
 	{
 		Session->Poll(FC2RLive::MostPictures, [](FC2RPictureRef) {});

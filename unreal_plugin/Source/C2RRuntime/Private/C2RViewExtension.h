@@ -1,4 +1,4 @@
-// The plugin's place in the engine's frame: right after tone mapping.
+// The plugin's hook in the engine's frame: right after tone mapping.
 #pragma once
 
 #include "C2RCapture.h"
@@ -11,8 +11,8 @@
 class UGameInstance;
 
 /**
- * Made and held by the subsystem; the engine keeps it alive while a frame that uses it is drawn.
- * Works on the first view of its own game's world; editor views, captures and other games pass by.
+ * Owned by the subsystem; the engine shares ownership while a frame that uses it is rendered. Works on
+ * the first view of its own game's world; editor views, scene captures and other games are left alone.
  */
 class FC2RViewExtension : public FSceneViewExtensionBase
 {
@@ -29,7 +29,7 @@ public:
 	virtual void SubscribeToPostProcessingPass(EPostProcessingPass Pass, const FSceneView& InView, FAfterPassCallbackDelegateArray& InOutPassCallbacks, bool bIsPassEnabled) override;
 #endif
 
-	/** Game thread. Told to the next captured frame; of several, the weightiest counts. */
+	/** Game thread. An event for the next captured frame; of several, the weightiest counts. */
 	void Tell(C2R::EEvent Event);
 
 	/** Game thread. Whether frames are captured and pictures shown. */
@@ -44,7 +44,7 @@ public:
 	/** Render thread. */
 	FC2RPresenter Presenter;
 
-	/** Render thread: gives back what belongs to the GPU, and the session. */
+	/** Render thread: releases GPU resources and the session. */
 	void Release_RenderThread();
 
 protected:

@@ -1,6 +1,6 @@
-// What the engine has, in the form that proto/c2r/wire/v1/renderer.proto asks for: plain C++, no
-// engine headers. Shaders/C2RCanonical.ush says the same for the GPU; both are held to
-// tests/conformance/conventions.json.
+// The engine's values in the conventions of proto/c2r/wire/v1/renderer.proto: plain C++, no engine
+// headers. Shaders/C2RCanonical.ush is the same for the GPU; tests compare both with
+// tests/conformance/conventions.json and with each other.
 #pragma once
 
 #include <cmath>
@@ -68,7 +68,7 @@ inline FDepthProjection DepthOfPlanes(double NearPlane, double FarPlane, bool bI
 	                 : FDepthProjection{1.0 + Share, -NearPlane * (1.0 + Share), 1.0, 0.0};
 }
 
-/** Reversed z: 1 at the near plane, and 0 where nothing was drawn. */
+/** Reversed z: 1 at the near plane, 0 where there is no surface. */
 inline bool IsReversed(const FDepthProjection& Projection) { return Projection.WZ > 0.0; }
 
 /** A depth buffer's value in view-space units along the camera's forward axis; infinity: no surface. */
@@ -199,7 +199,8 @@ inline FMatrix4 WorldToWireClip(const FView& View, const double (&Origin)[3])
 	FMatrix4 ToView = View.WorldToView;
 	for (int Axis = 0; Axis < 3; ++Axis)
 	{
-		// Relative to a near point, so that far from the world's origin no digits are lost.
+		// Relative to a point near the camera: far from the world's origin the products below would lose
+		// the digits in which two frames differ.
 		double Moved = 0.0;
 		for (int Inner = 0; Inner < 3; ++Inner)
 			Moved += (Origin[Inner] - View.Origin[Inner]) * View.WorldToView.At[Inner][Axis];

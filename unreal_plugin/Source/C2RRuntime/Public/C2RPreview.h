@@ -17,7 +17,7 @@ struct FC2RBuffers
 	TArray<uint16> Motion;
 };
 
-/** Written by the render thread while somebody looks, read by the game thread. */
+/** Written by the render thread while the buffer view is open, read by the game thread. */
 class FC2RPreview
 {
 public:

@@ -1,4 +1,4 @@
-// Rows of read-back textures, and how the buffer view paints them: plain C++, no engine headers.
+// Rows of read-back textures, and their colours in the buffer view: plain C++, no engine headers.
 #pragma once
 
 #include <cmath>
@@ -54,7 +54,7 @@ inline FBgra ColourOfDepth(float Metres)
 	return {Grey, Grey, Grey, 255};
 }
 
-/** Grey stands still, red moves along x, green along y, blue has no answer. Full at `Most` pixels. */
+/** Grey: no motion; red: along x; green: along y; blue: unknown. Full colour at `Most` pixels. */
 inline FBgra ColourOfMotion(float X, float Y, float Most)
 {
 	if (!std::isfinite(X) || !std::isfinite(Y)) return {255, 0, 0, 255};

@@ -6,7 +6,7 @@
 
 #include "C2RSettings.generated.h"
 
-/** Where the renderer is and what it is asked for. Kept in DefaultGame.ini. */
+/** Server, session and render parameters. Kept in DefaultGame.ini. */
 UCLASS(Config = Game, DefaultConfig, meta = (DisplayName = "C2R"))
 class C2RRUNTIME_API UC2RSettings : public UDeveloperSettings
 {
@@ -23,7 +23,7 @@ public:
 	UPROPERTY(Config, EditAnywhere, Category = "Server")
 	FString ServerAddress = TEXT("127.0.0.1:50051");
 
-	/** Seconds after a failure that only a change can mend (a wrong token, size or version) until all is tried anew; 0: never. */
+	/** Seconds after a failure that only a change can fix (a wrong token, size or version) until another session is tried; 0: never. */
 	UPROPERTY(Config, EditAnywhere, Category = "Server", meta = (ClampMin = "0"))
 	double RetryAfterFailureSeconds = 10.0;
 
@@ -47,22 +47,22 @@ public:
 	UPROPERTY(Config, EditAnywhere, Category = "Picture", meta = (ClampMin = "64", ClampMax = "4096", Multiple = "16"))
 	int32 Height = 480;
 
-	/** Frames captured a second. */
+	/** Frames captured per second. */
 	UPROPERTY(Config, EditAnywhere, Category = "Picture", meta = (ClampMin = "1", ClampMax = "120"))
 	double FramesPerSecond = 16.0;
 
-	UPROPERTY(Config, EditAnywhere, Category = "Look", meta = (MultiLine = "true"))
+	UPROPERTY(Config, EditAnywhere, Category = "Render Parameters", meta = (MultiLine = "true"))
 	FString Prompt = TEXT("a photograph of a city street at noon");
 
-	UPROPERTY(Config, EditAnywhere, Category = "Look", meta = (MultiLine = "true"))
+	UPROPERTY(Config, EditAnywhere, Category = "Render Parameters", meta = (MultiLine = "true"))
 	FString NegativePrompt;
 
 	/** How closely pictures follow the coarse frames. */
-	UPROPERTY(Config, EditAnywhere, Category = "Look", meta = (ClampMin = "0", ClampMax = "2"))
+	UPROPERTY(Config, EditAnywhere, Category = "Render Parameters", meta = (ClampMin = "0", ClampMax = "2"))
 	double Strength = 1.0;
 
-	/** Below 0: the server draws one. */
-	UPROPERTY(Config, EditAnywhere, Category = "Look")
+	/** Below 0: the server chooses one. */
+	UPROPERTY(Config, EditAnywhere, Category = "Render Parameters")
 	int64 Seed = -1;
 
 	UPROPERTY(Config, EditAnywhere, Category = "Side channels")

@@ -10,7 +10,7 @@ class UInstancedStaticMeshComponent;
 class UMaterialInterface;
 class UStaticMesh;
 
-/** Builds its street anew whenever its values change; the same seed gives the same street. */
+/** Rebuilds its street when its values change; the same seed gives the same street. */
 UCLASS(meta = (DisplayName = "C2R Low-Poly Street"))
 class C2RRUNTIME_API AC2RStreetActor : public AActor
 {
@@ -44,7 +44,7 @@ private:
 	TObjectPtr<UStaticMesh> Ball;
 
 	UPROPERTY()
-	TObjectPtr<UMaterialInterface> Paint;
+	TObjectPtr<UMaterialInterface> BaseMaterial;
 
 	UPROPERTY(Transient)
 	TArray<TObjectPtr<UInstancedStaticMeshComponent>> Groups;

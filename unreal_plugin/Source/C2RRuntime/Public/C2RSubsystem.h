@@ -1,4 +1,4 @@
-// What a game uses: one session a game instance. From Blueprints: Get Game Instance Subsystem > C2R Subsystem.
+// The API for games: one session per game instance. From Blueprints: Get Game Instance Subsystem > C2R Subsystem.
 #pragma once
 
 #include "C2RTypes.h"
@@ -19,9 +19,9 @@ DECLARE_DYNAMIC_MULTICAST_DELEGATE_OneParam(FC2RStateChanged, const FC2RStatus&,
 DECLARE_DYNAMIC_MULTICAST_DELEGATE_OneParam(FC2RWarned, const FString&, Text);
 
 /**
- * Owns everything that lives as long as a session: the client, the view extension, the picture. The
- * session goes on through level changes and ends with the game (or with play in the editor). While
- * there is no picture, the game's own frame is on screen.
+ * Owns what lives as long as a session: the client, the view extension, the picture (the output frame).
+ * The session survives level changes and ends with the game (or with play in the editor). While there
+ * is no picture, the coarse frame is on screen.
  */
 UCLASS(BlueprintType, meta = (DisplayName = "C2R Subsystem"))
 class C2RRUNTIME_API UC2RSubsystem : public UGameInstanceSubsystem
@@ -33,7 +33,7 @@ public:
 	virtual void Initialize(FSubsystemCollectionBase& Collection) override;
 	virtual void Deinitialize() override;
 
-	/** Begins a session with the project's settings; an earlier one ends. Empty, or why it cannot. */
+	/** Starts a session with the project's settings; an earlier one ends. Empty, or why it cannot. */
 	UFUNCTION(BlueprintCallable, Category = "C2R")
 	FString Connect();
 
@@ -48,7 +48,7 @@ public:
 	UFUNCTION(BlueprintCallable, Category = "C2R")
 	void SetToken(const FString& InToken);
 
-	/** What the world looks like, from the next chunk on. Empty, or why it was refused. */
+	/** The prompt from the next chunk on. Empty, or why it was refused. */
 	UFUNCTION(BlueprintCallable, Category = "C2R")
 	FString SetPrompt(const FString& Prompt);
 
@@ -63,7 +63,7 @@ public:
 	UFUNCTION(BlueprintCallable, Category = "C2R")
 	FString SetSeed(int64 Seed);
 
-	/** The renderer forgets its past: after a jump of the game that it cannot see by itself. */
+	/** Resets the stream: for a jump of the game that the plugin cannot detect. */
 	UFUNCTION(BlueprintCallable, Category = "C2R")
 	void ResetHistory();
 
@@ -88,7 +88,7 @@ public:
 	UPROPERTY(BlueprintAssignable, Category = "C2R")
 	FC2RStateChanged OnStateChanged;
 
-	/** The server warns, or refused a change. */
+	/** A warning of the server, or a refused change. */
 	UPROPERTY(BlueprintAssignable, Category = "C2R")
 	FC2RWarned OnWarned;
 

@@ -1,11 +1,11 @@
-// What Blueprints see of a session.
+// Types of a session for Blueprints.
 #pragma once
 
 #include "CoreMinimal.h"
 
 #include "C2RTypes.generated.h"
 
-/** As c2r_state of c2r_client.h. */
+/** As c2r_state of c2r_types.h. */
 UENUM(BlueprintType)
 enum class EC2RState : uint8
 {
@@ -18,7 +18,7 @@ enum class EC2RState : uint8
 	Failed
 };
 
-/** How a session stands. */
+/** The status of a session. */
 USTRUCT(BlueprintType)
 struct C2RRUNTIME_API FC2RStatus
 {
@@ -27,7 +27,7 @@ struct C2RRUNTIME_API FC2RStatus
 	UPROPERTY(BlueprintReadOnly, Category = "C2R")
 	EC2RState State = EC2RState::Idle;
 
-	/** For people: what happened and what to change. */
+	/** What happened and what to change. */
 	UPROPERTY(BlueprintReadOnly, Category = "C2R")
 	FString Text;
 
@@ -66,15 +66,15 @@ struct C2RRUNTIME_API FC2RStatistics
 	UPROPERTY(BlueprintReadOnly, Category = "C2R")
 	int64 PassedOver = 0;
 
-	/** Pictures a second. */
+	/** Pictures per second. */
 	UPROPERTY(BlueprintReadOnly, Category = "C2R")
 	double PicturesPerSecond = 0.0;
 
-	/** Half of all pictures came within this time after capture. */
+	/** Median latency from capture to picture. */
 	UPROPERTY(BlueprintReadOnly, Category = "C2R")
 	double MedianLatencyMs = 0.0;
 
-	/** All but one in a hundred came within this time. */
+	/** 99th percentile of the same. */
 	UPROPERTY(BlueprintReadOnly, Category = "C2R")
 	double WorstLatencyMs = 0.0;
 };

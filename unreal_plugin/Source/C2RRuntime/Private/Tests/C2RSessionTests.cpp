@@ -16,7 +16,7 @@ bool FC2RSessionTest::RunTest(const FString& Parameters)
 {
 	FString Problem;
 	const UC2RSettings& Settings = *GetDefault<UC2RSettings>();
-	// Port 1 of this machine answers nobody.
+	// Nothing listens at port 1.
 	const FC2RSessionPtr Session = FC2RSession::Open(Settings, TEXT("127.0.0.1:1"), FString(), Problem);
 	if (!TestTrue(*Problem, Session.IsValid()))
 	{

@@ -1,4 +1,4 @@
-// Shaders/C2RCanonical.ush, compiled as C++, against C2RCanonical.h.
+// Shaders/C2RCanonical.ush, compiled as C++, compared with C2RCanonical.h.
 #include "C2RCanonical.h"
 #include "expect.h"
 
