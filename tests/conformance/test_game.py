@@ -65,9 +65,9 @@ def level() -> Viewpoint:
 
 
 def test_the_games_camera_is_the_tables() -> None:
-    found = camera_of(viewpoint("now"), viewpoint("before"))
+    camera = camera_of(viewpoint("now"), viewpoint("before"))
     for name, expected in TABLE["camera"]["game"]["wire"].items():
-        value = np.ravel(getattr(found, name))
+        value = np.ravel(getattr(camera, name))
         assert value == pytest.approx(np.ravel(expected), abs=TABLE["tolerance"]["matrix"])
 
 
@@ -94,8 +94,8 @@ def test_depth_is_the_tables_metres_and_infinity_without_surface(display: Displa
         depth = capture.render(level()).depth
         wall.remove_node()
         assert depth is not None
-        found = depth[:, : WIDTH // 2 - 1]
-        assert found == pytest.approx(np.full_like(found, metres), rel=1e-3)
+        visible = depth[:, : WIDTH // 2 - 1]
+        assert visible == pytest.approx(np.full_like(visible, metres), rel=1e-3)
         assert np.isinf(depth[:, -1]).all()
 
 
@@ -109,9 +109,9 @@ def test_motion_of_still_things_is_the_tables() -> None:
     views = viewpoint("now"), viewpoint("before")
     motion = motion_field(depth, still, views, (none, none))
     for point in points:
-        found = motion[point["row"], point["column"]]
+        moved = motion[point["row"], point["column"]]
         expected = np.array(point["pixels"])
-        assert found == pytest.approx(expected, abs=TABLE["tolerance"]["pixels"])
+        assert moved == pytest.approx(expected, abs=TABLE["tolerance"]["pixels"])
 
 
 def test_resets_of_the_game() -> None:

@@ -91,8 +91,8 @@ def test_motion_of_both_engines_is_the_same(point: dict[str, Any]) -> None:
     size = np.array([TABLE["motion"]["width"], TABLE["motion"]["height"]])
     unity = np.array(point["unity_uv"]) * size * [-1, 1]
     unreal = np.array(point["unreal_ndc"]) * size * [-0.5, 0.5]
-    for found in (unity, unreal):
-        assert found == pytest.approx(np.array(point["pixels"]), abs=PIXELS)
+    for pixels in (unity, unreal):
+        assert pixels == pytest.approx(np.array(point["pixels"]), abs=PIXELS)
 
 
 @pytest.mark.parametrize("engine", ["game", "unity", "unreal"])

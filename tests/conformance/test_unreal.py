@@ -54,8 +54,8 @@ def view(which: str) -> list[float]:
 
 def test_origin(ask: Ask) -> None:
     origin = TABLE["origin"]
-    found = ask("origin", origin["width"], origin["height"], *origin["bottom_first_rgba8"])
-    assert found.tolist() == origin["top_first_rgba8"]
+    answer = ask("origin", origin["width"], origin["height"], *origin["bottom_first_rgba8"])
+    assert answer.tolist() == origin["top_first_rgba8"]
 
 
 def test_colour(ask: Ask) -> None:
@@ -67,16 +67,16 @@ def test_colour(ask: Ask) -> None:
 def test_depth(case: dict[str, Any], ask: Ask) -> None:
     names = ("near_plane", "far_plane", "view_space_to_meters", "depth_inverted", "depth_infinite")
     how = [float(case[name]) for name in names]
-    found = ask("depth", *how, *case["stored"], case["stored_without_surface"])
-    assert found[:-1] == pytest.approx(np.array(case["metres"]), rel=TOLERANCE["relative"])
-    assert np.isposinf(found[-1])
+    answer = ask("depth", *how, *case["stored"], case["stored_without_surface"])
+    assert answer[:-1] == pytest.approx(np.array(case["metres"]), rel=TOLERANCE["relative"])
+    assert np.isposinf(answer[-1])
 
 
 def test_motion(ask: Ask) -> None:
     motion = TABLE["motion"]
     for point in motion["points"]:
-        found = ask("motion", motion["width"], motion["height"], *point["unreal_ndc"])
-        assert found == pytest.approx(np.array(point["pixels"]), abs=TOLERANCE["pixels"])
+        answer = ask("motion", motion["width"], motion["height"], *point["unreal_ndc"])
+        assert answer == pytest.approx(np.array(point["pixels"]), abs=TOLERANCE["pixels"])
 
 
 def test_camera(ask: Ask) -> None:
@@ -84,17 +84,17 @@ def test_camera(ask: Ask) -> None:
     names = ("position", "right", "up", "forward")
     expected = [*chain(*(wire[name] for name in names)), wire["fov_y"]]
     expected += wire["view_to_clip"] + wire["clip_to_prev_clip"]
-    found = ask("camera", *view("now"), *view("before"))
-    assert found == pytest.approx(np.array(expected), abs=TOLERANCE["matrix"])
+    answer = ask("camera", *view("now"), *view("before"))
+    assert answer == pytest.approx(np.array(expected), abs=TOLERANCE["matrix"])
 
 
 def test_static_points(ask: Ask) -> None:
     points = TABLE["static_points"]
     views = [*view("now"), *view("before"), points["width"], points["height"]]
     for point in points["points"]:
-        found = ask("static", *views, point["column"], point["row"], point["stored_unreal"])
-        assert found[:2] == pytest.approx(np.array(point["pixels"]), abs=TOLERANCE["pixels"])
-        assert found[2] == pytest.approx(point["metres"], rel=TOLERANCE["relative"])
+        answer = ask("static", *views, point["column"], point["row"], point["stored_unreal"])
+        assert answer[:2] == pytest.approx(np.array(point["pixels"]), abs=TOLERANCE["pixels"])
+        assert answer[2] == pytest.approx(point["metres"], rel=TOLERANCE["relative"])
 
 
 def test_reset(ask: Ask) -> None:
@@ -102,5 +102,5 @@ def test_reset(ask: Ask) -> None:
     assert reset["events"].keys() == EVENTS.keys()
     for event, reason in reset["events"].items():
         assert ask("reset", EVENTS[event]).tolist() == [reset["numbers"][reason]], event
-    found = ask("camera", *view("now"))
-    assert found[-16:].tolist() == reset["clip_to_prev_clip_after"]
+    answer = ask("camera", *view("now"))
+    assert answer[-16:].tolist() == reset["clip_to_prev_clip_after"]

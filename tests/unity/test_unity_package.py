@@ -27,8 +27,8 @@ UNITYS = {
 
 
 def loaded(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def named(path: Path) -> str:
@@ -49,19 +49,19 @@ def test_the_manifest_is_one():
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=named)
 def test_assembly_definitions_are_whole(path: Path):
-    found = loaded(path)
-    assert found["name"] == path.stem
+    definition = loaded(path)
+    assert definition["name"] == path.stem
     names = {one.stem for one in DEFINITIONS}
-    assert set(found["references"]) <= names | UNITYS
-    assert found["references"].count(found["name"]) == 0
-    for define in found["versionDefines"]:
+    assert set(definition["references"]) <= names | UNITYS
+    assert definition["references"].count(definition["name"]) == 0
+    for define in definition["versionDefines"]:
         assert define.keys() == {"name", "expression", "define"}
-    pipelines = [one for one in found["references"] if "RenderPipelines" in one]
-    made = {define["define"] for define in found["versionDefines"]}
+    pipelines = [one for one in definition["references"] if "RenderPipelines" in one]
+    defined = {define["define"] for define in definition["versionDefines"]}
     # Without its pipeline in the project, an assembly must not be compiled at all.
-    assert set(found["defineConstraints"]) & made if pipelines else not made
+    assert set(definition["defineConstraints"]) & defined if pipelines else not defined
     editor = "Editor" in path.parts[-2:][0]
-    assert found["includePlatforms"] == (["Editor"] if editor else [])
+    assert definition["includePlatforms"] == (["Editor"] if editor else [])
 
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=named)
@@ -79,8 +79,8 @@ def _code(source: Path) -> str:
 
 def _definition(source: Path) -> Path:
     for folder in source.parents:
-        if found := list(folder.glob("*.asmdef")):
-            return found[0]
+        if definitions := list(folder.glob("*.asmdef")):
+            return definitions[0]
     raise AssertionError(f"{source} belongs to no assembly")
 
 

@@ -152,7 +152,7 @@ def test_readings_that_fail_cost_only_their_frames():
 
 def test_pictures_come_back_soon_after_slow_times():
     """The long delay of slow times must not hold back more pictures than there is room for."""
-    with MiniServer(Script(delay_s=3.0)) as server, playing() as game:
+    with MiniServer(Script(delay_s=1.5)) as server, playing() as game:
         game("start", server=server.address, width=64, height=32, fps=60, maxDelay=30)
         game.must("shows", "picture")
         server.script.delay_s = 0.0
@@ -229,9 +229,9 @@ def test_pictures_are_kept_in_memory_that_is_used_again():
 
 def test_the_conformance_table_through_the_c_sharp_conversions():
     with playing() as game:
-        found = game("conform", FILE)
-    assert found["failures"] == []
-    assert found["checks"] > 400
+        report = game("conform", FILE)
+    assert report["failures"] == []
+    assert report["checks"] > 400
 
 
 def test_the_library_is_the_one_that_the_code_was_written_for():

@@ -18,7 +18,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def compiler() -> str:
     """g++; skips the test where it is missing."""
-    found = gxx()
-    if found is None:
+    path = gxx()
+    if path is None:
         pytest.skip("g++ is missing: the plugin's C++ was neither compiled nor run")
-    return found
+    return path

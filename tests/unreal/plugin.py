@@ -67,15 +67,15 @@ _TYPE = re.compile(r"^(?:class|struct) (?:\w+_API )?(\w+)(?: : public (\w+))?$")
 
 def reflected(header: Path) -> list[Reflected]:
     """The types of a header with GENERATED_BODY, in order."""
-    found: list[Reflected] = []
+    types: list[Reflected] = []
     last: re.Match[str] | None = None
     for number, line in enumerate(header.read_text(encoding="utf-8").splitlines(), 1):
         match = _TYPE.match(line.strip())
         last = match or last
         if line.strip() == "GENERATED_BODY()":
             assert last is not None, f"{header.name}:{number}: a body without a type"
-            found.append(Reflected(last[1], last[2], number))
-    return found
+            types.append(Reflected(last[1], last[2], number))
+    return types
 
 
 def generated_text(header: Path) -> str:

@@ -26,8 +26,8 @@ def build_rules(module: str) -> str:
 
 
 def test_modules_and_when_they_load() -> None:
-    found = {one["Name"]: (one["Type"], one["LoadingPhase"]) for one in DESCRIPTOR["Modules"]}
-    assert found == {
+    phases = {one["Name"]: (one["Type"], one["LoadingPhase"]) for one in DESCRIPTOR["Modules"]}
+    assert phases == {
         "C2RClient": ("Runtime", "PostConfigInit"),
         "C2RRuntime": ("Runtime", "PostConfigInit"),
         "C2REditor": ("Editor", "Default"),
@@ -70,8 +70,8 @@ def test_a_module_names_what_it_includes(module: str) -> None:
 def test_every_module_is_implemented_once() -> None:
     for module in MODULES:
         texts = (path.read_text(encoding="utf-8") for path in (SOURCE / module).rglob("*.cpp"))
-        found = re.findall(r"IMPLEMENT_MODULE\(\w+, (\w+)\)", "\n".join(texts))
-        assert found == [module]
+        modules = re.findall(r"IMPLEMENT_MODULE\(\w+, (\w+)\)", "\n".join(texts))
+        assert modules == [module]
 
 
 def test_what_the_packager_copies_exists() -> None:

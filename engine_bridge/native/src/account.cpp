@@ -57,14 +57,14 @@ bool Account::captured(uint64_t id, uint64_t& captured_us) {
 
 bool Account::settle(Outcome outcome) {
   Lock lock(mutex_);
-  const auto found = in_flight_.find(outcome.id);
-  if (found == in_flight_.end()) {
+  const auto flying = in_flight_.find(outcome.id);
+  if (flying == in_flight_.end()) {
     ++counts_.stray;
     pool_.give(std::move(outcome.picture));
     return false;
   }
-  Entry& entry = *found->second;
-  in_flight_.erase(found);
+  Entry& entry = *flying->second;
+  in_flight_.erase(flying);
   outcome.captured_us = entry.captured_us;
   answer(entry, std::move(outcome));
   release();
@@ -73,10 +73,10 @@ bool Account::settle(Outcome outcome) {
 
 void Account::refuse(uint64_t id, const Fault& fault) {
   Lock lock(mutex_);
-  const auto found = in_flight_.find(id);
-  if (found == in_flight_.end()) return;
-  Entry& entry = *found->second;
-  in_flight_.erase(found);
+  const auto flying = in_flight_.find(id);
+  if (flying == in_flight_.end()) return;
+  Entry& entry = *flying->second;
+  in_flight_.erase(flying);
   --counts_.sent;
   carry_reset(entry);
   Outcome outcome;

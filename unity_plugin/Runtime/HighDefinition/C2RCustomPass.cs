@@ -16,8 +16,8 @@ namespace C2R.HighDefinition
         /// <inheritdoc/>
         protected override void Execute(CustomPassContext ctx)
         {
-            C2RRenderer found = C2RRenderer.Of(ctx.hdCamera.camera);
-            if (found == null) return;
+            C2RRenderer component = C2RRenderer.Of(ctx.hdCamera.camera);
+            if (component == null) return;
             RTHandle colour = ctx.cameraColorBuffer;
             Vector4 scale = RTHandles.rtHandleProperties.rtHandleScale;
             var sources = new CaptureSources
@@ -25,18 +25,18 @@ namespace C2R.HighDefinition
                 Colour = colour.nameID,
                 Depth = ctx.cameraDepthBuffer.nameID,
                 Motion = ctx.cameraMotionVectorsBuffer.nameID,
-                DepthKind = KindOf(found, C2RSideChannels.Depth),
-                MotionKind = KindOf(found, C2RSideChannels.Motion),
+                DepthKind = KindOf(component, C2RSideChannels.Depth),
+                MotionKind = KindOf(component, C2RSideChannels.Motion),
                 Arrays = colour.rt.dimension == TextureDimension.Tex2DArray,
                 Scale = new Vector2(scale.x, scale.y),
                 Viewport = new Vector2Int(ctx.hdCamera.actualWidth, ctx.hdCamera.actualHeight)
             };
-            found.Record(ctx.cmd, ref sources);
+            component.Record(ctx.cmd, ref sources);
         }
 
-        private static SourceKind KindOf(C2RRenderer found, C2RSideChannels channel)
+        private static SourceKind KindOf(C2RRenderer component, C2RSideChannels channel)
         {
-            return (found.Channels & channel) != 0 ? SourceKind.Given : SourceKind.Missing;
+            return (component.Channels & channel) != 0 ? SourceKind.Given : SourceKind.Missing;
         }
     }
 }

@@ -31,9 +31,9 @@ namespace C2R.Interop
         /// <summary>A new client; <c>NativeException</c> when the options are refused.</summary>
         public static unsafe ClientHandle Create(NativeOptions* options)
         {
-            IntPtr made = IntPtr.Zero;
-            NativeException.Require(NativeMethods.c2r_create(options, &made));
-            return new ClientHandle(made);
+            IntPtr client = IntPtr.Zero;
+            NativeException.Require(NativeMethods.c2r_create(options, &client));
+            return new ClientHandle(client);
         }
 
         /// <inheritdoc/>

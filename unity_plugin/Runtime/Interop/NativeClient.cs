@@ -41,16 +41,16 @@ namespace C2R.Interop
         public bool Poll(ref NativeResult result)
         {
             result.StructSize = (uint)sizeof(NativeResult);
-            fixed (NativeResult* found = &result)
-                return NativeMethods.c2r_poll(_handle.Pointer, found) == 1;
+            fixed (NativeResult* target = &result)
+                return NativeMethods.c2r_poll(_handle.Pointer, target) == 1;
         }
 
         /// <summary>The next event; false when there is none now.</summary>
         public bool PollEvent(ref NativeEvent happened)
         {
             happened.StructSize = (uint)sizeof(NativeEvent);
-            fixed (NativeEvent* found = &happened)
-                return NativeMethods.c2r_poll_event(_handle.Pointer, found) == 1;
+            fixed (NativeEvent* target = &happened)
+                return NativeMethods.c2r_poll_event(_handle.Pointer, target) == 1;
         }
 
         /// <summary>Changes what is rendered; <c>NativeException</c> when a value is refused.</summary>
@@ -82,24 +82,24 @@ namespace C2R.Interop
         public void GetStatus(ref NativeStatus status)
         {
             status.StructSize = (uint)sizeof(NativeStatus);
-            fixed (NativeStatus* found = &status)
-                NativeException.Require(NativeMethods.c2r_get_status(_handle.Pointer, found));
+            fixed (NativeStatus* target = &status)
+                NativeException.Require(NativeMethods.c2r_get_status(_handle.Pointer, target));
         }
 
         /// <summary>What the session was granted; false while there is none.</summary>
         public bool GetAccepted(ref NativeAccepted accepted)
         {
             accepted.StructSize = (uint)sizeof(NativeAccepted);
-            fixed (NativeAccepted* found = &accepted)
-                return NativeMethods.c2r_get_accepted(_handle.Pointer, found) == 1;
+            fixed (NativeAccepted* target = &accepted)
+                return NativeMethods.c2r_get_accepted(_handle.Pointer, target) == 1;
         }
 
         /// <summary>Current statistics.</summary>
         public void GetStats(ref NativeStats stats)
         {
             stats.StructSize = (uint)sizeof(NativeStats);
-            fixed (NativeStats* found = &stats)
-                NativeException.Require(NativeMethods.c2r_get_stats(_handle.Pointer, found));
+            fixed (NativeStats* target = &stats)
+                NativeException.Require(NativeMethods.c2r_get_stats(_handle.Pointer, target));
         }
 
         /// <summary>Ends the session; returns at once.</summary>

@@ -57,10 +57,10 @@ namespace C2R.Interop
 
         private static string CheckVersion()
         {
-            uint found = NativeMethods.c2r_abi_version();
-            return found == AbiVersion
+            uint version = NativeMethods.c2r_abi_version();
+            return version == AbiVersion
                 ? null
-                : "the native library has interface " + found + ", this plugin " + AbiVersion
+                : "the native library has interface " + version + ", this plugin " + AbiVersion
                   + "; take both from one version";
         }
 

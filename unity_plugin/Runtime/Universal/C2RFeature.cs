@@ -24,9 +24,9 @@ namespace C2R.Universal
         {
             Camera camera = renderingData.cameraData.camera;
             if (renderingData.cameraData.cameraType != CameraType.Game) return;
-            C2RRenderer found = C2RRenderer.Of(camera);
-            if (found == null) return;
-            _pass.Prepare(found);
+            C2RRenderer component = C2RRenderer.Of(camera);
+            if (component == null) return;
+            _pass.Prepare(component);
             renderer.EnqueuePass(_pass);
         }
     }

@@ -115,7 +115,8 @@ namespace C2R.Samples
             Part(person, PrimitiveType.Capsule, new Vector3(0, 0.95f, 0), new Vector3(0.5f, 0.5f, 0.35f), _materials.Wall(index));
             Part(person, PrimitiveType.Sphere, new Vector3(0, 1.65f, 0), new Vector3(0.3f, 0.3f, 0.3f), _materials.Skin);
             for (int leg = -1; leg <= 1; leg += 2)
-                Part(person, PrimitiveType.Cube, new Vector3(leg * 0.12f, 0.35f, 0), new Vector3(0.16f, 0.7f, 0.2f), _materials.Roof);
+                Part(person, PrimitiveType.Cube, new Vector3(leg * 0.12f, 0.35f, 0), new Vector3(0.16f, 0.7f, 0.2f),
+                    _materials.Roof);
             person.AddComponent<Mover>().Begin((index % 4 < 2 ? 1 : -1) * 1.3f, Length, 0.04f);
             return person.transform;
         }

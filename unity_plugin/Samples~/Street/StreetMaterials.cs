@@ -42,13 +42,13 @@ namespace C2R.Samples
         {
             RenderPipelineAsset pipeline = GraphicsSettings.currentRenderPipeline;
             Shader shader = pipeline != null ? pipeline.defaultShader : Shader.Find("Standard");
-            var made = new Material(shader);
+            var material = new Material(shader);
             // The built-in pipeline's name for it, and the scriptable ones'.
             foreach (string name in new[] { "_Color", "_BaseColor" })
             {
-                if (made.HasProperty(name)) made.SetColor(name, new Color(red, green, blue));
+                if (material.HasProperty(name)) material.SetColor(name, new Color(red, green, blue));
             }
-            return made;
+            return material;
         }
     }
 }

@@ -99,10 +99,10 @@ namespace C2R.Tests
             {
                 double[] uv = Numbers((Table)one, "unity_uv"), wanted = Numbers((Table)one, "pixels");
                 var given = new Vector2((float)uv[0], (float)uv[1]);
-                Vector2 found = Canonical.MotionPixels(given, width, height, false, 1f);
-                Equal("motion x", found.x, wanted[0], _pixels);
-                Equal("motion y", found.y, wanted[1], _pixels);
-                Before(Numbers((Table)one, "pixel"), uv, found, width, height);
+                Vector2 moved = Canonical.MotionPixels(given, width, height, false, 1f);
+                Equal("motion x", moved.x, wanted[0], _pixels);
+                Equal("motion y", moved.y, wanted[1], _pixels);
+                Before(Numbers((Table)one, "pixel"), uv, moved, width, height);
                 Vector2 thrice = Canonical.MotionPixels(given, width, height, false, 3f);
                 Equal("stretched motion x", thrice.x, 3 * wanted[0], 3 * _pixels);
                 Equal("stretched motion y", thrice.y, 3 * wanted[1], 3 * _pixels);
@@ -119,12 +119,12 @@ namespace C2R.Tests
         }
 
         // As Unity uses its motion: the place before is at uv - motion of a texture whose row 0 is
-        // the bottom. Both places are found in the turned picture, where v is 1 - y / height.
-        private void Before(double[] pixel, double[] uv, Vector2 found, int width, int height)
+        // the bottom. Both places are computed in the flipped image, where v is 1 - y / height.
+        private void Before(double[] pixel, double[] uv, Vector2 moved, int width, int height)
         {
             double u = pixel[0] / width - uv[0], v = 1 - pixel[1] / height - uv[1];
-            Equal("place before, x", pixel[0] + found.x, u * width, _pixels);
-            Equal("place before, y", pixel[1] + found.y, (1 - v) * height, _pixels);
+            Equal("place before, x", pixel[0] + moved.x, u * width, _pixels);
+            Equal("place before, y", pixel[1] + moved.y, (1 - v) * height, _pixels);
         }
 
         private unsafe void Camera()
@@ -204,25 +204,25 @@ namespace C2R.Tests
 
         private static Matrix4x4 Unitys(double[] rows)
         {
-            var made = new Matrix4x4();
-            for (int i = 0; i < 16; i++) made[i / 4, i % 4] = (float)rows[i];
-            return made;
+            var matrix = new Matrix4x4();
+            for (int i = 0; i < 16; i++) matrix[i / 4, i % 4] = (float)rows[i];
+            return matrix;
         }
 
-        private unsafe void Vector(string name, double* found, double[] wanted)
+        private unsafe void Vector(string name, double* actual, double[] wanted)
         {
-            for (int i = 0; i < 3; i++) Equal(name, found[i], wanted[i], 1e-5);
+            for (int i = 0; i < 3; i++) Equal(name, actual[i], wanted[i], 1e-5);
         }
 
-        private unsafe void Matrix(string name, double* found, double[] wanted, double within = 0)
+        private unsafe void Matrix(string name, double* actual, double[] wanted, double within = 0)
         {
             for (int i = 0; i < 16; i++)
-                Equal(name + " [" + i + "]", found[i], wanted[i], within > 0 ? within : _matrix);
+                Equal(name + " [" + i + "]", actual[i], wanted[i], within > 0 ? within : _matrix);
         }
 
-        private void Equal(string name, double found, double wanted, double within)
+        private void Equal(string name, double actual, double wanted, double within)
         {
-            Require(name + ": " + found + ", not " + wanted, Math.Abs(found - wanted) <= within);
+            Require(name + ": " + actual + ", not " + wanted, Math.Abs(actual - wanted) <= within);
         }
 
         private void Require(string name, bool holds)

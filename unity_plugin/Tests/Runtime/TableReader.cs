@@ -40,30 +40,30 @@ namespace C2R.Tests
 
         private Dictionary<string, object> Object()
         {
-            var found = new Dictionary<string, object>();
+            var table = new Dictionary<string, object>();
             Take('{');
             while (Peek() != '}')
             {
                 string name = Text();
                 Take(':');
-                found[name] = Value();
+                table[name] = Value();
                 if (Peek() == ',') Take(',');
             }
             Take('}');
-            return found;
+            return table;
         }
 
         private List<object> List()
         {
-            var found = new List<object>();
+            var list = new List<object>();
             Take('[');
             while (Peek() != ']')
             {
-                found.Add(Value());
+                list.Add(Value());
                 if (Peek() == ',') Take(',');
             }
             Take(']');
-            return found;
+            return list;
         }
 
         private string Text()

@@ -119,9 +119,9 @@ namespace UnityEngine
         {
             get
             {
-                var made = new Matrix4x4();
-                for (int i = 0; i < 4; i++) made[i, i] = 1;
-                return made;
+                var unit = new Matrix4x4();
+                for (int i = 0; i < 4; i++) unit[i, i] = 1;
+                return unit;
             }
         }
 

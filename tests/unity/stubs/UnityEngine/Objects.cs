@@ -93,17 +93,17 @@ namespace UnityEngine
         {
             foreach (Component one in Components)
             {
-                var found = one as T;
-                if (found != null && one != null) return found;
+                var component = one as T;
+                if (component != null && one != null) return component;
             }
             return null;
         }
         public static GameObject CreatePrimitive(PrimitiveType type)
         {
-            var made = new GameObject(type.ToString());
-            made.AddComponent<MeshRenderer>();
-            made.AddComponent<Collider>();
-            return made;
+            var primitive = new GameObject(type.ToString());
+            primitive.AddComponent<MeshRenderer>();
+            primitive.AddComponent<Collider>();
+            return primitive;
         }
         public void SetActive(bool active) { foreach (Behaviour one in Parts<Behaviour>()) one.enabled = active; }
         internal override void OnDestroyed()
@@ -126,12 +126,12 @@ namespace UnityEngine
                 bool there = Components.Exists(one => needed.m_Type0.IsInstanceOfType(one));
                 if (!there) Add(needed.m_Type0);
             }
-            var made = (Component)Activator.CreateInstance(type);
-            made.gameObject = this;
-            Components.Add(made);
-            Player.Send(made, "Awake");
-            Player.Send(made, "OnEnable");
-            return made;
+            var component = (Component)Activator.CreateInstance(type);
+            component.gameObject = this;
+            Components.Add(component);
+            Player.Send(component, "Awake");
+            Player.Send(component, "OnEnable");
+            return component;
         }
     }
 

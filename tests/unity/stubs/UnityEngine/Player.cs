@@ -86,9 +86,9 @@ namespace UnityEngine.Headless
         /// <summary>Calls a behaviour's own method, public or not, where it has one.</summary>
         public static void Send(Component to, string message, params object[] with)
         {
-            MethodInfo found = to.GetType().GetMethod(
+            MethodInfo method = to.GetType().GetMethod(
                 message, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic);
-            if (found != null && to is MonoBehaviour) found.Invoke(to, with);
+            if (method != null && to is MonoBehaviour) method.Invoke(to, with);
         }
 
         internal static void Draw(string shader, int pass, MaterialPropertyBlock block, Texture target)

@@ -39,16 +39,16 @@ public:
 		if (!bDelayKnown || (bRanDry && Age > DelayUs)) DelayUs = Age;
 		bDelayKnown = true;
 		bRanDry = false;
-		bool bFound = false;
+		bool bTaken = false;
 		while (!Waiting.empty() && Waiting.front().first + DelayUs <= NowUs)
 		{
-			if (bFound) ++PassedOver;
+			if (bTaken) ++PassedOver;
 			Picture = std::move(Waiting.front().second);
 			Waiting.pop_front();
-			bFound = true;
+			bTaken = true;
 		}
 		bRanDry = Waiting.empty();
-		return bFound;
+		return bTaken;
 	}
 
 	void Clear()
