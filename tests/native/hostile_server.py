@@ -54,7 +54,7 @@ class Manners:
     read_bytes: int = 1 << 16
     in_flight_chunks: int = 2
     act_after: int = 0
-    act: Callable[[Connection], None] | None = None
+    act: Callable[[Connection], object] | None = None
     greet: Callable[[Connection], None] | None = None
 
 
