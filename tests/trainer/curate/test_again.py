@@ -53,6 +53,8 @@ def test_a_second_run_does_no_work(videos: Path, curated: Path, capsys: pytest.C
     assert times(curated) == before
     assert contents(curated) == tables
     assert "0 files curated" in capsys.readouterr().err
+    record = next((curated / ".work").glob("*.json"))
+    assert "looks" in json.loads(record.read_text()), "the key that older records have"
 
 
 def test_killed_and_taken_up_again_gives_the_same_files(

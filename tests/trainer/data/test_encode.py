@@ -230,7 +230,7 @@ def test_held_out_clips_stay_whole_and_short_ones_are_left_out(small_set: Path, 
     ("arguments", "words"),
     [
         (["--windows", "-1"], "--windows is -1"),
-        (["--zoom", "0.5"], "--zoom is 0.5"),
+        (["--windows", "2", "--zoom", "0.5"], "--zoom is 0.5"),
         (["--windows", "2", "--frames", "6"], "4n [+] 1"),
         (["--crf", "99"], "--crf is 99"),
         (["--shard-mb", "0"], "--shard-mb is 0"),
