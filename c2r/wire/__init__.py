@@ -1,9 +1,9 @@
-"""The wire: one contract (`v1`), and plain dataclasses on numpy for everything else to use.
+"""The wire: the contract (`v1`) and plain dataclasses on numpy for all other packages.
 
-Imports no torch. Both sides work alike: `pack_request`, `pack_response` and their `unpack_` twins
-for what goes to and fro during a session; once the server has said `Accepted`, one `CoarseEncoder`
-or `CoarseDecoder` for frames and one `PictureEncoder` or `PictureDecoder` for replies, all made
-from it. Whatever breaks the contract raises `WireError`.
+Imports no torch. `pack_request` and `pack_response`, with their `unpack_` counterparts, handle the
+messages of a session. Once the server has sent `Accepted`, both sides build one encoder or decoder
+per direction from it: `CoarseEncoder` / `CoarseDecoder` for frames, `RenderedEncoder` /
+`RenderedDecoder` for replies. Anything that breaks the contract raises `WireError`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from c2r.wire.convert import (
 from c2r.wire.errors import ErrorCode, Fault, WireError
 from c2r.wire.frames import Camera, CoarseFrame, ResetReason
 from c2r.wire.handshake import Accepted, Limits, OpenRequest, ServerInfo
-from c2r.wire.picture_stream import PictureDecoder, PictureEncoder
+from c2r.wire.rendered_stream import RenderedDecoder, RenderedEncoder
 from c2r.wire.replies import DroppedFrame, DropReason, FailedFrame, FrameReply, RenderedFrame
 
 __all__ = [
@@ -38,8 +38,8 @@ __all__ = [
     "FrameReply",
     "Limits",
     "OpenRequest",
-    "PictureDecoder",
-    "PictureEncoder",
+    "RenderedDecoder",
+    "RenderedEncoder",
     "RenderedFrame",
     "ResetReason",
     "ServerInfo",

@@ -1,4 +1,4 @@
-"""Which addresses stay on this machine: what may go without TLS, and without compression."""
+"""Loopback addresses: there TLS and compression are not needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine can reach the host; other names are elsewhere."""
+    """Whether the host is this machine; names other than localhost count as remote."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Checks that dataclasses make of their own fields; each raises `WireError`."""
+"""Checks of dataclass fields; each raises `WireError`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coarse frames on their way from engine to renderer: one encoder, one decoder a session."""
+"""Coarse frames between engine and renderer: one encoder and one decoder per session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CoarseEncoder:
     """Frames of one session into requests, in the order they are sent.
 
     `depth_format`: F32 keeps every bit, F16 halves the bytes. Side channels that were not granted
-    are left out. A frame must not be dropped once it is encoded: in H.264 the next leans on it.
+    are left out. A frame must not be dropped once it is encoded: in H.264 the next refers to it.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CoarseEncoder:
         self._colour = ColourWriter(accepted.codecs.coarse, accepted, quality)
 
     def encode(self, frame: CoarseFrame, *, keyframe: bool = False) -> pb.RenderStreamRequest:
-        """One frame; `keyframe`: it must stand alone, as it does anyway on a reset."""
+        """One frame; `keyframe`: it must decode alone, as it does anyway on a reset."""
         request = pb.RenderStreamRequest()
         message = request.frame
         message.frame_id = frame.frame_id
@@ -65,7 +65,7 @@ class CoarseEncoder:
         granted, codec = self.accepted.side_channels, self.accepted.codecs.plane
         if frame.depth is not None and SideChannel.DEPTH in granted:
             message.depth.format = number_of(self.depth_format)
-            with np.errstate(over="ignore"):  # beyond half precision lies infinity
+            with np.errstate(over="ignore"):  # too large for half precision becomes infinity
                 depth = frame.depth.astype(_DTYPES[self.depth_format], copy=False)
             write_plane(message.depth.payload, codec, depth)
         if frame.motion is not None and SideChannel.MOTION in granted:
@@ -80,7 +80,7 @@ class CoarseDecoder:
     """Requests of one session back into frames, in the order they arrived.
 
     `decode` raises `WireError` for a bad frame, with a path inside the frame; the next frame may be
-    good. `pass_over` is for a frame that is dropped unread.
+    good. `skip` is for a frame that is dropped undecoded.
     """
 
     def __init__(self, accepted: Accepted) -> None:
@@ -90,7 +90,8 @@ class CoarseDecoder:
 
     def decode(self, message: pb.CoarseFrame) -> CoarseFrame:
         """One frame, every field checked; its id is above that of the last good one."""
-        # Colour before all that can fail without it, so that H.264 stays in step.
+        # Colour first: an H.264 decoder must see every payload, or it loses its references, even
+        # when another field of the frame is refused.
         with _inside("colour"):
             rgb = self._colour.read(message.colour)
         if message.frame_id <= self._last_id:
@@ -115,11 +116,11 @@ class CoarseDecoder:
         self._last_id = frame.frame_id
         return frame
 
-    def pass_over(self, message: pb.CoarseFrame) -> None:
-        """A frame is dropped unread. Without this call H.264 would go on from a wrong picture.
+    def skip(self, message: pb.CoarseFrame) -> None:
+        """A frame is dropped undecoded. Without this call H.264 would predict from a wrong frame.
 
-        Costs nothing but in H.264, where the next frame must then be an IDR picture: better decode
-        first and drop after, or ask for one (`Flow.keyframe_wanted`).
+        Free except in H.264, where the next frame must then be an IDR frame: decode first and drop
+        afterwards, or ask for one (`Flow.keyframe_wanted`).
         """
         self._colour.lose()
 
@@ -145,7 +146,7 @@ class CoarseDecoder:
 def _metres(stored: np.ndarray, message: pb.DepthMap) -> Depth:
     scale = message.meters_per_unit if message.HasField("meters_per_unit") else 1.0
     check_positive(scale, "meters_per_unit")
-    # A scale that overflows leaves infinities or NaN; the frame's own check refuses the latter.
+    # A scale that overflows gives infinity or NaN; `CoarseFrame` refuses NaN.
     with np.errstate(over="ignore", invalid="ignore"):
         metres = stored.astype(np.float32) * np.float32(scale)
     if stored.dtype == np.uint16:
@@ -170,7 +171,7 @@ def _reset(message: pb.CoarseFrame) -> ResetReason | None:
 
 @contextmanager
 def _inside(name: str) -> Iterator[None]:
-    """Put `name` before the path of a fault found in here."""
+    """Prefix the field path of a `WireError` with `name`."""
     try:
         yield
     except WireError as error:

@@ -1,8 +1,8 @@
 """Dataclasses <-> protobuf messages, and the two envelopes of a stream.
 
 A dataclass and its message have the same field names, so one pair of functions, driven by the type
-hints, serves them all. Frames and pictures go through `coarse_stream` and `picture_stream`, which
-know the session's codecs.
+hints, serves them all. Coarse and rendered frames go through `coarse_stream` and
+`rendered_stream`, which know the session's codecs.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def write_message(value: Any, message: Message) -> None:
         if field.repeated:
             getattr(message, field.name).extend(number_of(member) for member in item)
         elif field.kind in MESSAGES:
-            # An empty message must still be set.
+            # A message without set fields must still be present on the wire.
             getattr(message, field.name).SetInParent()
             write_message(item, getattr(message, field.name))
         else:
@@ -200,7 +200,7 @@ def _pack(body: Any, envelope: M, kinds: dict[str, type]) -> M:
 def unpack_request(envelope: pb.RenderStreamRequest) -> RequestBody | pb.CoarseFrame:
     """What the client's envelope holds, checked; a frame is left for `CoarseDecoder`.
 
-    An `open` of another major version is refused before anything else in it is looked at.
+    An `open` of another major version is refused before anything else in it is read.
     """
     if envelope.WhichOneof("body") == "frame":
         return envelope.frame
@@ -210,7 +210,7 @@ def unpack_request(envelope: pb.RenderStreamRequest) -> RequestBody | pb.CoarseF
 
 
 def unpack_response(envelope: pb.RenderStreamResponse) -> ResponseBody | pb.FrameReply:
-    """What the server's envelope holds, checked; a frame's reply is left for `PictureDecoder`."""
+    """What the server's envelope holds, checked; a frame's reply is left for `RenderedDecoder`."""
     if envelope.WhichOneof("body") == "frame":
         return envelope.frame
     if envelope.WhichOneof("body") == "accepted":

@@ -47,7 +47,7 @@ class DeviceDepth:
             raise WireError(ErrorCode.INVALID, message)
         v = stored.astype(np.float64) if self.depth_inverted else 1.0 - stored.astype(np.float64)
         near = self.near_plane
-        # Planes beyond all measure leave NaN, which no frame takes.
+        # Absurd planes overflow to NaN, which `CoarseFrame` refuses.
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             if self.depth_infinite:
                 z = near / v

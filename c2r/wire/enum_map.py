@@ -1,4 +1,4 @@
-"""Python's enums and the numbers that stand for them on the wire; matched by name."""
+"""Python's enums and their numbers on the wire, matched by name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def number_of(member: StrEnum) -> Any:
 
 
 def known_members(cls: type[E], numbers: Iterable[int]) -> tuple[E, ...]:
-    """The members for `numbers`, in order, without those that mean nothing here (newer peers)."""
+    """The members for `numbers`, in order, without unknown ones (of newer peers)."""
     names = _NAMES[cls]
     return tuple(cls[names[number]] for number in numbers if number in names)
 
@@ -54,13 +54,13 @@ def known_members(cls: type[E], numbers: Iterable[int]) -> tuple[E, ...]:
 def member_of(cls: type[E], number: int, field: str) -> E:
     """The member for a number from the wire.
 
-    One that means nothing here is `UNSPECIFIED` where the enum has that, else `UNSUPPORTED`.
+    An unknown one is `UNSPECIFIED` where the enum has that, else `UNSUPPORTED`.
     """
     name = _NAMES[cls].get(number)
     if name is None and "UNSPECIFIED" in cls.__members__:
         name = "UNSPECIFIED"
     if name is None:
         known = ", ".join(cls)
-        message = f"is {number}, which means nothing here; use one of: {known}"
+        message = f"is {number}, which this side does not know; use one of: {known}"
         raise WireError(ErrorCode.UNSUPPORTED, message, field)
     return cls[name]

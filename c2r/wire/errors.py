@@ -35,7 +35,7 @@ class Fault:
 
 
 class WireError(ValueError):
-    """A message, or a value meant for one, breaks the contract.
+    """A message, or a value for one, breaks the contract.
 
     `field` is the path of the value at fault, for example `camera.fov_y`; empty if none is.
     """
@@ -51,10 +51,10 @@ class WireError(ValueError):
 
     @property
     def fault(self) -> Fault:
-        """The same, to be sent."""
+        """This error as it is sent in a reply."""
         return Fault(self.code, self.message, self.field)
 
     def inside(self, name: str) -> WireError:
-        """The same fault, seen from the message whose field `name` holds the value at fault."""
+        """The same error with `name` in front of its field path."""
         path = f"{name}.{self.field}" if self.field else name
         return WireError(self.code, self.message, path)

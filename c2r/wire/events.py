@@ -1,4 +1,4 @@
-"""Everything that goes both ways during a session, besides frames and their replies."""
+"""Messages of a session besides frames and their replies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_BLEND_CHUNKS = 64
 
 @dataclass(frozen=True)
 class ControlChange:
-    """Changes what is rendered, from the next chunk on; None leaves a thing as it is.
+    """Changes what is rendered, from the next chunk on; None leaves a setting as it is.
 
-    `blend_chunks` [1, 64]: chunks over which the prompt turns; None: the server's choice.
+    `blend_chunks` [1, 64]: chunks over which the prompt is blended; None: the server's choice.
     """
 
     control_id: int
@@ -64,7 +64,7 @@ class Flow:
     """How much the client may send; replaces the one before.
 
     `window_frames`: at most this many frames without a reply. `keyframe_wanted`: the next coarse
-    frame must be an IDR picture (H.264 only).
+    frame must be an IDR frame (H.264 only).
     """
 
     window_frames: int
@@ -79,10 +79,11 @@ class Flow:
 
 @dataclass(frozen=True)
 class Feedback:
-    """How the pictures arrive; milliseconds are running means.
+    """How rendered frames arrive; milliseconds are running means.
 
     `latency_ms` goes from capture to display, `frames_unsent` counts what the client itself dropped
-    since the session began. `keyframe_wanted`: the next picture must be an IDR (H.264 only).
+    since the session began. `keyframe_wanted`: the next rendered frame must be an IDR frame
+    (H.264 only).
     """
 
     displayed_frame_id: int | None = None
@@ -113,7 +114,7 @@ class WarningCode(StrEnum):
 
 @dataclass(frozen=True)
 class SessionWarning:
-    """Something a person should know; the session goes on."""
+    """Something a user should know; the session continues."""
 
     code: WarningCode
     message: str
@@ -121,7 +122,7 @@ class SessionWarning:
 
 @dataclass(frozen=True)
 class Keepalive:
-    """Nothing to say, still here; microseconds of the server's clock."""
+    """The server is alive and has nothing else to send; microseconds of its clock."""
 
     server_time_us: int = 0
 
@@ -131,7 +132,7 @@ class Keepalive:
 
 @dataclass(frozen=True)
 class EndRequest:
-    """No more frames will follow. `discard_pending`: drop those on their way, too."""
+    """No more frames will follow. `discard_pending`: drop those that were not rendered yet."""
 
     discard_pending: bool = False
 

@@ -25,8 +25,10 @@ class Codec(StrEnum):
 
     @property
     def lossless(self) -> bool:
-        """Gives back the very bytes, so that depth and motion may use it."""
-        return self in (Codec.RAW, Codec.ZSTD, Codec.LZ4)
+        """Decodes to the very bytes that were encoded, so that depth and motion may use it."""
+        from c2r.wire.codec.registry import CODECS  # the table imports this module
+
+        return CODECS[self].lossless
 
 
 class PixelFormat(StrEnum):
@@ -38,7 +40,7 @@ class PixelFormat(StrEnum):
 
     @property
     def channels(self) -> int:
-        """Bytes a pixel."""
+        """Bytes per pixel."""
         return 3 if self is PixelFormat.RGB8 else 4
 
 
@@ -68,7 +70,7 @@ class SideChannel(StrEnum):
 
 @dataclass(frozen=True)
 class CodecLists:
-    """The codecs that one side accepts for coarse frames and for pictures, best first."""
+    """The codecs that one side accepts for coarse and for rendered frames, best first."""
 
     coarse: tuple[Codec, ...]
     picture: tuple[Codec, ...]
@@ -80,7 +82,7 @@ class CodecLists:
 
 @dataclass(frozen=True)
 class CodecChoice:
-    """The codecs of one session: of coarse colour, of depth and motion, and of pictures."""
+    """The codecs of one session: of coarse colour, of depth and motion, of rendered frames."""
 
     coarse: Codec
     plane: Codec

@@ -1,7 +1,7 @@
-"""A coarse frame in canonical form, as every source makes it and every renderer takes it.
+"""A coarse frame in canonical form, as sources produce it and renderers consume it.
 
-Everything is checked when it is made, so that a frame in hand is a good frame. Legend: H W rows and
-columns of the colour image; depth and motion may have sizes of their own. Row 0 is the top.
+Everything is checked at construction, so that an existing frame is a valid frame. Legend: H W rows
+and columns of the colour image; depth and motion may have their own sizes. Row 0 is the top.
 """
 
 from __future__ import annotations

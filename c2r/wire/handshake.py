@@ -24,7 +24,7 @@ MAX_CLIENT_BYTES = 128
 
 
 def check_protocol(major: int, minor: int) -> SessionWarning | None:
-    """Judge the other side's version: another major is refused, another minor earns a warning."""
+    """Check the peer's version: another major is refused, another minor gives a warning."""
     ours = f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
     if major != PROTOCOL_MAJOR:
         older = "the peer" if major < PROTOCOL_MAJOR else "this side"
@@ -47,8 +47,9 @@ def check_size(width: int, height: int, fps: float) -> None:
 class OpenRequest:
     """Asks for a session. `width`, `height`: pixels; `fps`: the rate of capture.
 
-    `strength` [0, 2]: how closely pictures follow the coarse frames. `seed` None: the server draws
-    one. `side_channels`: what the client could send. `resume_token`: of a session that was cut off.
+    `strength` [0, 2]: how closely rendered frames follow the coarse ones. `seed` None: the server
+    draws one. `side_channels`: what the client could send. `resume_token`: of a session whose
+    connection broke.
     """
 
     width: int
@@ -84,7 +85,7 @@ def check_token(token: bytes) -> None:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server lets one session do; both sides check against it."""
+    """What a server allows one session; both sides check it."""
 
     max_width: int = 1920
     max_height: int = 1088
@@ -137,8 +138,9 @@ class Limits:
 class Accepted:
     """What a session was granted; everything that reads or writes its frames is made from this.
 
-    `resumed`: the session that the token named goes on. `first_chunk_frames`: frames of the first
-    chunk and of the one after a reset. `max_in_flight_chunks`: chunks of frames without a reply.
+    `resumed`: the session of the token continues, with its K/V cache. `first_chunk_frames`: of the
+    first chunk and of the one after a reset. `max_in_flight_chunks`: the in-flight window, in
+    chunks of frames without a reply.
     """
 
     session_id: str

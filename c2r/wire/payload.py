@@ -49,7 +49,7 @@ class ColourReader:
         self._decoder = make_decoder(codec, *self.size)
 
     def read(self, image: pb.ColourImage) -> Image:
-        """[H, W, 3] uint8, top row first, C-contiguous, perhaps read-only."""
+        """[H, W, 3] uint8, top row first, C-contiguous, may be read-only."""
         try:
             return self._read(image)
         except WireError:
@@ -57,7 +57,7 @@ class ColourReader:
             raise
 
     def lose(self) -> None:
-        """An image was passed over unread; in H.264 the next one must be an IDR picture."""
+        """An image was skipped undecoded; in H.264 the next one must be an IDR frame."""
         self._decoder.lose()
 
     def _read(self, image: pb.ColourImage) -> Image:
@@ -80,7 +80,7 @@ def write_plane(payload: pb.Payload, codec: Codec, plane: NDArray[Any]) -> None:
 def read_plane(
     payload: pb.Payload, accepted: Accepted, dtype: DTypeLike, channels: tuple[int, ...] = ()
 ) -> NDArray[Any]:
-    """[rows, columns, *channels] of `dtype`, top row first, C-contiguous, perhaps read-only."""
+    """[rows, columns, *channels] of `dtype`, top row first, C-contiguous, may be read-only."""
     _check_codec(payload, accepted.codecs.plane)
     accepted.limits.check_plane(payload.width, payload.height)
     shape = (payload.height, payload.width, *channels)

@@ -1,4 +1,4 @@
-"""What became of a coarse frame: a picture, a drop or a fault; exactly one for every frame."""
+"""What became of a coarse frame: rendered, dropped or failed; exactly one for every frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from c2r.wire.frames import check_image
 
 
 class DropReason(StrEnum):
-    """Why a frame was passed over; the last two are a client's own account, never sent."""
+    """Why a frame was dropped; the client itself sets the last two, they are never sent."""
 
     UNSPECIFIED = "unspecified"
     SUPERSEDED = "superseded"
@@ -26,10 +26,10 @@ class DropReason(StrEnum):
 
 @dataclass(frozen=True)
 class StageTimes:
-    """The server's milliseconds for one frame; a chunk's stages are given whole to each frame.
+    """The server's milliseconds for one frame; each frame of a chunk has the whole chunk's times.
 
-    `kv_write_ms` is that of the chunk before: it runs after the pictures have left. `total_ms` goes
-    from the message's arrival to the reply's hand-over, everything included.
+    `kv_write_ms` is that of the chunk before: it runs after the frames were sent. `total_ms` goes
+    from the arrival of the message to the reply handed to gRPC, everything included.
     """
 
     decode_ms: float = 0.0
@@ -49,7 +49,7 @@ class StageTimes:
 
 @dataclass(frozen=True, eq=False)
 class RenderedFrame:
-    """The picture [H, W, 3] uint8 of coarse frame `frame_id`; frames of a chunk share its index."""
+    """What was rendered for coarse frame `frame_id`: `rgb` [H, W, 3] uint8, sRGB."""
 
     frame_id: int
     capture_time_us: int
@@ -66,7 +66,7 @@ class RenderedFrame:
 
 @dataclass(frozen=True)
 class DroppedFrame:
-    """Coarse frame `frame_id` was passed over on purpose."""
+    """Coarse frame `frame_id` was dropped on purpose."""
 
     frame_id: int
     capture_time_us: int

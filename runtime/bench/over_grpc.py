@@ -21,7 +21,7 @@ from c2r.wire import (
     CoarseFrame,
     FrameReply,
     OpenRequest,
-    PictureDecoder,
+    RenderedDecoder,
     RenderedFrame,
     default_codecs,
     pack_request,
@@ -128,7 +128,7 @@ async def _converse(
     request = OpenRequest(preset.width, preset.height, 240.0, codecs, prompt=PROMPT, seed=seed)
     await call.write(pack_request(request))
     accepted = await _accepted(call)
-    encoder, decoder = CoarseEncoder(accepted), PictureDecoder(accepted)
+    encoder, decoder = CoarseEncoder(accepted), RenderedDecoder(accepted)
     room = asyncio.Semaphore(accepted.max_in_flight_chunks * accepted.chunk_frames)
 
     async def receive() -> None:

@@ -15,7 +15,7 @@ from c2r.report import percentiles
 from c2r.wire import (
     Accepted,
     DroppedFrame,
-    PictureDecoder,
+    RenderedDecoder,
     RenderedFrame,
     parse_request,
     parse_response,
@@ -40,14 +40,14 @@ class StreamReplies:
     counts: Counter[str] = field(default_factory=Counter)
     latency_ms: list[float] = field(default_factory=list)
     ended: str = ""
-    _decoder: PictureDecoder | None = None
+    _decoder: RenderedDecoder | None = None
 
     def add(self, data: bytes, now_s: float, sent_s: dict[int, float]) -> None:
         """One response; `sent_s`: when each frame was sent."""
         body = unpack_response(parse_response(data))
         if isinstance(body, Accepted):
             self.accepted, self.accepted_s = body, now_s
-            self._decoder = PictureDecoder(body)
+            self._decoder = RenderedDecoder(body)
         elif isinstance(body, Ended):
             self.ended = f"{body.reason}: {body.message}"
         elif isinstance(body, pb.FrameReply):

@@ -185,7 +185,7 @@ class MessageDecoder:
     def _frame(self, message: pb.CoarseFrame, arrived_s: float) -> CoarseFrame | FailedFrame:
         ids = (message.frame_id, message.capture_time_us)
         if not self._rate.take(arrived_s):
-            self._frames.pass_over(message)
+            self._frames.skip(message)
             limit = self._accepted.limits.max_fps
             wording = f"more than {limit:g} frames a second came; send fewer"
             return FailedFrame(*ids, Fault(ErrorCode.TOO_LARGE, wording))

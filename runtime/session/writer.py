@@ -22,7 +22,7 @@ from c2r.wire import (
     FailedFrame,
     Fault,
     FrameReply,
-    PictureEncoder,
+    RenderedEncoder,
     RenderedFrame,
     pack_response,
 )
@@ -65,7 +65,7 @@ class Writer:
     ) -> None:
         self.last_sent_s = perf_counter()
         self.keyframe_wanted = False
-        self._encoder = PictureEncoder(accepted)
+        self._encoder = RenderedEncoder(accepted)
         self._pipe, self._pool, self._stats = pipe, pool, stats
         self._window = window
         # Unbounded, since the render loop must not wait for a client: `room` bounds it instead,

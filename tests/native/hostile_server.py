@@ -20,7 +20,7 @@ from c2r.wire import (
     CoarseFrame,
     Limits,
     OpenRequest,
-    PictureEncoder,
+    RenderedEncoder,
     RenderedFrame,
     default_codecs,
     negotiate,
@@ -268,5 +268,5 @@ class Connection:
             resume_grace_s=5.0,
             resumed=bool(request.resume_token),
         )
-        self._decoder, self._encoder = CoarseDecoder(accepted), PictureEncoder(accepted)
+        self._decoder, self._encoder = CoarseDecoder(accepted), RenderedEncoder(accepted)
         self.say(accepted)

@@ -19,7 +19,7 @@ from c2r.wire import (
     CoarseFrame,
     FrameReply,
     OpenRequest,
-    PictureDecoder,
+    RenderedDecoder,
     RenderedFrame,
     pack_request,
     parse_response,
@@ -47,7 +47,7 @@ class Client:
     details: str = ""
     raw: list[bytes] = field(default_factory=list)
     _encoder: CoarseEncoder | None = None
-    _decoder: PictureDecoder | None = None
+    _decoder: RenderedDecoder | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _receiving: asyncio.Task[None] | None = None
 
@@ -74,7 +74,7 @@ class Client:
             return
         if isinstance(body, Accepted):
             self.accepted = body
-            self._encoder, self._decoder = CoarseEncoder(body), PictureDecoder(body)
+            self._encoder, self._decoder = CoarseEncoder(body), RenderedDecoder(body)
         self.said.append(body)
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:

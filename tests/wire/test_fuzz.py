@@ -36,7 +36,7 @@ from c2r.wire.events import (
 from c2r.wire.formats import Codec, CodecLists
 from c2r.wire.frames import CoarseFrame, ResetReason
 from c2r.wire.handshake import Accepted, OpenRequest
-from c2r.wire.picture_stream import PictureDecoder, PictureEncoder
+from c2r.wire.rendered_stream import RenderedDecoder, RenderedEncoder
 from c2r.wire.replies import DroppedFrame, DropReason, FailedFrame, RenderedFrame
 from c2r.wire.v1 import renderer_pb2 as pb
 
@@ -66,7 +66,7 @@ def requests(accepted: Accepted, frame: CoarseFrame) -> list[pb.RenderStreamRequ
 
 def responses(accepted: Accepted, frame: CoarseFrame) -> list[pb.RenderStreamResponse]:
     """One of everything that a server sends."""
-    encoder = PictureEncoder(accepted)
+    encoder = RenderedEncoder(accepted)
     fault = Fault(ErrorCode.INVALID, "is bad", "camera")
     return [
         encoder.encode(RenderedFrame(1, 2, frame.rgb)),
@@ -161,7 +161,7 @@ def serve(decoder: CoarseDecoder, data: bytes) -> str:
     return type(good).__name__
 
 
-def receive(decoder: PictureDecoder, data: bytes) -> str:
+def receive(decoder: RenderedDecoder, data: bytes) -> str:
     """Take one message as a client does."""
     try:
         body = unpack_response(parse_response(data))
@@ -197,14 +197,14 @@ def test_mutated_responses_do_not_break_a_client(
     seed: int, codec: Codec, make_accepted: MakeAccepted, full_frame: CoarseFrame
 ) -> None:
     accepted = make_accepted(picture=codec)
-    decoder = PictureDecoder(accepted)
+    decoder = RenderedDecoder(accepted)
     outcomes: Outcomes = Counter()
     for data in mutants(list(responses(accepted, full_frame)), 300, 100 + seed):
         outcomes[receive(decoder, data)] += 1
     assert sum(outcomes.values()) == 300
     assert outcomes["RenderedFrame"] > 3
     assert outcomes["malformed"] > 10
-    reply = PictureEncoder(accepted).encode(RenderedFrame(9, 9, full_frame.rgb))
+    reply = RenderedEncoder(accepted).encode(RenderedFrame(9, 9, full_frame.rgb))
     assert receive(decoder, reply.SerializeToString()) == "RenderedFrame"
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from c2r.wire.codec import available_codecs, default_codecs, negotiate
-from c2r.wire.codec import libraries as codec_libraries
-from c2r.wire.codec.colour import make_decoder, make_encoder
+from c2r.wire.codec import (
+    available_codecs,
+    default_codecs,
+    make_decoder,
+    make_encoder,
+    negotiate,
+)
+from c2r.wire.codec.registry import CODECS, Library
 from c2r.wire.errors import ErrorCode, WireError
 from c2r.wire.formats import Codec, CodecChoice, CodecLists
 
@@ -56,8 +62,8 @@ def test_nothing_in_common_names_what_is_offered() -> None:
 def test_a_codec_without_its_library_is_not_offered(
     missing: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, _ = codec_libraries.LIBRARIES[missing]
-    monkeypatch.setitem(codec_libraries.LIBRARIES, missing, (f"no_{module}", "no_such_package"))
+    row = replace(CODECS[missing], library=Library("no_such_module", "no_such_package"))
+    monkeypatch.setitem(CODECS, missing, row)
     assert missing not in available_codecs()
     for loopback in (False, True):
         defaults = default_codecs(loopback=loopback)
@@ -66,11 +72,12 @@ def test_a_codec_without_its_library_is_not_offered(
         assert Codec.RAW in defaults.picture
 
 
-@pytest.mark.parametrize("missing", [Codec.JPEG, Codec.H264])
+@pytest.mark.parametrize("missing", [Codec.ZSTD, Codec.LZ4, Codec.JPEG, Codec.H264])
 def test_a_codec_without_its_library_says_what_to_install(
     missing: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(codec_libraries.LIBRARIES, missing, ("no_such_module", "the-package"))
+    row = replace(CODECS[missing], library=Library("no_such_module", "the-package"))
+    monkeypatch.setitem(CODECS, missing, row)
     for make in (
         lambda: make_encoder(missing, 16, 16, 24.0),
         lambda: make_decoder(missing, 16, 16),

@@ -17,7 +17,7 @@ from c2r.wire.errors import ErrorCode, Fault, WireError
 from c2r.wire.formats import Codec, DepthFormat, PixelFormat, RowOrder, SideChannel
 from c2r.wire.frames import Camera, CoarseFrame, ResetReason
 from c2r.wire.handshake import Accepted
-from c2r.wire.picture_stream import PictureDecoder, PictureEncoder
+from c2r.wire.rendered_stream import RenderedDecoder, RenderedEncoder
 from c2r.wire.replies import (
     DroppedFrame,
     DropReason,
@@ -40,7 +40,7 @@ def send(encoder: CoarseEncoder, frame: CoarseFrame) -> pb.CoarseFrame:
     return message
 
 
-def answer(encoder: PictureEncoder, reply: FrameReply, *, keyframe: bool = False) -> pb.FrameReply:
+def answer(encoder: RenderedEncoder, reply: FrameReply, *, keyframe: bool = False) -> pb.FrameReply:
     response = encoder.encode(reply, keyframe=keyframe)
     message = unpack_response(parse_response(response.SerializeToString()))
     assert isinstance(message, pb.FrameReply)
@@ -358,7 +358,7 @@ def test_h264_resets_with_an_idr_picture_and_asks_for_one_after_a_gap(
     keys = [at for at, message in enumerate(messages) if IDR in message.colour.payload.data]
     assert keys == [0, 4]
     decoder.decode(messages[0])
-    decoder.pass_over(messages[1])
+    decoder.skip(messages[1])
     with pytest.raises(WireError) as caught:
         decoder.decode(messages[2])
     assert caught.value.code is ErrorCode.NEEDS_KEYFRAME
@@ -386,7 +386,7 @@ def test_a_picture_comes_back_the_same(
 ) -> None:
     accepted = make_accepted(picture=codec)
     reply = RenderedFrame(5, 77, make_image(48, 32), chunk_index=3, stages=STAGES)
-    back = PictureDecoder(accepted).decode(answer(PictureEncoder(accepted), reply))
+    back = RenderedDecoder(accepted).decode(answer(RenderedEncoder(accepted), reply))
     assert same(back, reply)
 
 
@@ -395,7 +395,7 @@ def test_lossy_pictures_stream_between_drops_and_faults(
     codec: Codec, make_accepted: MakeAccepted, make_image: MakeImage
 ) -> None:
     accepted = make_accepted(picture=codec)
-    encoder, decoder = PictureEncoder(accepted), PictureDecoder(accepted)
+    encoder, decoder = RenderedEncoder(accepted), RenderedDecoder(accepted)
     replies: list[FrameReply] = [
         RenderedFrame(1, 10, make_image(48, 32)),
         DroppedFrame(2, 20, DropReason.SUPERSEDED),
@@ -416,7 +416,7 @@ def test_a_client_that_lost_a_picture_can_ask_for_an_idr_picture(
     make_accepted: MakeAccepted, make_image: MakeImage
 ) -> None:
     accepted = make_accepted(picture=Codec.H264)
-    encoder, decoder = PictureEncoder(accepted), PictureDecoder(accepted)
+    encoder, decoder = RenderedEncoder(accepted), RenderedDecoder(accepted)
     reply = RenderedFrame(1, 10, make_image(48, 32))
     decoder.decode(answer(encoder, reply))
     broken = answer(encoder, reply)
@@ -430,7 +430,7 @@ def test_a_client_that_lost_a_picture_can_ask_for_an_idr_picture(
 
 def test_a_reply_without_an_outcome_is_malformed(make_accepted: MakeAccepted) -> None:
     with pytest.raises(WireError, match="outcome"):
-        PictureDecoder(make_accepted()).decode(pb.FrameReply(frame_id=1))
+        RenderedDecoder(make_accepted()).decode(pb.FrameReply(frame_id=1))
 
 
 def test_a_camera_keeps_positions_far_from_the_origin(

@@ -1,14 +1,12 @@
-"""One colour codec behind one face: an encoder and a decoder for a session's direction."""
+"""What a colour codec is: an encoder and a decoder for one direction of one session."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from c2r.wire.codec.jpeg import JpegDecoder, JpegEncoder
-from c2r.wire.codec.libraries import library
-from c2r.wire.codec.packed import PackedDecoder, PackedEncoder
-from c2r.wire.formats import Codec, Image, PixelFormat
+from c2r.wire.formats import Image, PixelFormat
 
 
 class ColourEncoder(Protocol):
@@ -16,11 +14,11 @@ class ColourEncoder(Protocol):
 
     @property
     def pixel_format(self) -> PixelFormat | None:
-        """What packed bytes hold; None where the codec says it itself."""
+        """Layout of packed pixels; None where the payload itself says it (JPEG, H.264)."""
         ...
 
     def encode(self, rgb: Image, *, keyframe: bool = False) -> bytes:
-        """[H, W, 3] uint8 -> payload; `keyframe`: it must stand alone."""
+        """[H, W, 3] uint8 -> payload; `keyframe`: it must decode without the ones before."""
         ...
 
 
@@ -28,11 +26,11 @@ class ColourDecoder(Protocol):
     """Payloads of one size, in order."""
 
     def decode(self, data: bytes, pixel_format: PixelFormat | None) -> Image:
-        """Payload -> [H, W, 3] uint8, perhaps read-only; `WireError` when it is not that."""
+        """Payload -> [H, W, 3] uint8, may be read-only; `WireError` when it is not that."""
         ...
 
     def lose(self) -> None:
-        """A payload was passed over undecoded."""
+        """A payload was skipped undecoded; only codecs with references between frames care."""
         ...
 
 
@@ -49,31 +47,13 @@ class ColourQuality:
 
 
 COARSE_QUALITY = ColourQuality(jpeg=95, jpeg_chroma="444", h264_crf=16)
-"""Flat colours tell things apart: keep their edges."""
-PICTURE_QUALITY = ColourQuality()
+"""Flat colours carry the labels of a coarse frame: full chroma keeps their edges sharp."""
+RENDERED_QUALITY = ColourQuality()
 
 
-def make_encoder(
-    codec: Codec, width: int, height: int, fps: float, quality: ColourQuality = PICTURE_QUALITY
-) -> ColourEncoder:
-    """An encoder for one direction of one session; `WireError` when its library is missing."""
-    if codec is Codec.JPEG:
-        return JpegEncoder(quality.jpeg, quality.jpeg_chroma)
-    if codec is Codec.H264:
-        library(codec)
-        from c2r.wire.codec.h264 import H264Encoder
+@dataclass(frozen=True)
+class ColourCoding:
+    """Codes colour images alone. Makers take (width, height, fps, quality) and (width, height)."""
 
-        return H264Encoder(width, height, fps, quality.h264_crf)
-    return PackedEncoder(codec)
-
-
-def make_decoder(codec: Codec, width: int, height: int) -> ColourDecoder:
-    """A decoder for one direction of one session; `WireError` when its library is missing."""
-    if codec is Codec.JPEG:
-        return JpegDecoder(width, height)
-    if codec is Codec.H264:
-        library(codec)
-        from c2r.wire.codec.h264 import H264Decoder
-
-        return H264Decoder(width, height)
-    return PackedDecoder(codec, width, height)
+    encoder: Callable[[int, int, float, ColourQuality], ColourEncoder]
+    decoder: Callable[[int, int], ColourDecoder]

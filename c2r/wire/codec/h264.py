@@ -1,7 +1,7 @@
-"""H.264 colour images (PyAV): one picture a payload, each leaning on those before it.
+"""H.264 colour images (PyAV): one access unit per payload, each predicted from those before it.
 
-Encoder and decoder live as long as one direction of one session. A picture that is lost or broken
-takes the following ones with it, until an IDR picture, which stands alone.
+Encoder and decoder live as long as one direction of one session. After a lost or broken frame
+nothing can be decoded until an IDR frame, which refers to no other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BT709 = 1
 """The same number for primaries, transfer and matrix (ITU-T H.273)."""
 _LIMITED, _FULL = 1, 2
 _BT601 = (5, 6)
-"""Matrices of BT.470 BG and SMPTE 170M, which are one and the same."""
+"""Matrices of BT.470 BG and SMPTE 170M, which are the same."""
 _NAL = re.compile(rb"\x00\x00\x01(.)(.)", re.DOTALL)
 _SLICE, _IDR = 1, 5
 _FORMATS = ("yuv420p", "yuvj420p")
@@ -52,7 +52,7 @@ class H264Encoder:
         self._count = 0
 
     def encode(self, rgb: Image, *, keyframe: bool = False) -> bytes:
-        """The next picture; `keyframe` makes it an IDR picture."""
+        """The next frame; `keyframe` makes it an IDR frame."""
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         frame = frame.reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
@@ -61,7 +61,7 @@ class H264Encoder:
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         self._count += 1
         packets = self._context.encode(frame)
-        assert len(packets) == 1, "zerolatency gives one packet a picture"
+        assert len(packets) == 1, "zerolatency gives one packet per frame"
         return bytes(packets[0])
 
 
@@ -73,7 +73,7 @@ class H264Decoder:
         self.width, self.height = width, height
         context = av.CodecContext.create("h264", "r")
         context.thread_count = 1
-        # Checked before memory is taken, on sides that the decoder rounds up for its own use.
+        # Checked by FFmpeg before it allocates, against sides that it has rounded up.
         most = _round_up(width) * _round_up(height)
         context.options = {
             "max_pixels": str(most),
@@ -84,12 +84,13 @@ class H264Decoder:
         self._lost = True
 
     def decode(self, data: bytes, pixel_format: PixelFormat | None) -> Image:
-        """The next picture. `NEEDS_KEYFRAME` until an IDR picture when the one before was lost."""
-        if _check_one_picture(data):
+        """The next frame; `NEEDS_KEYFRAME` after a loss, until an IDR frame comes."""
+        if _check_one_frame(data):
             self._context.flush_buffers()
         elif self._lost:
-            message = "H.264 lost the picture that this one leans on; send an IDR picture"
+            message = "H.264 lost a frame that this one is predicted from; send an IDR frame"
             raise WireError(ErrorCode.NEEDS_KEYFRAME, message)
+        # Whatever goes wrong below leaves a gap in the references: stay lost unless all is well.
         self._lost = True
         frame = self._decode_one(data)
         self._check_frame(frame)
@@ -97,17 +98,17 @@ class H264Decoder:
         return _to_rgb(frame)
 
     def lose(self) -> None:
-        """A picture was passed over undecoded: the next one must be an IDR picture."""
+        """A frame was skipped undecoded: the next one must be an IDR frame."""
         self._lost = True
 
     def _decode_one(self, data: bytes) -> av.VideoFrame:
         try:
             frames = self._context.decode(av.Packet(data))
         except av.FFmpegError as error:
-            message = f"is not a whole H.264 picture of {self.width}x{self.height} ({error})"
+            message = f"is not a whole H.264 frame of {self.width}x{self.height} ({error})"
             raise WireError(ErrorCode.MALFORMED, message) from error
         if len(frames) != 1 or frames[0].is_corrupt:
-            raise WireError(ErrorCode.MALFORMED, "is a truncated or broken H.264 picture")
+            raise WireError(ErrorCode.MALFORMED, "is a truncated or broken H.264 frame")
         return frames[0]
 
     def _check_frame(self, frame: av.VideoFrame) -> None:
@@ -135,7 +136,7 @@ def _to_rgb(frame: av.VideoFrame) -> Image:
 
 
 def check_even(width: int, height: int) -> None:
-    """H.264 in 4:2:0 has no odd sides."""
+    """4:2:0 has no odd sides; `UNSUPPORTED` for them."""
     if width % 2 or height % 2:
         message = f"h264 needs even sides, not {width}x{height}; use jpeg"
         raise WireError(ErrorCode.UNSUPPORTED, message)
@@ -145,18 +146,18 @@ def _round_up(side: int) -> int:
     return -(-side // 64) * 64
 
 
-def _check_one_picture(data: bytes) -> bool:
-    """Whether the payload is an IDR picture; refused unless it is exactly one picture.
+def _check_one_frame(data: bytes) -> bool:
+    """Whether the payload is an IDR frame; refused unless it is exactly one frame.
 
-    Counted before decoding: a payload of a few kilobytes can hold thousands of pictures.
+    Counted before decoding: a payload of a few kilobytes can hold thousands of frames.
     """
     starts = []
     for header, first in _NAL.findall(data):
         kind = header[0] & 0x1F
-        # A slice whose first macroblock is 0 (Exp-Golomb: a leading 1 bit) begins a picture.
+        # A slice whose first macroblock is 0 (Exp-Golomb: a leading 1 bit) begins a frame.
         if kind in (_SLICE, _IDR) and first[0] & 0x80:
             starts.append(kind)
     if len(starts) != 1:
-        message = f"holds {len(starts)} H.264 pictures (Annex B); send exactly one a payload"
+        message = f"holds {len(starts)} H.264 frames (Annex B); send exactly one per payload"
         raise WireError(ErrorCode.MALFORMED, message)
     return starts[0] == _IDR

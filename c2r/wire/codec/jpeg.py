@@ -1,16 +1,16 @@
 """JPEG colour images (libjpeg-turbo through simplejpeg). Stateless.
 
-Only baseline images in one scan a component are taken: a progressive file of a few kilobytes can
-hold thousands of scans, each as costly as a whole image.
+Only baseline images are accepted, with at most one scan per component: a progressive file of a few
+kilobytes can hold thousands of scans, each as expensive to decode as a whole image.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from c2r.wire.codec.libraries import library
+from c2r.wire.codec.colour import ColourCoding, ColourQuality
 from c2r.wire.errors import ErrorCode, WireError
-from c2r.wire.formats import Codec, Image, PixelFormat
+from c2r.wire.formats import Image, PixelFormat
 
 _SCAN = 0xDA
 _SEQUENTIAL = (0xC0, 0xC1)
@@ -25,11 +25,12 @@ class JpegEncoder:
     pixel_format: PixelFormat | None = None
 
     def __init__(self, quality: int, chroma: str) -> None:
-        self._jpeg = library(Codec.JPEG)
+        import simplejpeg
+
+        self._jpeg = simplejpeg
         self.quality, self.chroma = quality, chroma
 
     def encode(self, rgb: Image, *, keyframe: bool = False) -> bytes:
-        """One image; every one is a keyframe."""
         image = np.ascontiguousarray(rgb)
         data: bytes = self._jpeg.encode_jpeg(image, self.quality, "RGB", self.chroma)
         return data
@@ -39,7 +40,9 @@ class JpegDecoder:
     """JPEG of a known size into [H, W, 3] RGB."""
 
     def __init__(self, width: int, height: int) -> None:
-        self._jpeg = library(Codec.JPEG)
+        import simplejpeg
+
+        self._jpeg = simplejpeg
         self.width, self.height = width, height
 
     def decode(self, data: bytes, pixel_format: PixelFormat | None) -> Image:
@@ -55,7 +58,7 @@ class JpegDecoder:
         return image
 
     def lose(self) -> None:
-        """Nothing to lose: no image depends on another."""
+        """Nothing to do: no image refers to another."""
 
     def _check_header(self, data: bytes) -> None:
         height, width, space, _ = self._jpeg.decode_jpeg_header(data)
@@ -83,3 +86,10 @@ def _is_baseline(data: bytes) -> bool:
     # Inside a scan a byte 0xFF is followed by 0 or a restart marker, so this counts scans; none
     # means that the headers did not lead to one.
     return 1 <= data.count(bytes((0xFF, _SCAN)), at) <= _MAX_SCANS
+
+
+def _encoder(width: int, height: int, fps: float, quality: ColourQuality) -> JpegEncoder:
+    return JpegEncoder(quality.jpeg, quality.jpeg_chroma)
+
+
+JPEG = ColourCoding(_encoder, JpegDecoder)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from c2r.wire.codec.libraries import has_library
+from collections.abc import Callable
+
+from c2r.wire.codec.registry import CODECS, CodecRow
 from c2r.wire.errors import ErrorCode, WireError
 from c2r.wire.formats import Codec, CodecChoice, CodecLists
-
-_BARE = (Codec.RAW, Codec.ZSTD, Codec.LZ4, Codec.JPEG, Codec.H264)
-_COARSE = (Codec.ZSTD, Codec.LZ4, Codec.RAW, Codec.JPEG, Codec.H264)
-_PICTURE = (Codec.JPEG, Codec.H264, Codec.ZSTD, Codec.LZ4, Codec.RAW)
 
 
 def available_codecs() -> frozenset[Codec]:
     """The codecs whose libraries are installed; raw always is."""
-    return frozenset(codec for codec in Codec if has_library(codec))
+    return frozenset(codec for codec, row in CODECS.items() if row.installed)
 
 
 def default_codecs(*, loopback: bool) -> CodecLists:
-    """What this side accepts, best first.
-
-    Over a network: lossless compression for coarse frames, JPEG for pictures. On one machine
-    (`loopback`) raw in both directions: copying costs less than any codec.
-    """
-    here = available_codecs()
-    coarse, picture = (_BARE, _BARE) if loopback else (_COARSE, _PICTURE)
+    """What this side accepts, best first; `loopback`: both sides are on one machine."""
+    if loopback:
+        order = _ranked(lambda row: row.preference.local)
+        return CodecLists(coarse=order, picture=order)
     return CodecLists(
-        coarse=tuple(codec for codec in coarse if codec in here),
-        picture=tuple(codec for codec in picture if codec in here),
+        coarse=_ranked(lambda row: row.preference.coarse),
+        picture=_ranked(lambda row: row.preference.rendered),
     )
 
 
@@ -42,6 +37,10 @@ def negotiate(wanted: CodecLists, offered: CodecLists) -> CodecChoice:
         plane=next(lossless, Codec.RAW),
         picture=_first(wanted.picture, offered.picture, "picture"),
     )
+
+
+def _ranked(rank: Callable[[CodecRow], int]) -> tuple[Codec, ...]:
+    return tuple(row.codec for row in sorted(CODECS.values(), key=rank) if row.installed)
 
 
 def _first(wanted: tuple[Codec, ...], offered: tuple[Codec, ...], name: str) -> Codec:

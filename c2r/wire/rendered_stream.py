@@ -1,8 +1,8 @@
-"""Replies on their way from renderer to engine: one encoder, one decoder a session."""
+"""Replies between renderer and engine: one encoder and one decoder per session."""
 
 from __future__ import annotations
 
-from c2r.wire.codec.colour import PICTURE_QUALITY, ColourQuality
+from c2r.wire.codec.colour import RENDERED_QUALITY, ColourQuality
 from c2r.wire.convert import from_message, write_message
 from c2r.wire.enum_map import member_of, number_of
 from c2r.wire.errors import ErrorCode, Fault, WireError
@@ -19,17 +19,17 @@ from c2r.wire.replies import (
 from c2r.wire.v1 import renderer_pb2 as pb
 
 
-class PictureEncoder:
+class RenderedEncoder:
     """Replies of one session into responses, in the order they are sent.
 
-    A rendered frame must not be dropped once it is encoded: in H.264 the next leans on it.
+    A rendered frame must not be dropped once it is encoded: in H.264 the next refers to it.
     """
 
-    def __init__(self, accepted: Accepted, quality: ColourQuality = PICTURE_QUALITY) -> None:
+    def __init__(self, accepted: Accepted, quality: ColourQuality = RENDERED_QUALITY) -> None:
         self._colour = ColourWriter(accepted.codecs.picture, accepted, quality)
 
     def encode(self, reply: FrameReply, *, keyframe: bool = False) -> pb.RenderStreamResponse:
-        """One reply; `keyframe`: its picture must stand alone (after a reset, or when asked)."""
+        """One reply; `keyframe`: it must decode alone (after a reset, or when the client asked)."""
         response = pb.RenderStreamResponse()
         message = response.frame
         message.frame_id = reply.frame_id
@@ -47,7 +47,7 @@ class PictureEncoder:
         return response
 
 
-class PictureDecoder:
+class RenderedDecoder:
     """Responses of one session back into replies, in the order they arrived.
 
     Raises `WireError` for a bad reply, with a path inside it; the next one may be good.
