@@ -1,6 +1,6 @@
-"""The engine's side of C2R: frames leave a game here and rendered pictures come back. No torch.
+"""The engine's side of C2R: coarse frames leave a game here, rendered frames come back. No torch.
 
-The names below are imported when they are first used, gRPC with them.
+The names below are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -9,23 +9,57 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine_bridge.client.async_client import AsyncRenderClient
-    from engine_bridge.client.channel import server_info
-    from engine_bridge.client.clock import monotonic_us
-    from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
-    from engine_bridge.client.options import ClientOptions, Patience
-    from engine_bridge.client.presenter import Presenter
-    from engine_bridge.client.render_client import RenderClient
-    from engine_bridge.client.status import State, Status
-    from engine_bridge.client.stream_source import StreamReport, stream_source
+    from c2r.wire import (
+        Camera,
+        CoarseFrame,
+        DroppedFrame,
+        DropReason,
+        FailedFrame,
+        FrameReply,
+        RenderedFrame,
+        ResetReason,
+    )
+    from engine_bridge.client import (
+        AsyncRenderClient,
+        ClientOptions,
+        Endpoint,
+        Patience,
+        Presenter,
+        RenderClient,
+        State,
+        Status,
+        StreamReport,
+        endpoint_from_files,
+        monotonic_us,
+        server_info,
+        stream_source,
+    )
 
+_WIRE = (
+    "Camera",
+    "CoarseFrame",
+    "DropReason",
+    "DroppedFrame",
+    "FailedFrame",
+    "FrameReply",
+    "RenderedFrame",
+    "ResetReason",
+)
 __all__ = [
     "AsyncRenderClient",
+    "Camera",
     "ClientOptions",
+    "CoarseFrame",
+    "DropReason",
+    "DroppedFrame",
     "Endpoint",
+    "FailedFrame",
+    "FrameReply",
     "Patience",
     "Presenter",
     "RenderClient",
+    "RenderedFrame",
+    "ResetReason",
     "State",
     "Status",
     "StreamReport",
@@ -35,24 +69,8 @@ __all__ = [
     "stream_source",
 ]
 
-_HOMES = {
-    "AsyncRenderClient": "client.async_client",
-    "ClientOptions": "client.options",
-    "Endpoint": "client.endpoint",
-    "Patience": "client.options",
-    "Presenter": "client.presenter",
-    "RenderClient": "client.render_client",
-    "State": "client.status",
-    "Status": "client.status",
-    "StreamReport": "client.stream_source",
-    "endpoint_from_files": "client.endpoint",
-    "monotonic_us": "client.clock",
-    "server_info": "client.channel",
-    "stream_source": "client.stream_source",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module("c2r.wire" if name in _WIRE else "engine_bridge.client"), name)

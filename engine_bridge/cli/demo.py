@@ -1,7 +1,7 @@
 """`c2r demo`: the whole chain on one machine.
 
 Starts a render server, plays the sample game through it over gRPC without a window, and leaves a
-video with the coarse frames beside the pictures, a contact sheet, and the numbers of the run.
+video with coarse and rendered frames side by side, a contact sheet, and the numbers of the run.
 Options that are not listed here go to `c2r serve`: --preset, --weights, --stream.window 12 ...
 """
 
@@ -26,15 +26,17 @@ from rich.progress import Progress
 from c2r.command_line import ArgumentParser
 from c2r.report import versions
 from c2r.wire import ServerInfo
-from engine_bridge.client.channel import server_info
-from engine_bridge.client.endpoint import Endpoint
-from engine_bridge.client.options import ClientOptions
-from engine_bridge.client.render_client import RenderClient
-from engine_bridge.client.stream_source import StreamReport, stream_source
+from engine_bridge.client import (
+    ClientOptions,
+    RenderClient,
+    StreamReport,
+    server_info,
+    stream_source,
+)
 from engine_bridge.sinks.contact_sheet import ContactSheet
-from engine_bridge.sinks.pairs import Pair
-from engine_bridge.sinks.side_by_side import side_by_side
-from engine_bridge.sinks.video import VideoSink
+from engine_bridge.sinks.files import VideoSink
+from engine_bridge.sinks.pairs import Pair, side_by_side
+from engine_bridge.sources import open_game
 from street.city.take import LEVELS
 
 PROMPT = (
@@ -76,15 +78,14 @@ def main(arguments: Sequence[str]) -> int:
     chosen.then = [_change(second, prompt, chosen.seconds) for second, prompt in chosen.then]
     console = Console()
     with started_server(for_server, chosen.start_timeout) as address:
-        endpoint = Endpoint(address)
-        info = server_info(endpoint)
+        info = server_info(address)
         console.print(f"{info.preset} {info.width}x{info.height} is ready at {address}")
-        report = play(chosen, endpoint, info, console)
+        report = play(chosen, address, info, console)
     write_report(chosen.output / "demo.json", info, report)
     latency = report.latency_ms
     console.print(
         f"{report.frames_sent} frames sent, {report.frames_rendered} rendered, "
-        f"{report.frames_dropped} dropped; {report.fps_steady:.1f} pictures a second, first after "
+        f"{report.frames_dropped} dropped; {report.fps_steady:.1f} rendered a second, first after "
         f"{report.ttff_ms or 0:.0f} ms, latency {latency.p50:.0f} / {latency.p90:.0f} / "
         f"{latency.p99:.0f} ms (p50 / p90 / p99)"
     )
@@ -107,12 +108,12 @@ def _change(second: str, prompt: str, seconds: float) -> tuple[float, str]:
 
 @contextmanager
 def started_server(options: Sequence[str], timeout_s: float) -> Iterator[str]:
-    """A `c2r serve` of our own on a free port: its address. It ends with the block.
+    """Runs `c2r serve` on a free port and gives its address; stops it at the end of the block.
 
     `ConnectionError` when it ends before it listens, or does not listen in time.
     """
     command = [sys.executable, "-m", "c2r", "serve", "--port", "0", *options]
-    # Threads that spin while they wait would slow the game down, which shares these cores.
+    # OpenMP threads that spin while they wait would slow the game, which shares these cores.
     settings = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings) as process:
         try:
@@ -126,19 +127,19 @@ def started_server(options: Sequence[str], timeout_s: float) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[str], timeout_s: float) -> str:
-    """What the server prints when it is ready; its later output is read and passed over."""
-    found: Queue[str | None] = Queue()
+    """The address that the server prints when it is ready; later output is discarded."""
+    addresses: Queue[str | None] = Queue()
 
     def read() -> None:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith(LISTENING):
-                found.put(line.removeprefix(LISTENING).strip())
-        found.put(None)
+                addresses.put(line.removeprefix(LISTENING).strip())
+        addresses.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     try:
-        address = found.get(timeout=timeout_s)
+        address = addresses.get(timeout=timeout_s)
     except Empty as error:
         raise ConnectionError(
             f"the server was not ready within {timeout_s:g} s; raise --start-timeout"
@@ -149,11 +150,9 @@ def _address(process: subprocess.Popen[str], timeout_s: float) -> str:
 
 
 def play(
-    chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
+    chosen: argparse.Namespace, address: str, info: ServerInfo, console: Console
 ) -> StreamReport:
-    """Play the game in real time through the server; writes the video and the contact sheet."""
-    from engine_bridge.sources.game import open_game
-
+    """Play the game in real time through the server; writes the videos and the contact sheet."""
     options = ClientOptions(
         info.width,
         info.height,
@@ -174,12 +173,12 @@ def play(
         ]
 
         def keep(pair: Pair) -> None:
-            shown = side_by_side(pair.coarse, pair.picture), pair.coarse, pair.picture
-            for video, picture in zip(videos, shown, strict=False):
-                video.write(picture, pair.frame_id)
+            shown = side_by_side(pair.coarse, pair.rendered), pair.coarse, pair.rendered
+            for video, image in zip(videos, shown, strict=False):
+                video.write(image, pair.frame_id)
             sheet.add(pair)
 
-        client = stack.enter_context(RenderClient(endpoint, options))
+        client = stack.enter_context(RenderClient(address, options))
         progress = stack.enter_context(Progress(console=console, transient=True))
         bar = progress.add_task("playing", total=frames)
         changes = {max(1, round(second * info.fps)): prompt for second, prompt in chosen.then}
@@ -203,7 +202,7 @@ def play(
 
 def write_report(path: Path, info: ServerInfo, report: StreamReport) -> None:
     """The numbers of the run as JSON."""
-    found: dict[str, Any] = {
+    report_json: dict[str, Any] = {
         "preset": info.preset,
         "weights": "random" if info.random_weights else "given",
         "device": info.device,
@@ -212,4 +211,4 @@ def write_report(path: Path, info: ServerInfo, report: StreamReport) -> None:
         **report.as_json(),
         "versions": versions(),
     }
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(report_json, indent=2) + "\n", encoding="utf-8")

@@ -2,8 +2,8 @@
 
 In a window the keyboard walks the character (W A S D or arrows, Shift runs, Q and E turn the
 camera, R goes back to the start, Escape ends). Keys 1 to 9 choose a prompt, - and = change the
-strength, V switches between coarse frames and pictures. Without a server, or when it is lost, the
-game goes on with its coarse frames. With --headless the character follows a seeded path, and no
+strength, V switches between coarse and rendered frames. When the server is lost, the game goes on
+with its coarse frames. With --headless the character follows a seeded path, and no
 display is needed.
 """
 
@@ -23,15 +23,23 @@ from rich.progress import Progress
 from c2r.command_line import ArgumentParser
 from c2r.wire import ServerInfo
 from c2r.wire.events import ControlAck, SessionWarning
-from engine_bridge.cli.play_keys import HELP, Knobs
-from engine_bridge.client.channel import server_info
-from engine_bridge.client.endpoint import DEFAULT_ADDRESS, Endpoint, endpoint_from_files
-from engine_bridge.client.options import ClientOptions
-from engine_bridge.client.presenter import Presenter
-from engine_bridge.client.render_client import RenderClient
-from engine_bridge.client.status import State, Status
-from engine_bridge.client.stream_source import StreamReport, stream_source
-from engine_bridge.sinks.pairs import Pair
+from engine_bridge.cli.play_window import HELP, KeySettings, play_in_window
+from engine_bridge.client import (
+    ClientOptions,
+    Endpoint,
+    Presenter,
+    RenderClient,
+    State,
+    Status,
+    StreamReport,
+    endpoint_from_files,
+    server_info,
+    stream_source,
+)
+from engine_bridge.client.endpoint import DEFAULT_ADDRESS
+from engine_bridge.sinks.files import VideoSink
+from engine_bridge.sinks.pairs import Pair, side_by_side
+from engine_bridge.sources import open_game
 from street.city.take import LEVELS
 
 PROMPTS = [
@@ -44,7 +52,7 @@ HEADLESS_SECONDS = 20.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command: 0 when it played, ValueError or OSError for what the user can mend."""
+    """Run the command: 0 when it played, ValueError or OSError for what the user can fix."""
     chosen = parser().parse_args(arguments)
     endpoint = endpoint_from_files(
         chosen.server,
@@ -104,7 +112,7 @@ def _check(chosen: argparse.Namespace) -> None:
 
 
 def _introduction(endpoint: Endpoint, info: ServerInfo) -> str:
-    weights = "random weights: pictures mean nothing" if info.random_weights else "trained weights"
+    weights = "random weights: the output is noise" if info.random_weights else "trained weights"
     return (
         f"{endpoint.address}: {info.preset} on {info.device or 'an unnamed device'}, "
         f"{info.width}x{info.height} at {info.fps:g} frames a second, {weights}"
@@ -137,7 +145,7 @@ def _client(
         if ack.refused is not None:
             console.print(escape(f"refused: {ack.refused.message}"), style="yellow")
         else:
-            console.print(f"in force from frame {ack.frame_id}", style="dim")
+            console.print(f"takes effect at frame {ack.frame_id}", style="dim")
 
     options = _options(chosen, info)
     return RenderClient(endpoint, options, on_status=say, on_warning=warn, on_ack=acknowledge)
@@ -146,8 +154,6 @@ def _client(
 def _play_headless(
     chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
 ) -> None:
-    from engine_bridge.sources.game import open_game
-
     frames = max(1, round((chosen.seconds or HEADLESS_SECONDS) * info.fps))
     with ExitStack() as stack:
         source = stack.enter_context(
@@ -155,14 +161,11 @@ def _play_headless(
         )
         video = None
         if chosen.output is not None:
-            from engine_bridge.sinks.side_by_side import side_by_side
-            from engine_bridge.sinks.video import VideoSink
-
             video = stack.enter_context(VideoSink(chosen.output, info.fps))
 
         def keep(pair: Pair) -> None:
             if video is not None:
-                video.write(side_by_side(pair.coarse, pair.picture), pair.frame_id)
+                video.write(side_by_side(pair.coarse, pair.rendered), pair.frame_id)
 
         client = stack.enter_context(_client(chosen, endpoint, info, console))
         progress = stack.enter_context(Progress(console=console, transient=True))
@@ -179,17 +182,14 @@ def _play_headless(
     if chosen.output is not None:
         console.print(escape(f"wrote {chosen.output}"))
     if report.frames_rendered == 0:
-        raise ConnectionError("no picture came back; try more --seconds, or see the server's log")
+        raise ConnectionError("no frame was rendered; try more --seconds, or see the server's log")
 
 
 def _play_in_window(
     chosen: argparse.Namespace, endpoint: Endpoint, info: ServerInfo, console: Console
 ) -> None:
-    from engine_bridge.cli.play_window import play_in_window
-    from engine_bridge.sources.game import open_game
-
-    knobs = Knobs(chosen.prompt or PROMPTS, chosen.strength)
-    seconds, begun = chosen.seconds or math.inf, time.perf_counter()
+    keys = KeySettings(chosen.prompt or PROMPTS, chosen.strength)
+    seconds, started = chosen.seconds or math.inf, time.perf_counter()
     with (
         open_game(
             info.width,
@@ -202,9 +202,9 @@ def _play_in_window(
         _client(chosen, endpoint, info, console) as client,
     ):
         console.print(HELP)
-        play_in_window(source, client, Presenter(), knobs, seconds)
+        play_in_window(source, client, Presenter(), keys, seconds)
         client.close(discard=True, timeout_s=2.0)
-    _summarise(StreamReport.of(client.statistics, time.perf_counter() - begun), console)
+    _summarise(StreamReport.of(client.statistics, time.perf_counter() - started), console)
 
 
 def _summarise(report: StreamReport, console: Console) -> None:
@@ -213,6 +213,6 @@ def _summarise(report: StreamReport, console: Console) -> None:
     console.print(
         f"{report.frames_sent} frames, {report.frames_rendered} rendered, "
         f"{report.frames_dropped} dropped{f' ({drops})' if drops else ''}; "
-        f"{report.fps_steady:.1f} pictures a second; latency "
+        f"{report.fps_steady:.1f} rendered a second; latency "
         f"{latency.p50:.0f} / {latency.p90:.0f} / {latency.p99:.0f} ms (p50 / p90 / p99)"
     )

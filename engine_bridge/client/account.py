@@ -1,9 +1,12 @@
-"""The client's books: every submitted frame has exactly one outcome, given out in frame order.
+"""Accounting of frames: each submitted frame gets exactly one outcome, delivered in frame order.
 
-A frame waits, is in flight, or is answered. Drop rule: as many frames may wait as the window has
-room for, and one when it has none; beyond that the oldest of them is `UNSENT`. A reset on a frame
-that never arrived moves on to the next one sent. Safe to use from any thread; no call here takes
-more than microseconds, but for `wait` and `wait_for_room`. It knows nothing of networks.
+A frame waits, is in flight (sent, without a reply), or has its outcome. The server grants a window:
+the most frames in flight. Drop rule: as many frames may wait as the window has room for, and one
+when it is full; beyond that the oldest waiting frame becomes `UNSENT`, so that latency is bounded
+and the newest frame always goes. A reset on a frame that never reached the server moves to the next
+frame sent; otherwise the renderer would continue across a cut.
+
+Safe from any thread; no call blocks but `wait` and `wait_for_room`. Knows nothing of networks.
 """
 
 from __future__ import annotations
@@ -19,26 +22,17 @@ from c2r.wire import (
     FailedFrame,
     Fault,
     FrameReply,
+    OpenRequest,
     RenderedFrame,
     ResetReason,
 )
+from engine_bridge.client.controls import Controls
+from engine_bridge.client.statistics import Clock, Counts, DisplayMeter, Meter
 
 MAX_UNREAD = 1 << 16
 """Outcomes that may wait for their reader before `submit` refuses more frames."""
-UNREAD_PICTURES = 32
-"""Pictures, or a window of them if that is more, that may wait before no more frames are sent."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Frames so far. submitted = rendered + failed + all dropped + those still open."""
-
-    submitted: int
-    sent: int
-    rendered: int
-    failed: int
-    dropped: dict[DropReason, int]
-    stray: int
+UNREAD_RENDERED = 32
+"""Rendered frames (or a window, if larger) that may wait for a reader before sending stops."""
 
 
 @dataclass(slots=True)
@@ -50,7 +44,7 @@ class _Entry:
 
 
 class Account:
-    """The books of one client, over all its connections."""
+    """The frames of one client, over all its connections."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -59,7 +53,7 @@ class Account:
         self._in_flight: dict[int, _Entry] = {}
         self._ready: deque[FrameReply] = deque()
         self._window = 0
-        self._pictures = 0
+        self._unread_rendered = 0
         self._last_id = -1
         self._carried: ResetReason | None = None
         self._accepting, self._halted = True, False
@@ -68,7 +62,7 @@ class Account:
         self._unsent_before = 0
 
     def submit(self, frame: CoarseFrame) -> None:
-        """Take a frame in. Its id is above the last one's; ValueError otherwise.
+        """Take a frame. ValueError unless its id is above the last one's.
 
         RuntimeError after `stop`, and when `MAX_UNREAD` outcomes wait for a reader.
         """
@@ -99,7 +93,7 @@ class Account:
             return frame
 
     def settle(self, reply: FrameReply) -> int | None:
-        """Note an answer; the frame's capture time, or None when it answers no frame in flight."""
+        """Record a reply; the frame's capture time, or None for a reply to no frame in flight."""
         with self._changed:
             entry = self._in_flight.pop(reply.frame_id, None)
             if entry is None:
@@ -131,7 +125,7 @@ class Account:
             self._release()
 
     def lose(self) -> int:
-        """The connection is gone: what was in flight is lost, what waits does so. How many."""
+        """The connection broke: frames in flight are lost, waiting ones stay. How many are lost."""
         with self._changed:
             self._window = 0
             lost = self._lose_in_flight()
@@ -140,39 +134,39 @@ class Account:
             return lost
 
     def stop(self) -> None:
-        """No more frames are taken in; those that wait still go."""
+        """Take no more frames; those that wait are still sent."""
         with self._changed:
             self._accepting = False
 
     def halt(self) -> None:
-        """Nothing can be sent any more: frames to come are `UNSENT` at once."""
+        """Nothing can be sent any more: later frames are `UNSENT` at once."""
         with self._changed:
             self._halt()
 
     def close(self) -> None:
-        """The end: every open frame gets its outcome, and readers come to an end."""
+        """Every open frame gets its outcome, and readers end."""
         with self._changed:
             self._accepting = False
             self._halt()
 
     def next_outcome(self) -> FrameReply | None:
-        """The next outcome in frame order, if it is there."""
+        """The next outcome in frame order, or None when it has not come yet."""
         with self._changed:
             if not self._ready:
                 return None
             outcome = self._ready.popleft()
             if isinstance(outcome, RenderedFrame):
-                self._pictures -= 1
+                self._unread_rendered -= 1
                 self._changed.notify_all()
             return outcome
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for an outcome, or for the end of them; False when neither came in time."""
+        """Wait for an outcome, or for their end; False on a timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: bool(self._ready) or self._halted, timeout_s)
 
     def wait_for_room(self, timeout_s: float | None = None) -> bool:
-        """Wait until a frame could go at once, or nothing can any more; False when too late."""
+        """Wait until a frame would be sent at once, or never can be; False on a timeout."""
 
         def free() -> bool:
             return self._has_room() or self._halted or not self._accepting
@@ -182,24 +176,29 @@ class Account:
 
     @property
     def has_room(self) -> bool:
-        """A frame submitted now would go without replacing another."""
+        """A frame submitted now would be sent without replacing another."""
         with self._changed:
             return self._has_room()
 
     @property
     def blocked(self) -> bool:
-        """The whole window is in flight: nothing goes until the server answers."""
+        """The whole window is in flight: nothing can be sent until the server replies."""
         with self._changed:
             return 0 < self._window <= len(self._in_flight)
 
     @property
     def waiting(self) -> int:
-        """Frames that were not sent yet."""
+        """Frames that are not sent yet."""
         return len(self._waiting)
 
     @property
+    def in_flight(self) -> int:
+        """Frames sent that have no reply yet."""
+        return len(self._in_flight)
+
+    @property
     def unsent(self) -> int:
-        """Frames that this session's client dropped itself."""
+        """Frames of this session that the client dropped itself."""
         return self._dropped[DropReason.UNSENT] - self._unsent_before
 
     @property
@@ -210,7 +209,6 @@ class Account:
 
     @property
     def counts(self) -> Counts:
-        """Frames so far."""
         with self._changed:
             return Counts(
                 submitted=self._submitted,
@@ -235,8 +233,8 @@ class Account:
             )
 
     def _room(self) -> int:
-        """Frames that may go now; none while too many pictures wait for their reader."""
-        unread = self._accepting and self._pictures > max(self._window, UNREAD_PICTURES)
+        """Frames that may be sent now; none while the reader of rendered frames is behind."""
+        unread = self._accepting and self._unread_rendered > max(self._window, UNREAD_RENDERED)
         return 0 if unread else self._window - len(self._in_flight)
 
     def _has_room(self) -> bool:
@@ -272,15 +270,29 @@ class Account:
         entry.outcome = outcome
         if isinstance(outcome, RenderedFrame):
             self._rendered += 1
-            self._pictures += 1
+            self._unread_rendered += 1
         elif isinstance(outcome, DroppedFrame):
             self._dropped[outcome.reason] += 1
         else:
             self._failed += 1
 
     def _release(self) -> None:
-        """Move outcomes that no earlier frame holds up to the reader."""
+        """Hand outcomes to the reader, up to the first frame that has none yet."""
         while self._order and (outcome := self._order[0].outcome) is not None:
             self._ready.append(outcome)
             self._order.popleft()
         self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """All that a client keeps over its connections; each part is safe from any thread."""
+
+    account: Account
+    controls: Controls
+    meter: Meter
+    display: DisplayMeter
+
+    @classmethod
+    def empty(cls, opening: OpenRequest, clock: Clock) -> ClientRecord:
+        return cls(Account(), Controls(opening), Meter(clock), DisplayMeter(clock))

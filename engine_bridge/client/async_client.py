@@ -1,4 +1,7 @@
-"""The client in asyncio form: frames in, pictures out, whatever happens to the connection."""
+"""The asyncio client: coarse frames in, rendered frames out, over any number of connections.
+
+Imports no gRPC until it is started.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,35 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from c2r.wire import Accepted, CoarseFrame, FrameReply, RenderedFrame
 from c2r.wire.events import ControlAck, SessionWarning
-from engine_bridge.client.books import Books
-from engine_bridge.client.clock import Clock, monotonic_us
-from engine_bridge.client.endpoint import Endpoint
-from engine_bridge.client.faults import Refused
+from engine_bridge.client.account import ClientRecord
+from engine_bridge.client.endpoint import Endpoint, as_endpoint
 from engine_bridge.client.options import ClientOptions
-from engine_bridge.client.statistics import ClientStatistics
-from engine_bridge.client.status import State, Status
-from engine_bridge.client.supervisor import Supervisor
+from engine_bridge.client.statistics import ClientStatistics, Clock, monotonic_us
+from engine_bridge.client.status import Refused, State, Status, StatusLog
+
+if TYPE_CHECKING:
+    from engine_bridge.client.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
+CLOSE_QUIET_S = 1.0
+"""`close` that waits longer for the server logs what it waits for."""
 
 
 class AsyncRenderClient:
-    """One session with a renderer, over as many connections as it takes.
+    """One session with a renderer, over any number of connections.
 
-    Every submitted frame has exactly one outcome, in frame order: a picture, a drop with its reason
-    or a fault. Outcomes go to `on_result`, or are read with `results` or `poll`. Callbacks run in
-    the event loop and should be short; one that raises is logged and counted, and changes nothing
-    else. Images are packed and unpacked in the event loop, 1 to 3 ms each at 832x480.
+    `server` is "host:port", or an `Endpoint` for TLS and tokens. Every submitted frame has exactly
+    one outcome, in frame order: rendered, dropped with a reason, or failed. Outcomes go to
+    `on_result`, or are read with `results` or `poll`. Callbacks run in the event loop and should be
+    short; one that raises is logged and counted, without other effect. Images are encoded and
+    decoded in the event loop, 1 to 3 ms each at 832x480.
+
+    A connection that fails or breaks is tried again with back-off. The first failure is logged as
+    a warning with address and reason, later ones only change `status`; the next success is logged.
 
     `start`, `close`, `results` and `wait_streaming` belong to one event loop; everything else may
     be used from any thread.
@@ -36,7 +45,7 @@ class AsyncRenderClient:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        server: Endpoint | str,
         options: ClientOptions,
         *,
         on_result: Callable[[FrameReply], None] | None = None,
@@ -45,26 +54,29 @@ class AsyncRenderClient:
         on_warning: Callable[[SessionWarning], None] | None = None,
         clock: Clock = monotonic_us,
     ) -> None:
-        self.endpoint, self.options = endpoint, options
-        self._books = Books.empty(options.opening(endpoint), clock)
+        self.endpoint, self.options = as_endpoint(server), options
+        self._record = ClientRecord.empty(options.opening(self.endpoint), clock)
         self._on_result, self._on_ack = on_result, on_ack
         self._on_status, self._on_warning = on_status, on_warning
         self._status = Status(State.CONNECTING, "not started")
+        self._log = StatusLog(log, told=on_status is not None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
         self._signalled = self._closed = False
-        self._readable, self._turned = asyncio.Event(), asyncio.Event()
+        self._readable, self._status_changed = asyncio.Event(), asyncio.Event()
 
     async def start(self) -> None:
-        """Begin to connect; returns at once."""
+        """Start to connect; returns at once."""
+        from engine_bridge.client.supervisor import Supervisor  # gRPC
+
         if self._loop is not None:
             raise RuntimeError("the client was started before; make a new one")
         self._loop = asyncio.get_running_loop()
         self._supervisor = Supervisor(
             self.endpoint,
             self.options.patience,
-            self._books,
+            self._record,
             announce=self._announce,
             warned=self._warn,
             acknowledged=self._acknowledge,
@@ -75,18 +87,35 @@ class AsyncRenderClient:
     async def close(self, *, discard: bool = False, timeout_s: float = 10.0) -> None:
         """End the session and wait for the last outcomes, at most `timeout_s`.
 
-        Frames that wait are sent first and rendered, unless `discard`. What has no answer by then
-        is `LOST`, or `UNSENT`. Closing twice is no error.
+        Waiting frames are sent first and rendered, unless `discard`. Frames without a reply by then
+        are `LOST` or `UNSENT`. Returns within a second of the server's `Ended`; a longer wait is
+        logged with what it waits for. Closing twice is no error.
         """
         self._closed = True
-        self._books.account.stop()
+        self._record.account.stop()
         if self._task is not None:
             assert self._supervisor is not None
             if self._supervisor.end(discard=discard) and not self._status.final:
-                await asyncio.wait({self._task}, timeout=timeout_s)
+                await self._wait_for_end(self._task, timeout_s)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._finish(Status(State.CLOSED, "closed"))
+
+    async def _wait_for_end(self, task: asyncio.Task[None], timeout_s: float) -> None:
+        quiet_s = min(CLOSE_QUIET_S, timeout_s)
+        done, _ = await asyncio.wait({task}, timeout=quiet_s)
+        left_s = timeout_s - quiet_s
+        if done or left_s <= 0:
+            return
+        account = self._record.account
+        log.warning(
+            "close() waits at most %.3g s more for %s: %d frames without a reply, %d not sent yet",
+            left_s,
+            self.endpoint.address,
+            account.in_flight,
+            account.waiting,
+        )
+        await asyncio.wait({task}, timeout=left_s)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -101,11 +130,11 @@ class AsyncRenderClient:
         await self.close(discard=error is not None)
 
     def submit(self, frame: CoarseFrame) -> None:
-        """Hand a frame over; takes microseconds and never waits.
+        """Queue a frame; takes microseconds and never blocks.
 
-        At most the server's window is unanswered; beyond it a newer frame replaces the one that
-        waits, which is `UNSENT`. The client keeps the arrays: give each frame its own. ValueError
-        for a frame of another size or an id that does not go up; RuntimeError once closed.
+        At most the server's window is in flight; beyond it a newer frame replaces the waiting one,
+        which becomes `UNSENT`. The client keeps the arrays: do not reuse them. ValueError for
+        another size or an id that does not go up; RuntimeError once closed.
         """
         if self._loop is None:
             raise RuntimeError("the client was not started; use `with`, or call start()")
@@ -113,8 +142,8 @@ class AsyncRenderClient:
             ours = f"{self.options.width}x{self.options.height}"
             theirs = "{}x{}".format(*frame.size)
             raise ValueError(f"the frame is {theirs}, the session {ours}; resize it")
-        self._books.account.submit(frame)
-        self._books.meter.submitted()
+        self._record.account.submit(frame)
+        self._record.meter.submitted()
         self._signal()
 
     def set_control(
@@ -132,8 +161,8 @@ class AsyncRenderClient:
         RuntimeError once closed.
         """
         if self._closed:
-            raise RuntimeError("the client is closed; make a new one to change the world")
-        control_id = self._books.controls.change(
+            raise RuntimeError("the client is closed; make a new one to change settings")
+        control_id = self._record.controls.change(
             prompt=prompt,
             negative_prompt=negative_prompt,
             strength=strength,
@@ -145,10 +174,10 @@ class AsyncRenderClient:
         return control_id
 
     def poll(self) -> list[FrameReply]:
-        """The outcomes that are there now, in frame order; does not wait."""
+        """The outcomes available now, in frame order; never blocks."""
         self._refuse_two_readers()
         outcomes = []
-        while (outcome := self._books.account.next_outcome()) is not None:
+        while (outcome := self._record.account.next_outcome()) is not None:
             outcomes.append(outcome)
         if outcomes and self._running:
             self._signal()
@@ -158,19 +187,19 @@ class AsyncRenderClient:
         """Outcomes in frame order as they come, until the client is closed or has failed."""
         self._refuse_two_readers()
         while True:
-            while (outcome := self._books.account.next_outcome()) is not None:
+            while (outcome := self._record.account.next_outcome()) is not None:
                 self._wake()
                 yield outcome
-            if self._books.account.finished:
+            if self._record.account.finished:
                 return
             await self._readable.wait()
             self._readable.clear()
 
     def waited_results(self) -> Iterator[FrameReply]:
-        """`results` for another thread than the event loop's, which it blocks while it waits."""
+        """`results` for a thread without an event loop; blocks until each outcome."""
         self._refuse_two_readers()
-        while self._books.account.wait():
-            outcome = self._books.account.next_outcome()
+        while self._record.account.wait():
+            outcome = self._record.account.next_outcome()
             if outcome is None:
                 return
             if self._running:
@@ -178,33 +207,32 @@ class AsyncRenderClient:
             yield outcome
 
     def wait_for_room(self, timeout_s: float | None = None) -> bool:
-        """For another thread than the event loop's: wait until `has_room`, or nothing can go."""
-        return self._books.account.wait_for_room(timeout_s)
+        """For a thread without an event loop: block until `has_room`, or nothing can be sent."""
+        return self._record.account.wait_for_room(timeout_s)
 
     async def wait_streaming(self, timeout_s: float = 30.0) -> Accepted:
         """What the session was granted, once it streams.
 
-        ConnectionError when it is refused, closed, or not there in time; the text says why.
+        ConnectionError when it is refused, closed, or not accepted in time; the text says why.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while (accepted := self.accepted) is None:
             left = deadline - asyncio.get_running_loop().time()
             if self._status.final or left <= 0:
                 raise ConnectionError(self._status.text)
-            self._turned.clear()
+            self._status_changed.clear()
             try:
-                await asyncio.wait_for(self._turned.wait(), left)
+                await asyncio.wait_for(self._status_changed.wait(), left)
             except TimeoutError:
                 continue
         return accepted
 
     def report_shown(self, reply: RenderedFrame, *, buffer_ms: float = 0.0) -> None:
-        """Tell the server, in time, which picture is on the screen and what waits behind it."""
-        self._books.shown.report(reply.frame_id, reply.capture_time_us, buffer_ms)
+        """Tell the server which frame is on the screen and how much playout is buffered."""
+        self._record.display.shown(reply.frame_id, reply.capture_time_us, buffer_ms)
 
     @property
     def status(self) -> Status:
-        """Where the client stands."""
         return self._status
 
     @property
@@ -214,13 +242,12 @@ class AsyncRenderClient:
 
     @property
     def statistics(self) -> ClientStatistics:
-        """The client in numbers."""
-        return self._books.meter.statistics(self._books.account.counts)
+        return self._record.meter.statistics(self._record.account.counts)
 
     @property
     def has_room(self) -> bool:
         """A frame submitted now would be sent without replacing another."""
-        return self._books.account.has_room
+        return self._record.account.has_room
 
     @property
     def _running(self) -> bool:
@@ -231,19 +258,19 @@ class AsyncRenderClient:
             raise RuntimeError("outcomes go to on_result; leave it out to read them here")
 
     def _signal(self) -> None:
-        """From any thread: have the event loop look at the books."""
+        """From any thread: let the event loop handle changes of the record. Coalesced."""
         if not self._signalled:
             self._signalled = True
             assert self._loop is not None
             try:
-                self._loop.call_soon_threadsafe(self._look)
+                self._loop.call_soon_threadsafe(self._handle_changes)
             except RuntimeError:
-                # The loop may end between a frame's entry in the books and here; `close` has
-                # settled the books then. A loop that ended without `close` is a mistake.
+                # The loop may stop between `account.submit` and here: `close` has settled the
+                # record then. A loop that stopped without `close` is the caller's error.
                 if not self._closed:
                     raise
 
-    def _look(self) -> None:
+    def _handle_changes(self) -> None:
         self._signalled = False
         self._wake()
         self._deliver()
@@ -262,34 +289,33 @@ class AsyncRenderClient:
             self._fail(f"the client failed: {error}")
 
     def _fail(self, text: str) -> None:
-        self._books.account.halt()
-        self._books.controls.finish(text)
+        self._record.account.halt()
+        self._record.controls.finish(text)
         self._announce(Status(State.FAILED, text))
         self._deliver()
 
     def _finish(self, status: Status) -> None:
-        self._books.account.close()
-        self._books.controls.finish(status.text)
+        self._record.account.close()
+        self._record.controls.finish(status.text)
         self._deliver()
         self._announce(status)
 
     def _deliver(self) -> None:
-        """Give out what is ready, or tell its reader."""
-        while (ack := self._books.controls.next_notice()) is not None:
+        """Deliver what is ready to the callbacks, or wake the reader."""
+        while (ack := self._record.controls.next_notice()) is not None:
             self._acknowledge(ack)
         if self._on_result is None:
             self._readable.set()
             return
-        while (outcome := self._books.account.next_outcome()) is not None:
+        while (outcome := self._record.account.next_outcome()) is not None:
             self._call_back(self._on_result, outcome)
 
     def _announce(self, status: Status) -> None:
         if status == self._status:
             return
         self._status = status
-        untold = status.state is State.FAILED and self._on_status is None
-        log.log(logging.ERROR if untold else logging.INFO, "%s: %s", status.state, status.text)
-        self._turned.set()
+        self._log.write(status)
+        self._status_changed.set()
         if self._on_status is not None:
             self._call_back(self._on_status, status)
 
@@ -307,5 +333,7 @@ class AsyncRenderClient:
         try:
             function(value)
         except Exception:
-            if self._books.meter.callback_failed() == 1:
-                log.exception("a callback raised; the client goes on (later ones are only counted)")
+            if self._record.meter.callback_failed() == 1:
+                log.exception(
+                    "a callback raised; the client continues, later ones are only counted"
+                )

@@ -1,14 +1,15 @@
-"""One stream to the server, from `open` to `ended` or to its break.
+"""One stream to the server, from `open` to `ended` or until it breaks.
 
-Three tasks: one reads, one writes, one watches the time. The reader alone says how the stream
-ended; the watcher breaks it when the server has gone silent. It keeps no books of its own and knows
-nothing of attempts before or after.
+Three tasks: reader, writer, watchdog. Only the reader decides how the stream ended: a writer that
+fails returns, because the status that explains it reaches the reader. The watchdog breaks a stream
+whose server is silent or stuck. Knows nothing of earlier or later attempts.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from c2r.wire import (
     ErrorCode,
     FailedFrame,
     OpenRequest,
-    PictureDecoder,
+    RenderedDecoder,
     RenderedFrame,
     WireError,
     parse_response,
@@ -28,19 +29,21 @@ from c2r.wire import (
 )
 from c2r.wire.events import ControlAck, Ended, Flow, Keepalive, SessionWarning
 from c2r.wire.v1 import renderer_pb2 as pb
-from engine_bridge.client.books import Books
-from engine_bridge.client.channel import RENDER_STREAM, call_metadata
+from engine_bridge.client.account import ClientRecord
+from engine_bridge.client.channel import RENDER_STREAM, call_metadata, judge, judge_wire
 from engine_bridge.client.endpoint import Endpoint
-from engine_bridge.client.faults import Broken, judge, refused_by_wire
 from engine_bridge.client.options import Patience
 from engine_bridge.client.outgoing import Outgoing
+from engine_bridge.client.status import Broken
 
 _TICK_S = 0.25
+TRAILER_S = 0.5
+"""How long the stream's status may take after `Ended`."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told what happens, in the event loop. `outcomes`: some may be ready."""
+    """Callbacks, run in the event loop. `outcomes`: some may be ready."""
 
     accepted: Callable[[Accepted], None]
     queued: Callable[[int], None]
@@ -50,22 +53,22 @@ class Listener:
 
 
 class Connection:
-    """A stream over `channel`; `wake` it after anything was put into the books."""
+    """A stream over `channel`; call `wake` after a change of the record."""
 
     def __init__(
         self,
         channel: grpc.aio.Channel,
         endpoint: Endpoint,
         patience: Patience,
-        books: Books,
+        record: ClientRecord,
         listener: Listener,
     ) -> None:
-        self.patience, self.books, self.listener = patience, books, listener
+        self.patience, self.record, self.listener = patience, record, listener
         self.accepted: Accepted | None = None
         self.answers = 0
         self._call: Any = channel.stream_stream(RENDER_STREAM)(metadata=call_metadata(endpoint))
-        self._out = Outgoing(self._call, books, listener.outcomes)
-        self._decoder: PictureDecoder | None = None
+        self._out = Outgoing(self._call, record, listener.outcomes)
+        self._decoder: RenderedDecoder | None = None
         self._heard_at = self._answered_at = asyncio.get_running_loop().time()
 
     def wake(self) -> None:
@@ -80,8 +83,8 @@ class Connection:
         """Until the server says that the session ended; `Broken` or `Refused` for all else."""
         reader = asyncio.create_task(self._read(opening))
         writer = asyncio.create_task(self._out.run(opening))
-        watcher = asyncio.create_task(self._watch())
-        tasks = {reader, writer, watcher}
+        watchdog = asyncio.create_task(self._watch())
+        tasks = {reader, writer, watchdog}
         try:
             while not reader.done():
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -91,35 +94,33 @@ class Connection:
         except grpc.aio.AioRpcError as error:
             raise judge(error, accepted=self.accepted is not None) from error
         except WireError as error:
-            raise self._judge_wire(error) from error
+            raise judge_wire(error, accepted=self.accepted is not None) from error
         finally:
             self._call.cancel()
-            for task in (reader, writer, watcher):
+            for task in (reader, writer, watchdog):
                 task.cancel()
-            await asyncio.gather(reader, writer, watcher, return_exceptions=True)
-
-    def _judge_wire(self, error: WireError) -> Exception:
-        if self.accepted is None:
-            return refused_by_wire(error)
-        return Broken(f"the server sent what the contract does not allow: {error}")
+            await asyncio.gather(reader, writer, watchdog, return_exceptions=True)
 
     async def _read(self, opening: OpenRequest) -> Ended:
-        ended: Ended | None = None
-        try:
-            while (data := await self._call.read()) is not grpc.aio.EOF:
-                self._heard_at = asyncio.get_running_loop().time()
-                self.books.meter.received(len(data))
-                body = unpack_response(parse_response(data))
-                if isinstance(body, Ended):
-                    ended = body
-                else:
-                    self._handle(body, opening)
-        except grpc.aio.AioRpcError:
-            if ended is None:
-                raise
-        if ended is None:
-            raise Broken("the server closed the stream without a word")
-        return ended
+        while (data := await self._call.read()) is not grpc.aio.EOF:
+            self._heard_at = asyncio.get_running_loop().time()
+            self.record.meter.received(len(data))
+            body = unpack_response(parse_response(data))
+            if isinstance(body, Ended):
+                await self._read_status()
+                return body
+            self._handle(body, opening)
+        raise Broken("the server closed the stream without saying why")
+
+    async def _read_status(self) -> None:
+        """Read on to the stream's status, or the server would log a cancelled call.
+
+        Bounded: `close` must not wait for a server that has already said all there is to say.
+        """
+        with suppress(grpc.aio.AioRpcError, TimeoutError):
+            async with asyncio.timeout(TRAILER_S):
+                while await self._call.read() is not grpc.aio.EOF:
+                    continue
 
     def _handle(self, body: Any, opening: OpenRequest) -> None:
         if isinstance(body, Accepted):
@@ -129,11 +130,11 @@ class Connection:
         elif isinstance(body, SessionWarning):
             self.listener.warned(body)
         elif isinstance(body, Keepalive):
-            return  # that it came is all it says
+            return  # it only shows that the server is alive
         elif self._decoder is None:
             raise WireError(ErrorCode.OUT_OF_ORDER, "came before accepted", type(body).__name__)
         elif isinstance(body, ControlAck):
-            if self.books.controls.acknowledge(body):
+            if self.record.controls.acknowledge(body):
                 self.listener.acknowledged(body)
         else:
             self._settle(body, self._decoder)
@@ -148,13 +149,13 @@ class Connection:
             message = f"is {granted}, asked was {asked[0]}x{asked[1]}; open with {granted}"
             raise WireError(ErrorCode.INVALID, message, "accepted")
         self._out.accept(accepted)
-        self._decoder = PictureDecoder(accepted)
+        self._decoder = RenderedDecoder(accepted)
         self.accepted = accepted
         self._answered_at = self._heard_at
-        self.books.meter.connected()
+        self.record.meter.connected()
         if not accepted.resumed:
-            self.books.account.begin_session()
-        self.books.account.set_window(accepted.max_in_flight_chunks * accepted.chunk_frames)
+            self.record.account.begin_session()
+        self.record.account.set_window(accepted.max_in_flight_chunks * accepted.chunk_frames)
         self.listener.accepted(accepted)
 
     def _follow(self, flow: Flow) -> None:
@@ -162,11 +163,11 @@ class Connection:
             self.listener.queued(flow.queue_position)
             return
         self._out.keyframe_wanted |= flow.keyframe_wanted
-        self.books.account.set_window(flow.window_frames)
+        self.record.account.set_window(flow.window_frames)
         self.listener.outcomes()
 
-    def _settle(self, message: pb.FrameReply, decoder: PictureDecoder) -> None:
-        meter, began = self.books.meter, self.books.meter.clock()
+    def _settle(self, message: pb.FrameReply, decoder: RenderedDecoder) -> None:
+        meter, began = self.record.meter, self.record.meter.clock()
         self._answered_at = self._heard_at
         self.answers += 1
         try:
@@ -175,15 +176,15 @@ class Connection:
             self._out.ask_for_keyframe()
             reply = FailedFrame(message.frame_id, message.capture_time_us, error.fault)
         else:
-            # In H.264 the server cannot use what leans on a frame that it could not read.
+            # The server could not decode this frame, nor any later one that H.264 predicts from it.
             self._out.keyframe_wanted |= isinstance(reply, FailedFrame)
-        captured = self.books.account.settle(reply)
+        captured = self.record.account.settle(reply)
         if captured is not None and isinstance(reply, RenderedFrame):
             meter.rendered(reply, captured, began)
         self.listener.outcomes()
 
     async def _watch(self) -> None:
-        """Never returns: breaks the connection when the server is silent or stuck."""
+        """Never returns: raises `Broken` when the server is silent or stuck."""
         clock, patience = asyncio.get_running_loop().time, self.patience
         tick = min(_TICK_S, patience.silence_s / 4, patience.feedback_s / 2)
         reported = clock()
@@ -192,7 +193,7 @@ class Connection:
             now = clock()
             if now - self._heard_at > patience.silence_s:
                 raise Broken(f"nothing came from the server for {patience.silence_s:g} s")
-            if not self.books.account.blocked:
+            if not self.record.account.blocked:
                 self._answered_at = now
             elif now - self._answered_at > patience.stuck_s:
                 raise Broken(f"the server answered no frame for {patience.stuck_s:g} s")
@@ -201,7 +202,7 @@ class Connection:
                 self._out.report()
 
     def _report_every(self) -> float:
-        """Seconds; well inside the time after which the server ends a silent client."""
+        """Seconds; well within the idle timeout, after which the server ends a session."""
         if self.accepted is None:
             return self.patience.feedback_s
         return min(self.patience.feedback_s, self.accepted.limits.idle_timeout_s / 3)

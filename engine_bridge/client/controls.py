@@ -1,8 +1,8 @@
-"""Control changes on their way: waiting, sent, acknowledged; exactly one acknowledgement for each.
+"""Control changes: waiting, sent, acknowledged; exactly one acknowledgement for each.
 
-At most `MOST` wait: beyond that the oldest is folded into the one after it, and acknowledged as
-refused, saying so. Changes without an answer when a connection breaks are sent again on the next.
-Safe to use from any thread.
+At most `MOST` wait: beyond that the oldest is merged into the next one and acknowledged as refused.
+Changes without an acknowledgement when a connection breaks are sent again on the next one, before
+newer ones. Safe from any thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SETTINGS = ("prompt", "negative_prompt", "strength", "seed")
 
 
 class Controls:
-    """The settings of one client's session; `opening` holds those in force."""
+    """The settings of one client's session; `opening` holds the current ones."""
 
     def __init__(self, opening: OpenRequest) -> None:
         self.opening = opening
@@ -56,7 +56,7 @@ class Controls:
                 self._refuse(wanted, self._over)
             else:
                 self._waiting.append(wanted)
-                self._fold()
+                self._merge()
             return wanted.control_id
 
     def take(self) -> ControlChange | None:
@@ -69,29 +69,29 @@ class Controls:
             return wanted
 
     def acknowledge(self, ack: ControlAck) -> bool:
-        """Note the server's answer; False when it answers nothing that was sent."""
+        """Record the server's answer; False when it answers nothing that was sent."""
         with self._lock:
             change = self._sent.pop(ack.control_id, None)
             if change is not None and ack.refused is None:
                 asked = {name: getattr(change, name) for name in _SETTINGS}
-                news = {name: value for name, value in asked.items() if value is not None}
-                self.opening = replace(self.opening, **news)
+                granted = {name: value for name, value in asked.items() if value is not None}
+                self.opening = replace(self.opening, **granted)
             return change is not None
 
     def keep_seed(self, seed: int) -> None:
-        """The seed in force, so that a server that starts anew draws the same noise again."""
+        """The current seed, so that a restarted server draws the same noise again."""
         with self._lock:
             self.opening = replace(self.opening, seed=seed)
 
     def reopen(self) -> None:
-        """The connection is gone: what had no answer waits again."""
+        """The connection is lost: changes without an acknowledgement wait again, in order."""
         with self._lock:
             self._waiting.extendleft(reversed(self._sent.values()))
             self._sent.clear()
-            self._fold()
+            self._merge()
 
     def finish(self, why: str) -> None:
-        """No session any more: refuses what has no answer, and all that is to come."""
+        """No session any more: refuse what has no acknowledgement, and all later changes."""
         with self._lock:
             self._over = why
             for change in (*self._sent.values(), *self._waiting):
@@ -100,22 +100,22 @@ class Controls:
             self._waiting.clear()
 
     def next_notice(self) -> ControlAck | None:
-        """The next acknowledgement that the client itself makes."""
+        """The next acknowledgement made by the client itself."""
         with self._lock:
             return self._notices.popleft() if self._notices else None
 
-    def _fold(self) -> None:
+    def _merge(self) -> None:
         while len(self._waiting) > MOST:
             older, newer = self._waiting.popleft(), self._waiting.popleft()
-            self._waiting.appendleft(_folded(older, newer))
-            self._refuse(older, f"folded into control {newer.control_id} before it was sent")
+            self._waiting.appendleft(_merged(older, newer))
+            self._refuse(older, f"merged into control {newer.control_id} before it was sent")
 
     def _refuse(self, change: ControlChange, why: str) -> None:
         fault = Fault(ErrorCode.UNSPECIFIED, why)
         self._notices.append(ControlAck(change.control_id, blend_chunks=0, refused=fault))
 
 
-def _folded(older: ControlChange, newer: ControlChange) -> ControlChange:
+def _merged(older: ControlChange, newer: ControlChange) -> ControlChange:
     """Both changes in one: the newer's settings, and the older's where the newer has none."""
     names = (*_SETTINGS, "blend_chunks")
     kept: dict[str, Any] = {n: getattr(older, n) for n in names if getattr(newer, n) is None}

@@ -12,7 +12,7 @@ DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server. `address` is host:port, [IPv6]:port or unix:path.
+    """A server: host:port, [IPv6]:port or unix:path, and how to reach it.
 
     `root_ca`, `client_cert` and `client_key` are PEM; `tls` without `root_ca` trusts the system's
     authorities. `server_name`: the name in the server's certificate where it is not the host.
@@ -28,11 +28,8 @@ class Endpoint:
     token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.address.startswith("unix:") and not self._port().isdigit():
-            raise ValueError(
-                f"server address {self.address!r} has no port; write host:port, for example "
-                f"{DEFAULT_ADDRESS}"
-            )
+        if not self.address.startswith("unix:"):
+            self._check_address()
         if (self.client_cert is None) != (self.client_key is None):
             raise ValueError("a client certificate and its key go together; give both or neither")
         if not self.tls and (self.root_ca or self.client_cert or self.server_name):
@@ -50,10 +47,16 @@ class Endpoint:
         """The server runs on this machine."""
         return self.address.startswith("unix:") or is_loopback(self.host)
 
-    def _port(self) -> str:
+    def _check_address(self) -> None:
+        fix = f"; write host:port, for example {DEFAULT_ADDRESS}"
+        if "://" in self.address or "/" in self.address or self.address != self.address.strip():
+            raise ValueError(f"server address {self.address!r} is no host and port{fix}")
         host, _, port = self.address.rpartition(":")
         # A bare IPv6 address ends in digits too, but they are no port.
-        return port if host and (":" not in host or host.endswith("]")) else ""
+        if not host or (":" in host and not host.endswith("]")) or not port.isdecimal():
+            raise ValueError(f"server address {self.address!r} has no port{fix}")
+        if not 1 <= int(port) <= 65535:
+            raise ValueError(f"server address {self.address!r}: ports are 1 to 65535{fix}")
 
     def _check_token(self, token: str) -> None:
         if not token or not token.isascii() or not token.isprintable() or " " in token:
@@ -63,6 +66,11 @@ class Endpoint:
                 f"the token would travel to {self.host} in the clear; use TLS (tls=True, or "
                 "--tls-ca FILE)"
             )
+
+
+def as_endpoint(server: Endpoint | str) -> Endpoint:
+    """An endpoint as it is, or one without TLS and token for an address; ValueError if bad."""
+    return server if isinstance(server, Endpoint) else Endpoint(server)
 
 
 def endpoint_from_files(

@@ -1,4 +1,4 @@
-"""What a client asks for, and how patient it is."""
+"""What a client asks for, and its timeouts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CLIENT_NAME = "engine_bridge (Python)"
 
 @dataclass(frozen=True)
 class Patience:
-    """Times in seconds, all above 0.
+    """Timeouts in seconds, all above 0.
 
-    `silence_s`: without any message from the server for so long, the connection is broken.
-    `stuck_s`: the same with the whole window unanswered, whatever else it says. `feedback_s`:
-    between reports to the server, which also say that the client is alive. `retry_first_s`,
-    `retry_most_s`: between attempts to connect. `give_up_s`: without a session for so long, the
-    client fails; None: never.
+    `silence_s`: the connection is broken when the server sends nothing for so long. `stuck_s`: or
+    when it answers no frame for so long with the whole window in flight. `feedback_s`: between
+    reports to the server, which also show that the client is alive. `retry_first_s`,
+    `retry_most_s`: the back-off between attempts to connect. `give_up_s`: without a session for so
+    long the client fails; None: never.
     """
 
     silence_s: float = 15.0
@@ -38,7 +38,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class ClientOptions:
-    """The session that a client wants; sizes in pixels. `codecs` None: the best for the distance.
+    """The session that a client wants; sizes in pixels. `codecs` None: `default_codecs`.
 
     Raises `WireError` (a ValueError) naming the field for values out of range.
     """

@@ -1,4 +1,4 @@
-"""The client's half of a stream: open, then feedback, control changes and frames, then end."""
+"""The sending half of a stream: open, then feedback, control changes and frames, then end."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from c2r.wire import (
 )
 from c2r.wire.events import EndRequest
 from c2r.wire.v1 import renderer_pb2 as pb
-from engine_bridge.client.books import Books
+from engine_bridge.client.account import ClientRecord
 
 
 class Outgoing:
-    """Writes to one call, alone, what the books hold. `outcomes` is told when a frame failed here.
+    """The only writer of one call. `outcomes` is called when a frame failed here.
 
-    `keyframe_wanted`: the next frame must stand alone (H.264).
+    `keyframe_wanted`: the next frame must be an IDR frame (H.264).
     """
 
-    def __init__(self, call: Any, books: Books, outcomes: Callable[[], None]) -> None:
-        self.books = books
+    def __init__(self, call: Any, record: ClientRecord, outcomes: Callable[[], None]) -> None:
+        self.record = record
         self.keyframe_wanted = False
         self._call, self._outcomes = call, outcomes
-        self._news = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._accepted: Accepted | None = None
         self._encoder: CoarseEncoder | None = None
         self._ending: EndRequest | None = None
-        self._report_due = self._picture_keyframe = False
+        self._report_due = self._idr_wanted = False
 
     def wake(self) -> None:
         """There may be something to send."""
-        self._news.set()
+        self._wakeup.set()
 
     def accept(self, accepted: Accepted) -> None:
         """Frames may go; `WireError` when the agreed codec cannot be used here."""
@@ -54,22 +54,22 @@ class Outgoing:
         self.wake()
 
     def report(self) -> None:
-        """Tell the server how pictures arrive."""
+        """Send the server a `Feedback`."""
         self._report_due = True
         self.wake()
 
     def ask_for_keyframe(self) -> None:
-        """A picture could not be decoded: the next one must stand alone (H.264)."""
-        self._picture_keyframe = True
+        """A rendered frame could not be decoded: ask for an IDR frame (H.264)."""
+        self._idr_wanted = True
         self.report()
 
     async def run(self, opening: OpenRequest) -> None:
-        """Until the end was said; returns early when the stream is over, which the reader tells."""
+        """Until the end is sent; returns early on a broken stream, which the reader reports."""
         try:
             await self._send(pack_request(opening))
             while not self._all_sent():
-                await self._news.wait()
-                self._news.clear()
+                await self._wakeup.wait()
+                self._wakeup.clear()
                 if self._accepted is not None:
                     await self._send_what_waits()
             assert self._ending is not None
@@ -81,13 +81,13 @@ class Outgoing:
     def _all_sent(self) -> bool:
         if self._ending is None or self._accepted is None:
             return False
-        return self._ending.discard_pending or not self.books.account.waiting
+        return self._ending.discard_pending or not self.record.account.waiting
 
     async def _send_what_waits(self) -> None:
         while True:
             if self._report_due:
                 await self._send_report()
-            elif (change := self.books.controls.take()) is not None:
+            elif (change := self.record.controls.take()) is not None:
                 await self._send(pack_request(change))
             elif (frame := self._next_frame()) is not None:
                 await self._send_frame(frame)
@@ -97,15 +97,16 @@ class Outgoing:
     def _next_frame(self) -> CoarseFrame | None:
         if self._ending is not None and self._ending.discard_pending:
             return None
-        return self.books.account.take()
+        return self.record.account.take()
 
     async def _send_frame(self, frame: CoarseFrame) -> None:
         try:
             request = self._encoded(frame)
         except WireError as error:
-            # H.264 has gone on from a frame that the server will never see.
+            # The H.264 encoder has advanced past a frame that the server will never see: without an
+            # IDR frame the server would predict from the wrong one.
             self.keyframe_wanted = True
-            self.books.account.refuse(frame, error.fault)
+            self.record.account.refuse(frame, error.fault)
             self._outcomes()
             return
         await self._send(request)
@@ -122,15 +123,15 @@ class Outgoing:
         return request
 
     async def _send_report(self) -> None:
-        feedback = self.books.shown.feedback(
-            decode_ms=self.books.meter.decode_ms,
-            frames_unsent=self.books.account.unsent,
-            keyframe_wanted=self._picture_keyframe,
+        feedback = self.record.display.feedback(
+            decode_ms=self.record.meter.decode_ms,
+            frames_unsent=self.record.account.unsent,
+            keyframe_wanted=self._idr_wanted,
         )
-        self._report_due = self._picture_keyframe = False
+        self._report_due = self._idr_wanted = False
         await self._send(pack_request(feedback))
 
     async def _send(self, request: pb.RenderStreamRequest) -> None:
         data = request.SerializeToString()
         await self._call.write(data)
-        self.books.meter.sent(len(data))
+        self.record.meter.sent(len(data))

@@ -1,12 +1,12 @@
-"""Paces pictures that come in chunks, and falls back to the coarse frame: never a black screen.
+"""The playout buffer: paces rendered frames, which arrive in chunks, and falls back to coarse ones.
 
-Pictures are played by their capture times, a delay behind them. The delay is the longest that any
-picture of the last seconds took to come, so that the last frame of a chunk is still on the screen
-when the next chunk comes; it grows at once and shrinks slowly, by playing a little faster. When
-the picture that is due has not come for `late_after_s`, or pictures take longer than `max_delay_s`,
-the newest coarse frame is shown, until pictures have been in time again for a while.
+Frames are played by capture time plus a playout delay. The delay is the longest capture-to-arrival
+time of the last seconds, so that the last frame of a chunk is still on the screen when the next
+chunk arrives; it grows at once and shrinks slowly, by playing a little faster. When a due frame is
+late by `late_after_s`, or frames take longer than `max_delay_s`, the newest coarse frame is shown
+until rendered frames have been in time again for a while.
 
-Pure logic with a clock from outside; not for several threads at once.
+Pure logic on a given clock; for one thread.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from c2r.wire import CoarseFrame, FrameReply, RenderedFrame
-from engine_bridge.client.clock import Clock, monotonic_us
+from engine_bridge.client.statistics import Clock, monotonic_us
 
 MEMORY_US = 3_000_000
 """The delay covers what happened in the last three seconds."""
 MARGIN_US = 15_000
 CATCH_UP = 0.05
-"""Share by which pictures are played faster while the delay is longer than it need be."""
+"""Share by which playout is faster while the delay is longer than needed."""
 SETTLE_US = 500_000
+"""How long rendered frames must be in time before they replace coarse ones again."""
 CAPACITY = 128
-"""Pictures that may wait; when one more comes, the oldest is shown at once."""
+"""Rendered frames that may wait; when one more arrives, the oldest is shown at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What to put on the screen: a picture, or the coarse frame in its place (`picture` None)."""
+    """What to put on the screen: a rendered frame, or a coarse one (`rendered` None)."""
 
     rgb: NDArray[np.uint8]
     frame_id: int
-    picture: RenderedFrame | None
+    rendered: RenderedFrame | None
 
 
 class Presenter:
-    """Give it every captured frame and every outcome; `view` says what to show now.
+    """Takes every captured frame and every outcome; `view` says what to show now.
 
-    `late_after_s`: how long the screen may stand still for a picture that is due.
-    `max_delay_s`: the oldest that a picture may be when it comes. Both in seconds, above 0.
+    `late_after_s`: how long the screen may freeze for a frame that is due. `max_delay_s`: the
+    greatest age of a rendered frame on arrival. Both in seconds, above 0.
     """
 
     def __init__(
@@ -59,24 +60,23 @@ class Presenter:
         self._clock = clock
         self._coarse: CoarseFrame | None = None
         self._captured: deque[tuple[int, int]] = deque(maxlen=4096)
-        self._pictures: deque[RenderedFrame] = deque()
+        self._rendered: deque[RenderedFrame] = deque()
         self._shown: RenderedFrame | None = None
         self._awaits_view = False
         self._took: deque[tuple[int, int]] = deque()
         self._delay = 0
-        self._looked_at = clock()
-        self._lapsed = False
+        self._viewed_at = clock()
+        self._fallen_back = False
         self._in_time_since: int | None = None
         self.unseen = 0
-        """Pictures that came too late, or whose time passed between two views."""
+        """Rendered frames that arrived too late, or whose time passed between two views."""
 
     def capture(self, frame: CoarseFrame) -> None:
-        """The engine drew this frame."""
         self._coarse = frame
         self._captured.append((frame.frame_id, frame.capture_time_us))
 
     def receive(self, reply: FrameReply) -> None:
-        """An outcome came; only pictures matter here."""
+        """Only rendered frames matter here."""
         if not isinstance(reply, RenderedFrame):
             return
         took = self._clock() - reply.capture_time_us
@@ -84,9 +84,9 @@ class Presenter:
             self.unseen += 1
             return
         self._note(took)
-        if len(self._pictures) == CAPACITY:
+        if len(self._rendered) == CAPACITY:
             self._hurry()
-        self._pictures.append(reply)
+        self._rendered.append(reply)
 
     def view(self) -> View | None:
         """What to show now; None only before the first frame was captured."""
@@ -102,19 +102,19 @@ class Presenter:
 
     @property
     def delay_ms(self) -> float:
-        """How far behind its capture a picture is shown."""
+        """The playout delay: from capture to display."""
         return self._delay / 1000
 
     @property
     def buffer_ms(self) -> float:
-        """How long the pictures that wait will last."""
-        if not self._pictures:
+        """Playout time of the frames that wait."""
+        if not self._rendered:
             return 0.0
         played = self._clock() - self._delay
-        return max(0, self._pictures[-1].capture_time_us - played) / 1000
+        return max(0, self._rendered[-1].capture_time_us - played) / 1000
 
     def _note(self, took: int) -> None:
-        """The delay grows at once to what a picture took."""
+        """The delay grows at once to what a frame took to arrive."""
         now = self._clock()
         self._took.append((now, took))
         while now - self._took[0][0] > MEMORY_US:
@@ -122,38 +122,38 @@ class Presenter:
         self._delay = min(self._max_delay, max(self._delay, took + MARGIN_US))
 
     def _hurry(self) -> None:
-        """The delay falls to the age of the oldest picture, which is due then. What slower times
-        have left of it would keep pictures back until they are pushed out unseen.
+        """The delay falls to the age of the oldest waiting frame, which is then due. A delay left
+        over from slower times would hold frames back until they are pushed out unseen.
         """
         now = self._clock()
-        age = max(0, now - self._pictures[0].capture_time_us)
+        age = max(0, now - self._rendered[0].capture_time_us)
         self._took = deque((at, took) for at, took in self._took if took <= age)
         self._delay = min(self._delay, age)
-        self._advance(self._pictures[0].capture_time_us)
+        self._advance(self._rendered[0].capture_time_us)
 
     def _shrink_delay(self, now: int) -> None:
-        elapsed, self._looked_at = now - self._looked_at, now
+        elapsed, self._viewed_at = now - self._viewed_at, now
         recent = [took for at, took in self._took if now - at <= MEMORY_US]
         if recent:
             needed = min(self._max_delay, max(recent) + MARGIN_US)
             self._delay = max(needed, self._delay - round(CATCH_UP * elapsed))
 
     def _advance(self, played: int) -> None:
-        """Show the newest picture whose time has come."""
-        while self._pictures and self._pictures[0].capture_time_us <= played:
+        """Show the newest frame whose time has come."""
+        while self._rendered and self._rendered[0].capture_time_us <= played:
             self.unseen += self._awaits_view
-            self._shown, self._awaits_view = self._pictures.popleft(), True
+            self._shown, self._awaits_view = self._rendered.popleft(), True
         shown = -1 if self._shown is None else self._shown.frame_id
         while self._captured and self._captured[0][0] <= shown:
             self._captured.popleft()
 
     def _in_time(self, now: int) -> bool:
-        """Whether pictures are to be trusted now."""
+        """Whether rendered frames are in time, with hysteresis against flicker."""
         overdue = now - self._delay - self._captured[0][1] if self._captured else 0
         if overdue > self._late_after:
-            self._lapsed, self._in_time_since = True, None
-        elif self._lapsed:
+            self._fallen_back, self._in_time_since = True, None
+        elif self._fallen_back:
             if self._in_time_since is None:
                 self._in_time_since = now
-            self._lapsed = now - self._in_time_since < SETTLE_US
-        return not self._lapsed
+            self._fallen_back = now - self._in_time_since < SETTLE_US
+        return not self._fallen_back

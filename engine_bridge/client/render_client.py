@@ -1,4 +1,4 @@
-"""The client for a game loop: the asyncio client in a thread of its own."""
+"""The client for a game loop: the asyncio client in its own thread."""
 
 from __future__ import annotations
 
@@ -13,26 +13,23 @@ from c2r.wire.events import ControlAck, SessionWarning
 from engine_bridge.client.async_client import AsyncRenderClient
 from engine_bridge.client.endpoint import Endpoint
 from engine_bridge.client.options import ClientOptions
-from engine_bridge.client.poller import quiet_loop
 from engine_bridge.client.statistics import ClientStatistics
 from engine_bridge.client.status import Status
-
-__all__ = ["AsyncRenderClient", "RenderClient"]
 
 T = TypeVar("T")
 _SPARE_S = 5.0
 
 
 class RenderClient:
-    """`AsyncRenderClient` for programs without an event loop; the same promises.
+    """`AsyncRenderClient` for programs without an event loop; see there for what it guarantees.
 
-    Callbacks run in the client's thread. `submit`, `poll` and `set_control` never wait. Use it as a
+    Callbacks run in the client's thread. `submit`, `poll` and `set_control` never block. Use as a
     context manager, or call `start` and `close`.
     """
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        server: Endpoint | str,
         options: ClientOptions,
         *,
         on_result: Callable[[FrameReply], None] | None = None,
@@ -41,7 +38,7 @@ class RenderClient:
         on_warning: Callable[[SessionWarning], None] | None = None,
     ) -> None:
         self._client = AsyncRenderClient(
-            endpoint,
+            server,
             options,
             on_result=on_result,
             on_ack=on_ack,
@@ -53,7 +50,7 @@ class RenderClient:
         self._closed = False
 
     def start(self) -> None:
-        """Begin to connect; returns at once."""
+        """Start to connect; returns at once."""
         if self._thread is not None or self._closed:
             raise RuntimeError("the client was started before; make a new one")
         self._loop = quiet_loop()
@@ -64,7 +61,7 @@ class RenderClient:
         self._within(self._client.start(), _SPARE_S)
 
     def close(self, *, discard: bool = False, timeout_s: float = 10.0) -> None:
-        """As `AsyncRenderClient.close`, and the thread is gone afterwards."""
+        """As `AsyncRenderClient.close`; the thread has ended afterwards."""
         if self._thread is threading.current_thread():
             raise RuntimeError("close() inside a callback would wait for itself; call it outside")
         self._closed = True
@@ -91,7 +88,6 @@ class RenderClient:
         self.close(discard=error is not None)
 
     def submit(self, frame: CoarseFrame) -> None:
-        """As `AsyncRenderClient.submit`."""
         self._client.submit(frame)
 
     def set_control(
@@ -103,7 +99,6 @@ class RenderClient:
         seed: int | None = None,
         blend_chunks: int | None = None,
     ) -> int:
-        """As `AsyncRenderClient.set_control`."""
         return self._client.set_control(
             prompt=prompt,
             negative_prompt=negative_prompt,
@@ -113,31 +108,27 @@ class RenderClient:
         )
 
     def poll(self) -> list[FrameReply]:
-        """As `AsyncRenderClient.poll`."""
         return self._client.poll()
 
     def results(self) -> Iterator[FrameReply]:
-        """Outcomes in frame order; waits for each, until the client is closed or has failed."""
+        """Outcomes in frame order; blocks for each, until the client is closed or has failed."""
         return self._client.waited_results()
 
     def wait_streaming(self, timeout_s: float = 30.0) -> Accepted:
-        """As `AsyncRenderClient.wait_streaming`."""
         return self._within(self._client.wait_streaming(timeout_s), timeout_s + _SPARE_S)
 
     def wait_for_room(self, timeout_s: float | None = None) -> bool:
-        """Wait until a frame would be sent at once, so that none is dropped; False if too late.
+        """Block until a frame would be sent at once, so that none is dropped; False on a timeout.
 
-        True, too, when nothing can be sent any more.
+        Also True when nothing can be sent any more.
         """
         return self._client.wait_for_room(timeout_s)
 
     def report_shown(self, reply: RenderedFrame, *, buffer_ms: float = 0.0) -> None:
-        """As `AsyncRenderClient.report_shown`."""
         self._client.report_shown(reply, buffer_ms=buffer_ms)
 
     @property
     def status(self) -> Status:
-        """Where the client stands."""
         return self._client.status
 
     @property
@@ -147,7 +138,6 @@ class RenderClient:
 
     @property
     def statistics(self) -> ClientStatistics:
-        """The client in numbers."""
         return self._client.statistics
 
     @property
@@ -167,3 +157,21 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+def quiet_loop() -> asyncio.AbstractEventLoop:
+    """A new event loop for gRPC. A selector loop on Windows too: there gRPC must poll the default.
+
+    All event loops of a process share gRPC's one poller, which wakes every one of them for each
+    event; a loop that finds nothing left to read gets a `BlockingIOError` in its exception handler
+    (grpc issue 25364). It is harmless and would fill the log.
+    """
+    loop = asyncio.SelectorEventLoop()
+    loop.set_exception_handler(_drop_poller_noise)
+    return loop
+
+
+def _drop_poller_noise(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    from_poller = "PollerCompletionQueue" in repr(context.get("handle"))
+    if not (from_poller and isinstance(context.get("exception"), BlockingIOError)):
+        loop.default_exception_handler(context)

@@ -1,13 +1,14 @@
-"""Where a client stands, in a word for programs and a sentence for people."""
+"""The state of a client, for programs and for people, and what ends a connection."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """A client's states; the last two are final."""
+    """States of a client; the last two are final."""
 
     CONNECTING = "connecting"
     QUEUED = "queued"
@@ -30,3 +31,40 @@ class Status:
     def final(self) -> bool:
         """Nothing will be sent or received any more."""
         return self.state in (State.CLOSED, State.FAILED)
+
+
+class StatusLog:
+    """Logs one line when the connection cannot be made or breaks, and one when it is back.
+
+    Attempts in between are debug messages: a server that is down for an hour must not fill the log.
+    `told`: the user gets every status by callback, so that warnings would say everything twice.
+    """
+
+    def __init__(self, log: logging.Logger, *, told: bool) -> None:
+        self._log, self._told = log, told
+        self._down = False
+
+    def write(self, status: Status) -> None:
+        self._log.log(self._level(status), "%s: %s", status.state, status.text)
+        if status.state is not State.QUEUED:  # a place in the queue is not a session yet
+            self._down = status.state is State.RECONNECTING
+
+    def _level(self, status: Status) -> int:
+        down = status.state is State.RECONNECTING
+        if down and self._down:
+            return logging.DEBUG
+        if status.state is State.FAILED:
+            level = logging.ERROR
+        elif down or (self._down and status.state is State.STREAMING):
+            level = logging.WARNING
+        else:
+            return logging.INFO
+        return logging.INFO if self._told else level
+
+
+class Broken(Exception):
+    """The connection is lost; another attempt may succeed."""
+
+
+class Refused(Exception):
+    """The server refuses this session, and would again; the message says what to change."""

@@ -1,28 +1,52 @@
-"""Keeps a session alive over one connection after another: connects, resumes, backs off."""
+"""Keeps a session alive over several connections: connects, resumes, backs off.
+
+Resume: the server gives each session a token. After a break the next `open` carries it; within the
+server's grace period the session then continues with its K/V cache, else the stream is reset.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from random import Random
 
-from c2r.wire import Accepted, OpenRequest
+from c2r.wire import Accepted
 from c2r.wire.events import ControlAck, Ended, EndReason, SessionWarning
-from engine_bridge.client.backoff import Backoff
-from engine_bridge.client.books import Books
+from engine_bridge.client.account import ClientRecord
 from engine_bridge.client.channel import open_channel
 from engine_bridge.client.connection import Connection, Listener
 from engine_bridge.client.endpoint import Endpoint
-from engine_bridge.client.faults import Broken, Refused
 from engine_bridge.client.options import Patience
-from engine_bridge.client.status import State, Status
+from engine_bridge.client.status import Broken, Refused, State, Status
 
-log = logging.getLogger(__name__)
+SLOW_S = 2.0
+"""After so long without an answer to `open` the status says that the client still waits."""
+
+
+class Backoff:
+    """Seconds between attempts: `first`, doubled up to `most`, times a random share in [1/2, 1].
+
+    The random share keeps the clients of a restarted server from reconnecting in step.
+    """
+
+    def __init__(self, first: float, most: float, random: Random | None = None) -> None:
+        self.first, self.most = first, most
+        self._random = random or Random()
+        self._wait = first
+
+    def next(self) -> float:
+        wait = self._wait * self._random.uniform(0.5, 1.0)
+        self._wait = min(self.most, 2 * self._wait)
+        return wait
+
+    def reset(self) -> None:
+        self._wait = self.first
 
 
 class Supervisor:
-    """One client's session. Told to `end`, or refused, it comes to an end; else it tries on.
+    """One client's session, until `end` or a refusal.
 
     `announce` gets every change of state; `warned`, `acknowledged` and `outcomes` as in `Listener`.
     """
@@ -31,32 +55,34 @@ class Supervisor:
         self,
         endpoint: Endpoint,
         patience: Patience,
-        books: Books,
+        record: ClientRecord,
         *,
         announce: Callable[[Status], None],
         warned: Callable[[SessionWarning], None],
         acknowledged: Callable[[ControlAck], None],
         outcomes: Callable[[], None],
     ) -> None:
-        self.endpoint, self.patience, self.books = endpoint, patience, books
+        self.endpoint, self.patience, self.record = endpoint, patience, record
         self.accepted: Accepted | None = None
         self._announce, self._outcomes = announce, outcomes
         self._listener = Listener(self._accept, self._queue, warned, acknowledged, outcomes)
         self._backoff = Backoff(patience.retry_first_s, patience.retry_most_s)
         self._connection: Connection | None = None
         self._ending = asyncio.Event()
+        self._slow: asyncio.TimerHandle | None = None
         self._token = b""
         self._lost = 0
         self._alive_at = 0.0
         self._down_at: float | None = None
+        self._met = False
 
     def wake(self) -> None:
-        """Something was put into the books."""
+        """The record has changed: there may be something to send."""
         if self._connection is not None:
             self._connection.wake()
 
     def end(self, *, discard: bool) -> bool:
-        """Bring the session to its end; False when there is none to be polite to."""
+        """Ask the server to end the session; False when there is none to end."""
         self._ending.set()
         connection = self._connection
         if connection is None or connection.accepted is None:
@@ -65,7 +91,7 @@ class Supervisor:
         return True
 
     async def run(self) -> None:
-        """Until `end`. Raises `Refused` when trying on makes no sense."""
+        """Until `end`. Raises `Refused` when another attempt would be refused too."""
         self._alive_at = asyncio.get_running_loop().time()
         self._announce(Status(State.CONNECTING, f"connecting to {self.endpoint.address}"))
         while not self._ending.is_set():
@@ -79,35 +105,37 @@ class Supervisor:
                 await self._back_off(reason)
 
     async def _connect(self) -> Ended:
-        opening = self._opening()
+        opening = replace(self.record.controls.opening, resume_token=self._token)
         channel = open_channel(self.endpoint, opening.width, opening.height)
+        self._slow = asyncio.get_running_loop().call_later(SLOW_S, self._say_slow)
         try:
             self._connection = Connection(
-                channel, self.endpoint, self.patience, self.books, self._listener
+                channel, self.endpoint, self.patience, self.record, self._listener
             )
             return await self._connection.run(opening)
         finally:
             await channel.close()
 
     def _disconnect(self) -> None:
+        self._answered()
         connection, self._connection, self.accepted = self._connection, None, None
         if connection is not None and connection.accepted is not None:
             self._alive_at = asyncio.get_running_loop().time()
+        # A server that accepts and then breaks must not be called in a tight loop: only a reply to
+        # a frame counts as success.
         if connection is not None and connection.answers:
             self._backoff.reset()
-        self._lost += self.books.account.lose()
-        self.books.controls.reopen()
+        self._lost += self.record.account.lose()
+        self.record.controls.reopen()
         self._outcomes()
 
-    def _opening(self) -> OpenRequest:
-        return replace(self.books.controls.opening, resume_token=self._token)
-
     def _judge_end(self, ended: Ended) -> str:
-        """Why the session is over, where another may follow; `Refused` where not."""
+        """Why the session is over, when another may follow; `Refused` when not."""
         if not ended.resumable:
             self._token = b""
         text = ended.message or f"the server ended the session ({ended.reason})"
         if ended.reason is EndReason.TAKEN_OVER:
+            # Reconnecting would take the session back, and the other client would do the same.
             raise Refused(f"another client took this session over: {text}")
         return text
 
@@ -122,28 +150,42 @@ class Supervisor:
             )
         text = f"no connection to {self.endpoint.address} ({reason}); next try in {wait:.1f} s"
         self._announce(Status(State.RECONNECTING, text, retry_in_s=wait))
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), wait)
-        except TimeoutError:
-            return
 
     def _accept(self, accepted: Accepted) -> None:
+        self._answered()
         text = self._greeting(accepted)
         self.accepted, self._token = accepted, accepted.resume_token
-        self.books.controls.keep_seed(accepted.seed)
-        self._lost, self._down_at = 0, None
+        self.record.controls.keep_seed(accepted.seed)
+        self._lost, self._down_at, self._met = 0, None, True
         self._announce(Status(State.STREAMING, text))
 
     def _greeting(self, accepted: Accepted) -> str:
+        address = self.endpoint.address
         stream = f"{accepted.width}x{accepted.height} at {accepted.fps:g} frames a second"
         if self._down_at is None:
-            return f"streaming {stream} to {accepted.server or self.endpoint.address}"
+            return f"streaming {stream} to {accepted.server or 'a server'} at {address}"
         down = asyncio.get_running_loop().time() - self._down_at
-        news = f"connected again after {down:.1f} s, {self._lost} frames were lost"
+        if not self._met:
+            return f"connected to {address} after {down:.1f} s; streaming {stream}"
+        text = f"connected again to {address} after {down:.1f} s, {self._lost} frames were lost"
         if accepted.resumed:
-            return f"{news}; the session goes on"
-        return f"{news}; the renderer began anew and has forgotten what it had drawn"
+            return f"{text}; the session goes on"
+        return f"{text}; the renderer has reset the stream"
 
     def _queue(self, place: int) -> None:
-        text = f"the server is loading or full; place {place} in the queue"
+        self._answered()
+        text = f"{self.endpoint.address} is loading or full; place {place} in the queue"
         self._announce(Status(State.QUEUED, text, queue_position=place))
+
+    def _answered(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    def _say_slow(self) -> None:
+        """Neither accepted nor refused: packets may vanish on the way, which TCP tells nobody."""
+        state = State.CONNECTING if self._down_at is None else State.RECONNECTING
+        text = f"no answer from {self.endpoint.address} for {SLOW_S:g} s; still waiting"
+        self._announce(Status(state, text))

@@ -1,4 +1,5 @@
-"""Where pictures go. Each sink stands alone and imports its library when it is used.
+"""Where rendered frames go: files, a window, a contact sheet.
 
-`sink.Sink` is what they have in common; `side_by_side` and `contact_sheet` compose images.
+A sink has `write(rgb, frame_id)` for [H, W, 3] uint8 in frame order, `close()`, and is a context
+manager. Each module imports its library when it is used.
 """

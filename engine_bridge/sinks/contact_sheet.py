@@ -10,8 +10,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from c2r.wire.formats import Image
-from engine_bridge.sinks.pairs import Pair
-from engine_bridge.sinks.side_by_side import side_by_side
+from engine_bridge.sinks.pairs import Pair, side_by_side
 
 MARGIN = 8
 CAPTION = 16
@@ -19,10 +18,10 @@ INK, PAPER = (30, 30, 30), (250, 250, 250)
 
 
 class ContactSheet:
-    """Collects `count` pairs, evenly spread however many come, and keeps at most twice that many.
+    """Collects `count` pairs, evenly spread over a run of unknown length, in bounded memory.
 
-    Every `stride`-th pair is kept; when twice as many as needed are there, every other one goes and
-    the stride doubles.
+    Every `stride`-th pair is kept; at twice the count every other one is dropped and the stride
+    doubles.
     """
 
     def __init__(self, count: int = 12) -> None:
@@ -33,7 +32,6 @@ class ContactSheet:
         self._kept: list[Pair] = []
 
     def add(self, pair: Pair) -> None:
-        """One more pair of the run."""
         if self._seen % self._stride == 0:
             self._kept.append(pair)
             if len(self._kept) == 2 * self.count:
@@ -43,7 +41,7 @@ class ContactSheet:
 
     @property
     def pairs(self) -> list[Pair]:
-        """Those that the sheet will show."""
+        """The chosen pairs, in order."""
         chosen = np.linspace(0, len(self._kept) - 1, min(self.count, len(self._kept)))
         return [self._kept[round(float(index))] for index in chosen]
 
@@ -51,7 +49,7 @@ class ContactSheet:
         """The sheet [H, W, 3]; about as wide as high. ValueError when no pair came."""
         pairs = self.pairs
         if not pairs:
-            raise ValueError("no picture came back; there is nothing for a contact sheet")
+            raise ValueError("no rendered frame came back; there is nothing for a contact sheet")
         height, width = pairs[0].coarse.shape[:2]
         cell = 2 * width + MARGIN, height + CAPTION + MARGIN
         columns = max(1, min(len(pairs), round(math.sqrt(len(pairs) * cell[1] / cell[0]))))
@@ -63,10 +61,12 @@ class ContactSheet:
             x = MARGIN + index % columns * cell[0]
             y = MARGIN + index // columns * cell[1]
             draw.text((x, y), f"frame {pair.frame_id}", INK, font)
-            sheet.paste(Pillow.fromarray(side_by_side(pair.coarse, pair.picture)), (x, y + CAPTION))
+            sheet.paste(
+                Pillow.fromarray(side_by_side(pair.coarse, pair.rendered)), (x, y + CAPTION)
+            )
         return np.array(sheet)
 
     def save(self, path: Path) -> None:
-        """Write the sheet as PNG; makes the folder."""
+        """Write the sheet as PNG; creates the folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
         Pillow.fromarray(self.image()).save(path, format="PNG")

@@ -1,4 +1,4 @@
-"""Puts coarse frames beside the pictures that came back for them."""
+"""Coarse frames with the rendered frames that came back for them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from c2r.wire import CoarseFrame, FrameReply, RenderedFrame
+from c2r.wire.formats import Image
 
 CAPACITY = 128
-"""Coarse frames kept for their pictures; beyond that the oldest is forgotten."""
+"""Coarse frames kept for their outcome; beyond that the oldest is dropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,17 +21,16 @@ class Pair:
     frame_id: int
     capture_time_us: int
     coarse: NDArray[np.uint8]
-    picture: NDArray[np.uint8]
+    rendered: NDArray[np.uint8]
 
 
-class Pairs:
+class PairMatcher:
     """Keeps the coarse image of every frame until its outcome comes."""
 
     def __init__(self) -> None:
         self._coarse: dict[int, NDArray[np.uint8]] = {}
 
     def keep(self, frame: CoarseFrame) -> None:
-        """A frame is on its way."""
         self._coarse[frame.frame_id] = frame.rgb
         if len(self._coarse) > CAPACITY:
             del self._coarse[next(iter(self._coarse))]
@@ -44,3 +44,17 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self._coarse)
+
+
+def side_by_side(coarse: Image, rendered: Image, *, gap: int = 0) -> Image:
+    """[H, W + gap + W, 3] of two images [H, W, 3]; `gap` white pixels between them.
+
+    ValueError unless both have the same size.
+    """
+    if coarse.shape != rendered.shape:
+        sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (coarse, rendered)]
+        raise ValueError(
+            f"the coarse frame is {sizes[0]}, the rendered one {sizes[1]}; give equal sizes"
+        )
+    between = np.full((coarse.shape[0], gap, 3), 255, np.uint8)
+    return np.concatenate([coarse, between, rendered], axis=1)

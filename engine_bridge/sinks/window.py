@@ -1,13 +1,14 @@
-"""A window that shows pictures (Panda3D)."""
+"""A window that shows frames (Panda3D)."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from c2r.wire.formats import Image
-from engine_bridge.client.closing import Closing
 
 
-class WindowSink(Closing):
-    """Opens a window of width x height pixels; pictures of any size fill it.
+class WindowSink(AbstractContextManager["WindowSink"]):
+    """Opens a window of width x height pixels; frames of any size fill it.
 
     OSError, with what to install, where no window can be opened.
     """
@@ -21,7 +22,7 @@ class WindowSink(Closing):
         try:
             self._display = open_display("window", width, height, smooth=False)
         except RuntimeError as error:
-            raise OSError(f"no window for pictures: {error}") from error
+            raise OSError(f"no window: {error}") from error
         assert self._display.window is not None
         self._screen = Screen(self._display.window)
         self._closed = False
@@ -33,7 +34,7 @@ class WindowSink(Closing):
         return not self._closed and window is not None and bool(window.is_valid())
 
     def write(self, rgb: Image, frame_id: int) -> None:
-        """Show a picture now; nothing happens once the window is closed."""
+        """Show a frame now; ignored once the window is closed."""
         if self.is_open:
             self._screen.show(rgb)
             self._display.engine.render_frame()
@@ -43,3 +44,6 @@ class WindowSink(Closing):
         if not self._closed:
             self._closed = True
             self._display.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -20,13 +20,13 @@ from c2r.wire import Accepted, CoarseFrame, DroppedFrame, DropReason, FrameReply
 from c2r.wire.events import ControlAck
 from engine_bridge.client.async_client import AsyncRenderClient
 from engine_bridge.client.channel import server_info
-from engine_bridge.client.clock import monotonic_us
 from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
 from engine_bridge.client.options import ClientOptions, Patience
 from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.source_run import stream_source
+from engine_bridge.client.statistics import monotonic_us
 from engine_bridge.client.status import State, Status
-from engine_bridge.client.stream_source import stream_source
-from engine_bridge.sources.synthetic import SyntheticSource
+from engine_bridge.sources import SyntheticSource
 from tests.e2e.proxy import Proxy
 from tests.runtime.serving import FIRST, LATER, PRESET, SlowPipeline, direct, images, run, serving
 from tests.runtime.test_server_tls import Authority

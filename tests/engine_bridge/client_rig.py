@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from c2r.wire import CoarseFrame, DroppedFrame, FrameReply, RenderedFrame, ResetReason
-from engine_bridge.client.clock import monotonic_us
 from engine_bridge.client.endpoint import Endpoint
 from engine_bridge.client.options import ClientOptions, Patience
 from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.statistics import monotonic_us
 from tests.engine_bridge.mini_server import MiniServer
 
 WIDTH, HEIGHT = 64, 32

@@ -26,7 +26,7 @@ from c2r.wire import (
     FrameReply,
     Limits,
     OpenRequest,
-    PictureEncoder,
+    RenderedEncoder,
     RenderedFrame,
     ServerInfo,
     WireError,
@@ -49,7 +49,7 @@ from c2r.wire.events import (
     SessionWarning,
     WarningCode,
 )
-from engine_bridge.client.poller import quiet_loop
+from engine_bridge.client.render_client import quiet_loop
 
 SERVICE = "c2r.wire.v1.RenderService"
 LIMITS = Limits(max_width=512, max_height=512, size_multiple=16, max_prompt_bytes=64)
@@ -237,7 +237,7 @@ class _Stream:
     def __init__(self, server: MiniServer, accepted: Accepted, context: Any) -> None:
         self.server, self.accepted, self.context = server, accepted, context
         self.script = server.script
-        self._decoder, self._encoder = CoarseDecoder(accepted), PictureEncoder(accepted)
+        self._decoder, self._encoder = CoarseDecoder(accepted), RenderedEncoder(accepted)
         self._inbox: deque[CoarseFrame] = deque()
         self._out: deque[bytes] = deque()
         self._news = asyncio.Event()

@@ -17,7 +17,7 @@ from c2r.wire import (
     ResetReason,
 )
 from engine_bridge.client import account as account_module
-from engine_bridge.client.account import UNREAD_PICTURES, Account
+from engine_bridge.client.account import UNREAD_RENDERED, Account
 from tests.engine_bridge.client_rig import assert_each_once, frame, kind, kinds
 
 
@@ -168,17 +168,17 @@ def test_pictures_that_nobody_reads_stop_the_sending() -> None:
     account = Account()
     account.set_window(4)
     sent = 0
-    for index in range(10 * UNREAD_PICTURES):
+    for index in range(10 * UNREAD_RENDERED):
         account.submit(frame(index))
         if account.take() is not None:
             account.settle(picture(index))
             sent += 1
-    assert sent <= UNREAD_PICTURES + 4
+    assert sent <= UNREAD_RENDERED + 4
     assert not account.wait_for_room(0)
     assert not account.blocked, "the reader is at fault, not the server"
     read = outcomes(account)
     assert account.has_room
-    assert_each_once(read, range(10 * UNREAD_PICTURES - 1))
+    assert_each_once(read, range(10 * UNREAD_RENDERED - 1))
 
 
 def test_unread_outcomes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,7 +271,7 @@ def test_a_silent_server_is_left_and_memory_stays_bounded(server: MiniServer) ->
         for index in range(400):
             client.submit(frame(index))
             time.sleep(0.002)
-        account = client._client._books.account
+        account = client._client._record.account
         assert len(account._waiting) <= 9
         assert len(account._in_flight) <= 8
         until(lambda: State.RECONNECTING in story.states)

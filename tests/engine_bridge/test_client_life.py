@@ -14,12 +14,12 @@ import pytest
 
 from c2r.wire import WireError
 from engine_bridge.client.async_client import AsyncRenderClient
-from engine_bridge.client.backoff import Backoff
 from engine_bridge.client.channel import call_metadata
 from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
 from engine_bridge.client.options import ClientOptions, Patience
 from engine_bridge.client.render_client import RenderClient
 from engine_bridge.client.status import State
+from engine_bridge.client.supervisor import Backoff
 from tests.engine_bridge.client_rig import client_of, frame, frames, kinds, options, until
 from tests.engine_bridge.mini_server import MiniServer, Script
 
@@ -142,7 +142,7 @@ def test_the_package_needs_no_torch_and_imports_nothing_heavy() -> None:
         "heavy = {'grpc', 'numpy', 'av', 'PIL', 'panda3d'} & set(sys.modules); "
         "assert not heavy, heavy; "
         "import engine_bridge.cli.play, engine_bridge.client.render_client; "
-        "import engine_bridge.sinks.video; "
+        "import engine_bridge.sinks.files; "
         "[getattr(engine_bridge, name) for name in engine_bridge.__all__]"
     )
     root = Path(__file__).parents[2]

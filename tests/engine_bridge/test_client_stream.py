@@ -14,9 +14,9 @@ from c2r.wire.events import ControlAck
 from c2r.wire.formats import Codec, CodecLists, SideChannel
 from engine_bridge.client.async_client import AsyncRenderClient
 from engine_bridge.client.channel import server_info
-from engine_bridge.client.clock import monotonic_us
 from engine_bridge.client.endpoint import Endpoint
 from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.statistics import monotonic_us
 from engine_bridge.client.status import State, Status
 from tests.engine_bridge.client_rig import (
     HEIGHT,

@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import pytest
 
-from engine_bridge.cli.play_keys import Knobs
-from engine_bridge.client.stream_source import stream_source
+from engine_bridge.cli.play_window import KeySettings
+from engine_bridge.client.source_run import stream_source
 from engine_bridge.sinks.pairs import Pair
-from engine_bridge.sources.synthetic import SyntheticSource
+from engine_bridge.sources import SyntheticSource
 from tests.engine_bridge.client_rig import HEIGHT, WIDTH, client_of
 from tests.engine_bridge.mini_server import MiniServer, Script
 
@@ -37,7 +37,7 @@ def test_without_a_clock_every_frame_is_rendered() -> None:
         )
     assert (report.frames_sent, report.frames_rendered, report.frames_dropped) == (50, 50, 0)
     assert [pair.frame_id for pair in pairs] == list(range(50))
-    assert all((pair.picture == 255 - pair.coarse).all() for pair in pairs)
+    assert all((pair.rendered == 255 - pair.coarse).all() for pair in pairs)
     assert progress == list(range(1, 51))
     numbers = report.as_json()
     assert numbers["fps_steady"] > 0
@@ -98,7 +98,7 @@ def test_a_window_is_played_in_or_missed_by_name(capsys: pytest.CaptureFixture) 
             return
         assert main(arguments) == 0
         assert any(one.displayed_frame_id for one in server.seen.feedbacks)
-    assert "pictures a second" in capsys.readouterr().out
+    assert "rendered a second" in capsys.readouterr().out
 
 
 def test_mistakes_of_the_user_are_named(tmp_path: Path) -> None:
@@ -120,23 +120,23 @@ def test_mistakes_of_the_user_are_named(tmp_path: Path) -> None:
 
 
 def test_keys_count_once_when_they_go_down() -> None:
-    knobs = Knobs(["noon", "night"], strength=1.0)
+    keys = KeySettings(["noon", "night"], strength=1.0)
     held: set[str] = set()
     down = held.__contains__
-    assert knobs.turn(down) == {}
+    assert keys.poll(down) == {}
     held.add("2")
-    assert knobs.turn(down) == {"prompt": "night"}
-    assert knobs.turn(down) == {}
+    assert keys.poll(down) == {"prompt": "night"}
+    assert keys.poll(down) == {}
     held.clear()
-    knobs.turn(down)
+    keys.poll(down)
     held |= {"1", "=", "3"}
-    assert knobs.turn(down) == {"prompt": "noon", "strength": 1.1}
+    assert keys.poll(down) == {"prompt": "noon", "strength": 1.1}
     held.clear()
     for _ in range(30):
-        knobs.turn({"-"}.__contains__)
-        last = knobs.strength
-        knobs.turn(down)
+        keys.poll({"-"}.__contains__)
+        last = keys.strength
+        keys.poll(down)
     assert last == 0.0
-    assert not knobs.coarse
-    knobs.turn({"v"}.__contains__)
-    assert knobs.coarse
+    assert not keys.coarse
+    keys.poll({"v"}.__contains__)
+    assert keys.coarse

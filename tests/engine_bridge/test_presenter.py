@@ -75,7 +75,7 @@ def test_pictures_that_come_in_chunks_are_shown_evenly() -> None:
     chunked(theatre, chunks=10, size=12, render=lambda _: 200_000)
     views = theatre.play(theatre.captured(110))
     steady = views[len(views) // 3 :]
-    assert all(view.picture is not None for view in steady)
+    assert all(view.rendered is not None for view in steady)
     ids = [view.frame_id for view in steady]
     assert sorted(set(ids)) == list(range(ids[0], ids[-1] + 1)), "no picture is left out"
     assert set(holds(steady)[1:-1]) <= {4, 5, 6}, "each stays for one step of 5 ticks"
@@ -91,7 +91,7 @@ def test_jitter_is_covered_after_it_was_seen_once() -> None:
     chunked(theatre, chunks=12, size=8, render=lambda index: int(late[index]))
     views = theatre.play(theatre.captured(85))
     steady = views[len(views) // 2 :]
-    assert all(view.picture is not None for view in steady)
+    assert all(view.rendered is not None for view in steady)
     assert max(holds(steady)) <= 7
 
 
@@ -110,7 +110,7 @@ def test_before_the_first_picture_the_coarse_frame_is_shown() -> None:
     theatre = Theatre()
     assert theatre.presenter.view() is None
     views = theatre.play(theatre.captured(10))
-    assert all(view.picture is None for view in views)
+    assert all(view.rendered is None for view in views)
     assert views[-1].frame_id == 9, "the newest one"
 
 
@@ -118,11 +118,11 @@ def test_a_lost_renderer_gives_way_to_coarse_frames_in_the_stated_time() -> None
     theatre = Theatre(late_after_s=0.3)
     chunked(theatre, chunks=5, size=8, render=lambda _: 100_000)
     views = theatre.play(theatre.captured(80))
-    ticks = [index for index, view in enumerate(views) if view.picture is not None]
+    ticks = [index for index, view in enumerate(views) if view.rendered is not None]
     last_picture = theatre.begun + ticks[-1] * 10_000
     due = theatre.captured(40) + theatre.presenter.delay_ms * 1000
     assert last_picture <= due + 300_000 + 20_000
-    assert views[-1].picture is None
+    assert views[-1].rendered is None
     assert views[-1].frame_id == 79
 
 
@@ -133,7 +133,7 @@ def test_a_renderer_that_comes_back_is_trusted_after_a_while() -> None:
         ids = range(index * 8, (index + 1) * 8)
         theatre.send(ids, theatre.captured(ids[-1]) + 100_000)
     views = theatre.play(theatre.captured(150))
-    shown = [view.picture is not None for view in views]
+    shown = [view.rendered is not None for view in views]
     changes = [index for index in range(1, len(shown)) if shown[index] != shown[index - 1]]
     assert [shown[index] for index in changes] == [True, False, True], "no flicker"
     back = theatre.begun + changes[-1] * 10_000
@@ -144,7 +144,7 @@ def test_a_renderer_that_is_always_too_late_is_never_shown() -> None:
     theatre = Theatre(max_delay_s=0.5)
     chunked(theatre, chunks=8, size=8, render=lambda _: 900_000)
     views = theatre.play(theatre.captured(70))
-    assert all(view.picture is None for view in views)
+    assert all(view.rendered is None for view in views)
     assert theatre.presenter.unseen > 40
 
 
@@ -155,7 +155,7 @@ def test_a_renderer_that_skips_frames_is_still_shown() -> None:
         theatre.send([frame_id], theatre.captured(frame_id) + 150_000)
     views = theatre.play(theatre.captured(110))
     steady = views[len(views) // 3 :]
-    assert all(view.picture is not None for view in steady)
+    assert all(view.rendered is not None for view in steady)
     assert set(holds(steady)[1:-1]) <= {19, 20, 21}
 
 
@@ -166,7 +166,7 @@ def test_drops_change_nothing_and_the_store_is_bounded() -> None:
     presenter.receive(DroppedFrame(0, theatre.now, DropReason.LOST))
     view = presenter.view()
     assert view is not None
-    assert view.picture is None
+    assert view.rendered is None
     for frame_id in range(3 * CAPACITY):
         presenter.receive(RenderedFrame(frame_id, theatre.now + frame_id * STEP, PIXEL))
     assert presenter.unseen == 2 * CAPACITY - 1, "the last of them is on the screen"
@@ -179,7 +179,7 @@ def test_a_delay_longer_than_the_store_gives_way_to_pictures() -> None:
     chunked(theatre, 40, 12, lambda index: 10_000_000 if index == 0 else 50_000)
     theatre.play(theatre.captured(0) + 10_800_000)
     views = theatre.play(theatre.captured(40 * 12 - 1))
-    shown = {view.frame_id for view in views if view.picture is not None}
+    shown = {view.frame_id for view in views if view.rendered is not None}
     assert len(shown) >= 0.5 * (theatre.now - theatre.begun - 10_800_000) / STEP
 
 

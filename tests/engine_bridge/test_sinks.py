@@ -11,10 +11,8 @@ import pytest
 from PIL import Image as Pillow
 
 from engine_bridge.sinks.contact_sheet import ContactSheet
-from engine_bridge.sinks.images import ImageFolderSink
-from engine_bridge.sinks.pairs import CAPACITY, Pair, Pairs
-from engine_bridge.sinks.side_by_side import side_by_side
-from engine_bridge.sinks.video import VideoSink
+from engine_bridge.sinks.files import ImageFolderSink, VideoSink
+from engine_bridge.sinks.pairs import CAPACITY, Pair, PairMatcher, side_by_side
 from tests.engine_bridge.client_rig import frame
 from tests.engine_bridge.test_client_account import picture
 
@@ -126,14 +124,14 @@ def test_a_contact_sheet_shows_every_pair(tmp_path: Path) -> None:
 
 
 def test_an_empty_contact_sheet_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no picture came back"):
+    with pytest.raises(ValueError, match="no rendered frame came back"):
         ContactSheet().save(tmp_path / "sheet.png")
     with pytest.raises(ValueError, match="at least 1"):
         ContactSheet(0)
 
 
 def test_pairs_put_outcomes_beside_their_frames() -> None:
-    pairs = Pairs()
+    pairs = PairMatcher()
     for index in range(3):
         pairs.keep(frame(index))
     pair = pairs.match(picture(1))

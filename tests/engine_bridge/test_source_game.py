@@ -13,7 +13,7 @@ from c2r.wire import CoarseEncoder, ResetReason
 from c2r.wire.coarse_stream import CoarseDecoder
 from c2r.wire.formats import Codec, CodecChoice, SideChannel
 from c2r.wire.handshake import Accepted, Limits
-from engine_bridge.sources.game import GameSource, coarse_frame
+from engine_bridge.sources import GameSource, coarse_frame
 from street.game.frame import GameFrame
 from street.game.game import Game
 

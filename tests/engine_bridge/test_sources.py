@@ -15,10 +15,7 @@ from PIL import Image as Pillow
 
 from c2r.clips.fit import cover
 from c2r.wire import CoarseFrame, ResetReason
-from engine_bridge.sources.images import ImageFolder
-from engine_bridge.sources.source import Source
-from engine_bridge.sources.synthetic import SyntheticSource
-from engine_bridge.sources.video import VideoFile
+from engine_bridge.sources import ImageFolder, Source, SyntheticSource, VideoFile
 
 
 def ticking():

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from engine_bridge.client.poller import quiet_loop
+from engine_bridge.client.render_client import quiet_loop
 
 
 class SlowLink:

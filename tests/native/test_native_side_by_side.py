@@ -14,10 +14,10 @@ pytest.importorskip("torch", reason="the real server renders with PyTorch")
 
 from c2r.wire import CoarseFrame, RenderedFrame
 from c2r.wire.formats import Codec, CodecLists
-from engine_bridge.client.clock import monotonic_us
 from engine_bridge.client.endpoint import Endpoint, endpoint_from_files
 from engine_bridge.client.options import ClientOptions
 from engine_bridge.client.render_client import RenderClient
+from engine_bridge.client.statistics import monotonic_us
 from engine_bridge.client.status import State
 from tests.native.native_client import HANG_S, NativeClient
 from tests.native.native_rig import play, until_state

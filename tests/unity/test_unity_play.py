@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from c2r.wire import CoarseFrame, RenderedFrame
-from engine_bridge.client.clock import monotonic_us
 from engine_bridge.client.endpoint import Endpoint
 from engine_bridge.client.options import ClientOptions
+from engine_bridge.client.statistics import monotonic_us
 from tests.conformance.table import FILE
 from tests.engine_bridge.mini_server import MiniServer, Script
 from tests.native.native_client import NativeClient

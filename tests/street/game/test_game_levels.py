@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 pytest.importorskip("panda3d", reason="the sample game needs the panda3d package")
 
 from engine_bridge.cli import demo, play
-from engine_bridge.sources.game import open_game
+from engine_bridge.sources import open_game
 from street.city.plan import Plan
 from street.city.take import LEVELS, Level, Take
 from street.game.capture import FrameBuffers

@@ -1,4 +1,4 @@
-"""Plays a source through a client from beginning to end, and reports what came of it."""
+"""Streams a source through a client and reports the outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from c2r.wire import CoarseFrame, FrameReply
 from engine_bridge.client.render_client import RenderClient
 from engine_bridge.client.statistics import ClientStatistics, Percentiles
 from engine_bridge.client.status import State
-from engine_bridge.sinks.pairs import Pair, Pairs
+from engine_bridge.sinks.pairs import Pair, PairMatcher
 
 ROOM_TIMEOUT_S = 60.0
 POLL_S = 0.05
@@ -22,8 +22,8 @@ POLL_S = 0.05
 class StreamReport:
     """A run in numbers; frames_sent = frames_rendered + frames_dropped.
 
-    Times in milliseconds, medians for `stages_ms`, capture to picture for `latency_ms`, first frame
-    to first picture for `ttff_ms` (None without one). `drops`: by reason, faults as `failed`.
+    Times in milliseconds. `stages_ms`: medians; `latency_ms`: capture to rendered frame; `ttff_ms`:
+    first frame to first rendered frame, None without one. `drops`: by reason, faults as `failed`.
     """
 
     frames_sent: int
@@ -38,7 +38,6 @@ class StreamReport:
 
     @classmethod
     def of(cls, statistics: ClientStatistics, seconds: float) -> StreamReport:
-        """From a closed client's numbers."""
         counts = statistics.counts
         drops = {str(reason): n for reason, n in counts.dropped.items()}
         if counts.failed:
@@ -73,9 +72,9 @@ def stream_source(
 ) -> StreamReport:
     """Submit `frames` frames of `source` (None: all) to a started client, then close it.
 
-    `realtime`: a frame every 1 / fps seconds, as a game has it, whatever becomes of them; else a
-    frame as soon as it can be sent, so that none is dropped. `on_pair` gets what was rendered, in
-    order; `on_progress` the number of frames submitted. Both run in the calling thread.
+    `realtime`: a frame every 1 / fps seconds as in a game, and the client may drop some; else a
+    frame as soon as it can be sent, so that none is dropped. `on_pair` gets rendered frames with
+    their coarse ones, in order; `on_progress` the number submitted. Both run in this thread.
 
     ConnectionError when the session is refused or lost for good.
     """
@@ -83,8 +82,8 @@ def stream_source(
     run = _Run(client, fps if realtime else None, on_pair)
     coarse = iter(source)
     for index in itertools.count() if frames is None else range(frames):
-        run.make_way(index)
-        # Drawn only now: the clock of its latency begins with its capture.
+        run.wait_turn(index)
+        # Captured only now: its latency counts from here.
         frame = next(coarse, None)
         if frame is None:
             break
@@ -92,45 +91,45 @@ def stream_source(
         if on_progress is not None:
             on_progress(index + 1)
     client.close(timeout_s=close_timeout_s)
-    seconds = time.perf_counter() - run.begun
-    run.settle(client.results())
+    seconds = time.perf_counter() - run.started
+    run.collect(client.results())
     return StreamReport.of(client.statistics, seconds)
 
 
 class _Run:
-    """One source on its way through a client; `fps` None: as fast as none is dropped."""
+    """One run; `fps` None: as fast as possible without drops."""
 
     def __init__(
         self, client: RenderClient, fps: float | None, on_pair: Callable[[Pair], None] | None
     ) -> None:
-        self.begun = time.perf_counter()
+        self.started = time.perf_counter()
         self._client, self._fps, self._on_pair = client, fps, on_pair
-        self._pairs = Pairs()
+        self._pairs = PairMatcher()
 
     def submit(self, frame: CoarseFrame) -> None:
         self._pairs.keep(frame)
         self._client.submit(frame)
 
-    def settle(self, replies: Iterable[FrameReply]) -> None:
+    def collect(self, replies: Iterable[FrameReply]) -> None:
         for reply in replies:
             pair = self._pairs.match(reply)
             if pair is not None and self._on_pair is not None:
                 self._on_pair(pair)
 
-    def make_way(self, index: int) -> None:
-        """Wait until a frame's time has come; outcomes are read meanwhile."""
-        self.settle(self._client.poll())
+    def wait_turn(self, index: int) -> None:
+        """Wait until frame `index` is due; outcomes are read meanwhile."""
+        self.collect(self._client.poll())
         if self._fps is None:
             self._wait_for_room()
         else:
-            time.sleep(max(0.0, self.begun + index / self._fps - time.perf_counter()))
+            time.sleep(max(0.0, self.started + index / self._fps - time.perf_counter()))
         if self._client.status.state is State.FAILED:
             raise ConnectionError(self._client.status.text)
 
     def _wait_for_room(self) -> None:
         deadline = time.perf_counter() + ROOM_TIMEOUT_S
         while not self._client.wait_for_room(POLL_S):
-            self.settle(self._client.poll())
+            self.collect(self._client.poll())
             if time.perf_counter() > deadline:
                 text = self._client.status.text
                 raise ConnectionError(f"no frame could be sent for {ROOM_TIMEOUT_S:g} s: {text}")
