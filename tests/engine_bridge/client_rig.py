@@ -1,4 +1,8 @@
-"""What the client's tests share: small frames, impatient clients, bounded waits."""
+"""What the client's tests share: small frames, clients, recorded events, waits.
+
+No test waits for a time to pass: it waits for what must happen, with a bound that only a hang
+reaches. Silence and stuck servers are the subject of tests of their own; elsewhere they are off.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,21 @@ from typing import Any
 import numpy as np
 
 from c2r.wire import CoarseFrame, DroppedFrame, FrameReply, RenderedFrame, ResetReason
-from engine_bridge.client.endpoint import Endpoint
-from engine_bridge.client.options import ClientOptions, Patience
-from engine_bridge.client.render_client import RenderClient
-from engine_bridge.client.statistics import monotonic_us
+from c2r.wire.events import ControlAck, SessionWarning
+from engine_bridge.client import (
+    ClientOptions,
+    Patience,
+    RenderClient,
+    State,
+    Status,
+    monotonic_us,
+)
 from tests.engine_bridge.mini_server import MiniServer
 
 WIDTH, HEIGHT = 64, 32
+HANG_S = 60.0
 PATIENCE = Patience(
-    silence_s=2.0, stuck_s=2.0, feedback_s=0.1, retry_first_s=0.05, retry_most_s=0.2
+    silence_s=HANG_S, stuck_s=HANG_S, feedback_s=0.1, retry_first_s=0.05, retry_most_s=0.2
 )
 
 
@@ -39,10 +49,34 @@ def options(**changes: Any) -> ClientOptions:
 
 def client_of(server: MiniServer, callbacks: dict[str, Any] | None = None, **changes: Any):
     """A client that is not started yet."""
-    return RenderClient(Endpoint(server.address), options(**changes), **(callbacks or {}))
+    return RenderClient(server.address, options(**changes), **(callbacks or {}))
 
 
-def until(true: Callable[[], object], timeout_s: float = 8.0) -> None:
+class ClientEvents:
+    """Records what a client reports and returns; pass `callbacks` to it."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[FrameReply] = []
+        self.statuses: list[Status] = []
+        self.acks: list[ControlAck] = []
+        self.warnings: list[SessionWarning] = []
+        self.callbacks = {
+            "on_result": self.outcomes.append,
+            "on_status": self.statuses.append,
+            "on_ack": self.acks.append,
+            "on_warning": self.warnings.append,
+        }
+
+    @property
+    def states(self) -> list[State]:
+        return [status.state for status in self.statuses]
+
+    @property
+    def outages(self) -> list[Status]:
+        return [status for status in self.statuses if status.state is State.RECONNECTING]
+
+
+def until(true: Callable[[], object], timeout_s: float = HANG_S) -> None:
     """Wait until something holds; fail when it does not in time."""
     end = time.monotonic() + timeout_s
     while not true():
@@ -50,7 +84,7 @@ def until(true: Callable[[], object], timeout_s: float = 8.0) -> None:
         time.sleep(0.005)
 
 
-def read(client: RenderClient, count: int, timeout_s: float = 8.0) -> list[FrameReply]:
+def read(client: RenderClient, count: int, timeout_s: float = HANG_S) -> list[FrameReply]:
     """The next `count` outcomes."""
     outcomes: list[FrameReply] = []
 

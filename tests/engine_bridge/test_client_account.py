@@ -1,4 +1,4 @@
-"""The client's books alone: one outcome for every frame, in order, whatever happens."""
+"""Frame accounting alone: one outcome for every frame, in order, whatever happens."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from engine_bridge.client.account import UNREAD_RENDERED, Account
 from tests.engine_bridge.client_rig import assert_each_once, frame, kind, kinds
 
 
-def picture(frame_id: int) -> RenderedFrame:
+def rendered(frame_id: int) -> RenderedFrame:
     return RenderedFrame(frame_id, 1, frame(frame_id).rgb)
 
 
 def outcomes(account: Account) -> list[FrameReply]:
-    got = []
+    taken = []
     while (outcome := account.next_outcome()) is not None:
-        got.append(outcome)
-    return got
+        taken.append(outcome)
+    return taken
 
 
 def account_with(window: int, count: int) -> Account:
@@ -46,16 +46,16 @@ def test_beyond_the_window_the_newest_frame_waits() -> None:
     account = account_with(window=3, count=10)
     assert account.waiting == 1
     assert account.blocked
-    account.settle(picture(0))
+    account.settle(rendered(0))
     sent = account.take()
     assert sent is not None
     assert sent.frame_id == 9
     assert account.take() is None
     for index in (1, 2, 9):
-        account.settle(picture(index))
-    got = outcomes(account)
-    assert_each_once(got, range(10))
-    assert [kind(one) for one in got] == ["rendered"] * 3 + ["unsent"] * 6 + ["rendered"]
+        account.settle(rendered(index))
+    taken = outcomes(account)
+    assert_each_once(taken, range(10))
+    assert [kind(one) for one in taken] == ["rendered"] * 3 + ["unsent"] * 6 + ["rendered"]
 
 
 def test_a_slow_sender_keeps_what_the_window_has_room_for() -> None:
@@ -85,9 +85,9 @@ def test_without_a_connection_one_frame_waits() -> None:
 def test_outcomes_come_in_frame_order_though_answers_do_not() -> None:
     account = account_with(window=4, count=4)
     account.settle(DroppedFrame(3, 1, DropReason.SUPERSEDED))
-    account.settle(picture(1))
+    account.settle(rendered(1))
     assert account.next_outcome() is None
-    account.settle(picture(0))
+    account.settle(rendered(0))
     assert_each_once(outcomes(account), [0, 1])
     account.settle(FailedFrame(2, 1, Fault(ErrorCode.INVALID, "no")))
     assert_each_once(outcomes(account), [2, 3])
@@ -95,9 +95,9 @@ def test_outcomes_come_in_frame_order_though_answers_do_not() -> None:
 
 def test_answers_to_nothing_in_flight_are_strays() -> None:
     account = account_with(window=2, count=2)
-    assert account.settle(picture(0)) is not None
-    assert account.settle(picture(0)) is None
-    assert account.settle(picture(77)) is None
+    assert account.settle(rendered(0)) is not None
+    assert account.settle(rendered(0)) is None
+    assert account.settle(rendered(77)) is None
     assert account.counts.stray == 2
     assert_each_once(outcomes(account), [0])
 
@@ -106,7 +106,7 @@ def test_a_break_loses_what_is_in_flight_and_keeps_what_waits() -> None:
     account = account_with(window=3, count=5)
     assert account.lose() == 3
     assert kinds(outcomes(account)) == {"lost": 3, "unsent": 1}
-    assert account.settle(picture(0)) is None, "an answer after the break comes too late"
+    assert account.settle(rendered(0)) is None, "an answer after the break comes too late"
     account.set_window(3)
     sent = account.take()
     assert sent is not None
@@ -122,9 +122,9 @@ def test_a_reset_that_never_arrived_goes_with_the_next_frame(how: str) -> None:
     if how == "replaced":
         account.submit(frame(1, ResetReason.TELEPORT))
         account.submit(frame(2))
-        account.settle(picture(0))
+        account.settle(rendered(0))
     else:
-        account.settle(picture(0))
+        account.settle(rendered(0))
         account.submit(frame(1, ResetReason.TELEPORT))
         taken = account.take()
         assert taken is not None
@@ -137,14 +137,14 @@ def test_a_reset_that_never_arrived_goes_with_the_next_frame(how: str) -> None:
     sent = account.take()
     assert sent is not None
     assert (sent.frame_id, sent.reset) == (2, ResetReason.TELEPORT)
-    account.settle(picture(2))
+    account.settle(rendered(2))
     account.submit(frame(3))
     after = account.take()
     assert after is not None
     assert after.reset is None
 
 
-def test_ids_must_go_up_and_closed_books_take_nothing() -> None:
+def test_ids_must_go_up_and_a_closed_account_takes_nothing() -> None:
     account = account_with(window=3, count=3)
     with pytest.raises(ValueError, match="ids must go up"):
         account.submit(frame(2))
@@ -155,23 +155,23 @@ def test_ids_must_go_up_and_closed_books_take_nothing() -> None:
     assert account.finished
 
 
-def test_halted_books_take_frames_and_drop_them_at_once() -> None:
+def test_a_halted_account_drops_frames_at_once() -> None:
     account = account_with(window=2, count=3)
     account.halt()
     account.submit(frame(3))
-    got = outcomes(account)
-    assert_each_once(got, range(4))
-    assert [kind(one) for one in got] == ["lost", "lost", "unsent", "unsent"]
+    taken = outcomes(account)
+    assert_each_once(taken, range(4))
+    assert [kind(one) for one in taken] == ["lost", "lost", "unsent", "unsent"]
 
 
-def test_pictures_that_nobody_reads_stop_the_sending() -> None:
+def test_unread_rendered_frames_stop_the_sending() -> None:
     account = Account()
     account.set_window(4)
     sent = 0
     for index in range(10 * UNREAD_RENDERED):
         account.submit(frame(index))
         if account.take() is not None:
-            account.settle(picture(index))
+            account.settle(rendered(index))
             sent += 1
     assert sent <= UNREAD_RENDERED + 4
     assert not account.wait_for_room(0)
@@ -193,9 +193,9 @@ def test_unread_outcomes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_course_of_events_gives_each_frame_one_outcome_in_order(seed: int) -> None:
+def test_any_order_of_events_gives_each_frame_one_outcome_in_order(seed: int) -> None:
     rng = random.Random(seed)
-    account, in_flight, got, next_id = Account(), [], [], 0
+    account, in_flight, taken, next_id = Account(), [], [], 0
     for _ in range(400):
         event = rng.choice(["submit"] * 4 + ["take"] * 3 + ["answer"] * 3 + ["read", "rare"])
         if event == "submit":
@@ -206,12 +206,12 @@ def test_any_course_of_events_gives_each_frame_one_outcome_in_order(seed: int) -
         elif event == "answer" and in_flight:
             answered = in_flight.pop(rng.randrange(len(in_flight)))
             replies: list[FrameReply] = [
-                picture(answered),
+                rendered(answered),
                 DroppedFrame(answered, 1, DropReason.SUPERSEDED),
             ]
             account.settle(rng.choice(replies))
         elif event == "read":
-            got += outcomes(account)
+            taken += outcomes(account)
         elif event == "rare":
             if rng.random() < 0.3:
                 account.lose()
@@ -219,8 +219,8 @@ def test_any_course_of_events_gives_each_frame_one_outcome_in_order(seed: int) -
             account.set_window(rng.randrange(6))
     counts = account.counts
     account.close()
-    got += outcomes(account)
-    ids = [one.frame_id for one in got]
+    taken += outcomes(account)
+    ids = [one.frame_id for one in taken]
     assert ids == sorted(set(ids))
     assert len(ids) == counts.submitted
     total = account.counts

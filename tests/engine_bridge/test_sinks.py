@@ -14,7 +14,7 @@ from engine_bridge.sinks.contact_sheet import ContactSheet
 from engine_bridge.sinks.files import ImageFolderSink, VideoSink
 from engine_bridge.sinks.pairs import CAPACITY, Pair, PairMatcher, side_by_side
 from tests.engine_bridge.client_rig import frame
-from tests.engine_bridge.test_client_account import picture
+from tests.engine_bridge.test_client_account import rendered
 
 
 def level(value: int, width: int = 64, height: int = 32) -> np.ndarray:
@@ -22,7 +22,7 @@ def level(value: int, width: int = 64, height: int = 32) -> np.ndarray:
 
 
 def read_back(path: Path) -> list[tuple[float, float, tuple[int, int]]]:
-    """Seconds, mean level and size of every picture."""
+    """Seconds, mean level and size of every frame."""
     with av.open(str(path)) as container:
         return [
             (one.time, float(one.to_ndarray(format="rgb24").mean()), (one.width, one.height))
@@ -30,17 +30,17 @@ def read_back(path: Path) -> list[tuple[float, float, tuple[int, int]]]:
         ]
 
 
-def test_a_video_holds_its_pictures_at_their_rate(tmp_path: Path) -> None:
+def test_a_video_holds_its_frames_at_their_rate(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.mp4"
     with VideoSink(path, 16.0) as sink:
         for index in range(12):
             sink.write(level(20 * index), index + 7)
-    got = read_back(path)
-    assert [size for *_, size in got] == [(64, 32)] * 12
-    assert [time for time, *_ in got] == pytest.approx(
+    written = read_back(path)
+    assert [size for *_, size in written] == [(64, 32)] * 12
+    assert [time for time, *_ in written] == pytest.approx(
         [index / 16 for index in range(12)], abs=1e-3
     )
-    assert all(abs(mean - 20 * index) < 4 for index, (_, mean, _) in enumerate(got))
+    assert all(abs(mean - 20 * index) < 4 for index, (_, mean, _) in enumerate(written))
     sink.close()
 
 
@@ -72,7 +72,7 @@ def test_a_video_refuses_what_does_not_fit(tmp_path: Path) -> None:
         VideoSink(tmp_path / "file" / "out.mp4", 10.0)
 
 
-def test_a_video_without_pictures_can_be_closed(tmp_path: Path) -> None:
+def test_a_video_without_frames_can_be_closed(tmp_path: Path) -> None:
     VideoSink(tmp_path / "none.mp4", 10.0).close()
     assert list(tmp_path.iterdir()) == [], "an empty video was left"
 
@@ -85,7 +85,7 @@ def test_images_are_named_by_frame(tmp_path: Path) -> None:
     assert (back == noise).all()
 
 
-def test_coarse_left_picture_right() -> None:
+def test_coarse_left_rendered_right() -> None:
     both = side_by_side(level(10), level(200), gap=4)
     assert both.shape == (32, 132, 3)
     assert (both[:, :64] == 10).all()
@@ -134,17 +134,17 @@ def test_pairs_put_outcomes_beside_their_frames() -> None:
     pairs = PairMatcher()
     for index in range(3):
         pairs.keep(frame(index))
-    pair = pairs.match(picture(1))
+    pair = pairs.match(rendered(1))
     assert pair is not None
     assert (pair.frame_id, int(pair.coarse[0, 0, 0])) == (1, 1)
-    assert pairs.match(picture(1)) is None
+    assert pairs.match(rendered(1)) is None
     assert len(pairs) == 2
     for index in range(3, 3 * CAPACITY):
         pairs.keep(frame(index))
     assert len(pairs) == CAPACITY
 
 
-def test_a_window_shows_pictures_or_says_what_is_missing() -> None:
+def test_a_window_shows_frames_or_says_what_is_missing() -> None:
     pytest.importorskip("panda3d", reason="the window needs the panda3d package")
     from engine_bridge.sinks.window import WindowSink
 
