@@ -1,4 +1,4 @@
-"""`c2r demo` with the weights that come with the project: its pictures answer scene and prompt."""
+"""`c2r demo` with the weights in the repository: its frames follow scene and prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What two short runs of one walk leave, each with its prompt."""
     folders = {}
     for name, prompt in (("clear", PROMPT), ("fog", FOG)):
@@ -27,46 +27,46 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-def film(folder: Path, name: str, width: int = 256) -> list[Image]:
+def clip(folder: Path, name: str, width: int = 256) -> list[Image]:
     return list(read_clip(folder / f"{name}.mp4", width=width, height=144, fps=16.0))
 
 
 def likeness(one: Image, other: Image) -> float:
-    """Correlation of two pictures' lumas, in blocks of 4x4."""
+    """Correlation of two frames' lumas, in blocks of 4x4."""
     small = [
-        picture.mean(axis=-1).reshape(36, 4, 64, 4).mean((1, 3)).ravel() for picture in (one, other)
+        frame.mean(axis=-1).reshape(36, 4, 64, 4).mean((1, 3)).ravel() for frame in (one, other)
     ]
     return float(np.corrcoef(*small)[0, 1])
 
 
-def test_three_films_of_one_length(made: dict[str, Path]) -> None:
-    pictures, coarse = film(made["clear"], "pictures"), film(made["clear"], "coarse")
-    beside = film(made["clear"], "demo", 512)
-    assert len(pictures) == len(coarse) == len(beside) > 16 * SECONDS / 2
-    # Side by side: the coarse frame left, the picture right, but for what the codec loses.
-    halves = np.stack([coarse[10], pictures[10]], axis=1).reshape(144, 512, 3)
+def test_three_videos_of_one_length(runs: dict[str, Path]) -> None:
+    rendered, coarse = clip(runs["clear"], "pictures"), clip(runs["clear"], "coarse")
+    beside = clip(runs["clear"], "demo", 512)
+    assert len(rendered) == len(coarse) == len(beside) > 16 * SECONDS / 2
+    # Side by side: the coarse frame left, the rendered one right, up to what the codec loses.
+    halves = np.stack([coarse[10], rendered[10]], axis=1).reshape(144, 512, 3)
     assert np.abs(halves.astype(float) - beside[10]).mean() < 8
 
 
-def test_report_says_that_weights_were_given(made: dict[str, Path]) -> None:
-    report = json.loads((made["clear"] / "demo.json").read_text(encoding="utf-8"))
+def test_report_says_that_weights_were_given(runs: dict[str, Path]) -> None:
+    report = json.loads((runs["clear"] / "demo.json").read_text(encoding="utf-8"))
     assert report["weights"] == "given"
     assert (report["width"], report["height"]) == (256, 144)
-    assert (made["clear"] / "demo.png").stat().st_size > 0
+    assert (runs["clear"] / "demo.png").stat().st_size > 0
 
 
-def test_pictures_follow_the_coarse_scene(made: dict[str, Path]) -> None:
+def test_frames_follow_the_coarse_scene(runs: dict[str, Path]) -> None:
     """They are like their own coarse frame, more than like its mirror image."""
-    pictures, coarse = film(made["clear"], "pictures"), film(made["clear"], "coarse")
-    for place in (12, len(pictures) // 2, len(pictures) - 1):
-        own = likeness(pictures[place], coarse[place])
+    rendered, coarse = clip(runs["clear"], "pictures"), clip(runs["clear"], "coarse")
+    for place in (12, len(rendered) // 2, len(rendered) - 1):
+        own = likeness(rendered[place], coarse[place])
         assert own > 0.4
-        assert own > likeness(pictures[place], coarse[place][:, ::-1]) + 0.1
+        assert own > likeness(rendered[place], coarse[place][:, ::-1]) + 0.1
 
 
-def test_fog_is_brighter_and_flatter_than_a_clear_noon(made: dict[str, Path]) -> None:
-    clear, fog = (np.stack(film(made[name], "pictures")[12:]) for name in ("clear", "fog"))
+def test_fog_is_brighter_and_flatter_than_a_clear_noon(runs: dict[str, Path]) -> None:
+    clear, fog = (np.stack(clip(runs[name], "pictures")[12:]) for name in ("clear", "fog"))
     assert fog.mean() > 1.3 * clear.mean()
     assert fog.std() < 0.8 * clear.std()
-    plain = [np.mean(film(made[name], "coarse")) for name in ("clear", "fog")]
+    plain = [np.mean(clip(runs[name], "coarse")) for name in ("clear", "fog")]
     assert plain[0] == pytest.approx(plain[1], rel=0.05), "the coarse frames do not know"

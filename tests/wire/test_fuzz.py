@@ -47,7 +47,7 @@ ODD = (float("nan"), float("inf"), float("-inf"), True, False, "", "\x00é", b""
 
 
 def requests(accepted: Accepted, frame: CoarseFrame) -> list[pb.RenderStreamRequest]:
-    """One of everything that a client sends; several frames, so that H.264 has P pictures."""
+    """One of everything that a client sends; several frames, so that H.264 has P frames."""
     lists = CodecLists(tuple(Codec), tuple(Codec))
     encoder = CoarseEncoder(accepted)
     resets = (None, ResetReason.CUT, None)

@@ -1,4 +1,4 @@
-"""H.264: order, keyframes, loss, and one picture a payload."""
+"""H.264: order, keyframes, loss, and one frame per payload."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def stream(
 
 
 @pytest.mark.parametrize("size", [(48, 32), (130, 98), (256, 144), (66, 34)])
-def test_a_stream_comes_back_picture_for_picture(
-    make_image: MakeImage, size: tuple[int, int]
-) -> None:
+def test_a_stream_comes_back_frame_for_frame(make_image: MakeImage, size: tuple[int, int]) -> None:
     decoder = make_decoder(Codec.H264, *size)
     for at, data in enumerate(stream(make_image, *size)):
         back = decoder.decode(data, None)
@@ -75,12 +73,12 @@ def test_streams_of_other_encoders_keep_their_colours(
     assert np.abs(back.astype(int) - flat).max() <= 3
 
 
-def test_only_the_first_and_the_wanted_pictures_are_idr(make_image: MakeImage) -> None:
+def test_only_the_first_and_the_wanted_frames_are_idr(make_image: MakeImage) -> None:
     payloads = stream(make_image, 48, 32, keyframes=(4,))
     assert [at for at, data in enumerate(payloads) if IDR in data] == [0, 4]
 
 
-def test_a_decoder_can_join_at_an_idr_picture_only(make_image: MakeImage) -> None:
+def test_a_decoder_can_join_at_an_idr_frame_only(make_image: MakeImage) -> None:
     payloads = stream(make_image, 48, 32, keyframes=(4,))
     decoder = make_decoder(Codec.H264, 48, 32)
     for data in payloads[1:4]:
@@ -91,7 +89,7 @@ def test_a_decoder_can_join_at_an_idr_picture_only(make_image: MakeImage) -> Non
     assert np.abs(back.astype(int) - make_image(48, 32, 8.0)).mean() <= TOLERANCE
 
 
-def test_after_a_loss_nothing_is_guessed_until_an_idr_picture(make_image: MakeImage) -> None:
+def test_after_a_loss_nothing_is_guessed_until_an_idr_frame(make_image: MakeImage) -> None:
     payloads = stream(make_image, 48, 32, keyframes=(5,))
     decoder = make_decoder(Codec.H264, 48, 32)
     decoder.decode(payloads[0], None)
@@ -101,7 +99,7 @@ def test_after_a_loss_nothing_is_guessed_until_an_idr_picture(make_image: MakeIm
     assert decoder.decode(payloads[5], None).shape == (32, 48, 3)
 
 
-def test_a_broken_picture_takes_the_following_ones_with_it(make_image: MakeImage) -> None:
+def test_a_broken_frame_takes_the_following_ones_with_it(make_image: MakeImage) -> None:
     payloads = stream(make_image, 256, 144, keyframes=(5,))
     decoder = make_decoder(Codec.H264, 256, 144)
     decoder.decode(payloads[0], None)
@@ -115,7 +113,7 @@ def test_a_broken_picture_takes_the_following_ones_with_it(make_image: MakeImage
     assert np.abs(back.astype(int) - make_image(256, 144, 10.0)).mean() <= TOLERANCE
 
 
-def test_several_pictures_in_one_payload_are_refused(make_image: MakeImage) -> None:
+def test_several_frames_in_one_payload_are_refused(make_image: MakeImage) -> None:
     payloads = stream(make_image, 48, 32)
     with pytest.raises(WireError, match="holds 3"):
         make_decoder(Codec.H264, 48, 32).decode(b"".join(payloads[:3]), None)
