@@ -19,7 +19,7 @@ from engine_bridge.sources import ImageFolder, Source, SyntheticSource, VideoFil
 
 
 def ticking():
-    """A clock that goes up by a millisecond with every look."""
+    """A clock that goes up by a millisecond with every call."""
     count = itertools.count(1000, 1000)
     return lambda: next(count)
 
@@ -128,7 +128,7 @@ def test_a_folder_without_images_and_a_path_that_is_no_folder(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"not a picture", "is no image"), (b"", "is no image"), (None, "cannot be decoded")],
+    [(b"not an image", "is no image"), (b"", "is no image"), (None, "cannot be decoded")],
 )
 def test_a_broken_image_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "broken.png"
@@ -241,8 +241,8 @@ def test_a_clip_of_another_shape_is_cut_not_stretched(tmp_path: Path) -> None:
     assert inner[2] < 30
 
 
-def test_a_clip_filmed_on_its_side_is_turned_upright(tmp_path: Path) -> None:
-    """A telephone held upright: the track's matrix turns the picture clockwise by a quarter."""
+def test_a_clip_recorded_on_its_side_is_turned_upright(tmp_path: Path) -> None:
+    """A telephone held upright: the track's matrix turns the frame clockwise by a quarter."""
     path = tmp_path / "phone.mp4"
     image = np.full((32, 64, 3), 30, np.uint8)
     image[:16, :32] = 220
@@ -284,7 +284,7 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path, content: bytes, words:
     assert "ffmpeg" in str(caught.value)
 
 
-def test_a_missing_file_and_one_without_pictures(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_without_frames(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.mp4 is no file"):
         VideoFile(tmp_path / "absent.mp4", 32, 16, 10.0)
     path = tmp_path / "sound.wav"
