@@ -42,15 +42,18 @@ class StatusLog:
 
     def __init__(self, log: logging.Logger, *, told: bool) -> None:
         self._log, self._told = log, told
-        self._down = False
+        self._connecting = self._down = False
 
     def write(self, status: Status) -> None:
-        self._log.log(self._level(status), "%s: %s", status.state, status.text)
+        connecting = status.state is State.CONNECTING
+        # "Connecting" said a second time: the server has not answered yet.
+        down = status.state is State.RECONNECTING or (connecting and self._connecting)
+        self._log.log(self._level(status, down), "%s: %s", status.state, status.text)
+        self._connecting = connecting
         if status.state is not State.QUEUED:  # a place in the queue is not a session yet
-            self._down = status.state is State.RECONNECTING
+            self._down = down
 
-    def _level(self, status: Status) -> int:
-        down = status.state is State.RECONNECTING
+    def _level(self, status: Status, down: bool) -> int:
         if down and self._down:
             return logging.DEBUG
         if status.state is State.FAILED:

@@ -74,7 +74,7 @@ class Supervisor:
         self._lost = 0
         self._alive_at = 0.0
         self._down_at: float | None = None
-        self._met = False
+        self._had_session = False
 
     def wake(self) -> None:
         """The record has changed: there may be something to send."""
@@ -158,7 +158,7 @@ class Supervisor:
         text = self._greeting(accepted)
         self.accepted, self._token = accepted, accepted.resume_token
         self.record.controls.keep_seed(accepted.seed)
-        self._lost, self._down_at, self._met = 0, None, True
+        self._lost, self._down_at, self._had_session = 0, None, True
         self._announce(Status(State.STREAMING, text))
 
     def _greeting(self, accepted: Accepted) -> str:
@@ -167,7 +167,7 @@ class Supervisor:
         if self._down_at is None:
             return f"streaming {stream} to {accepted.server or 'a server'} at {address}"
         down = asyncio.get_running_loop().time() - self._down_at
-        if not self._met:
+        if not self._had_session:
             return f"connected to {address} after {down:.1f} s; streaming {stream}"
         text = f"connected again to {address} after {down:.1f} s, {self._lost} frames were lost"
         if accepted.resumed:

@@ -60,7 +60,7 @@ class ClientEvents:
         self.statuses: list[Status] = []
         self.acks: list[ControlAck] = []
         self.warnings: list[SessionWarning] = []
-        self.callbacks = {
+        self.callbacks: dict[str, Any] = {
             "on_result": self.outcomes.append,
             "on_status": self.statuses.append,
             "on_ack": self.acks.append,

@@ -91,13 +91,15 @@ def test_a_status_callback_takes_the_place_of_warnings(caplog: pytest.LogCapture
 
 
 def test_a_server_that_does_not_answer_is_reported_while_the_client_waits(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("engine_bridge.client.supervisor.SLOW_S", 0.05)
     with MiniServer(Script(mute_before_accept=True)) as server, client_of(server) as client:
-        until(lambda: "no answer from" in client.status.text)
+        until(lambda: warnings_of(caplog))
         assert client.status.state is State.CONNECTING
-        assert server.address in client.status.text
+        assert f"no answer from {server.address}" in client.status.text
+    (line,) = warnings_of(caplog)
+    assert server.address in line
 
 
 def test_an_error_of_the_server_costs_the_frames_in_flight(server: MiniServer) -> None:

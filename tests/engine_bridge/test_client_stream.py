@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -131,6 +132,9 @@ def test_newest_wins_and_latency_stays_bounded_before_a_slow_server() -> None:
         if isinstance(outcome, RenderedFrame):
             ages.append(captured - outcome.frame_id)
 
+    def has_rendered(count: int) -> bool:
+        return len(ages) == count
+
     with (
         MiniServer(Script(by_hand=True)) as server,
         client_of(server, {"on_result": note}) as client,
@@ -145,7 +149,7 @@ def test_newest_wins_and_latency_stays_bounded_before_a_slow_server() -> None:
             until(lambda: server.seen.frames and client._client._record.account.waiting <= 1)
             rendered += granted.chunk_frames if chunk else granted.first_chunk_frames
             server.render(1)
-            until(lambda expected=rendered: len(ages) == expected)
+            until(partial(has_rendered, rendered))
     assert_each_once(events.outcomes, range(captured))
     numbers = kinds(events.outcomes)
     assert numbers["unsent"] > 10

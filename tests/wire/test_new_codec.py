@@ -59,7 +59,7 @@ def name(monkeypatch: pytest.MonkeyPatch) -> Codec:
     """What a new line in the contract gives: a member of `Codec` and its number on the wire."""
     member = str.__new__(Codec, "toy")
     member._name_, member._value_ = "TOY", "toy"
-    monkeypatch.setitem(Codec._member_map_, "TOY", member)  # type: ignore[arg-type]
+    monkeypatch.setitem(Codec._member_map_, "TOY", member)
     monkeypatch.setitem(enum_map._NUMBERS[Codec], "TOY", NUMBER)
     monkeypatch.setitem(enum_map._NAMES[Codec], NUMBER, "TOY")
     return member
