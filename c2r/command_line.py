@@ -16,11 +16,20 @@ from typing import Any, NoReturn
 from c2r.spelling import did_you_mean, nearest
 
 
+class Options(argparse.Namespace):
+    """The options of a command line; `given` are those that it names, for `refuse`.
+
+    A slot: commands write `vars` of their options into reports, where `given` is no setting.
+    """
+
+    __slots__ = ("given",)
+    given: set[str]
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """`argparse`'s, with `changes`: keys of a configuration that `--key.sub VALUE` may change.
 
-    `parse_known_args` leaves those in its rest; any other unknown option is an error. The options
-    that a command line names are kept in the namespace as `given`, for `refuse`.
+    `parse_known_args` leaves those in its rest; any other unknown option is an error.
     """
 
     def __init__(
@@ -46,10 +55,10 @@ class ArgumentParser(argparse.ArgumentParser):
         for name in options:
             if name not in self._option_string_actions:
                 self._check_change(name)
-        chosen, rest = super().parse_known_args(words, namespace)
-        known = [self._option_string_actions.get(name) for name in options]
-        own = {action.dest for action in known if action is not None}
-        chosen.given = own | getattr(chosen, "given", set())
+        chosen = namespace if isinstance(namespace, Options) else Options()
+        actions = [self._option_string_actions.get(name) for name in options]
+        chosen.given = {action.dest for action in actions if action is not None}
+        _, rest = super().parse_known_args(words, chosen)
         return chosen, rest
 
     def parse_passing_on(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

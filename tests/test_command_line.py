@@ -109,3 +109,8 @@ def test_the_parser_needs_few_packages():
         "assert not {'torch', 'rich', 'pydantic', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_given_options_are_no_settings(parser):
+    chosen = parser.parse_args(["--required", "a"])
+    assert vars(chosen) == {"preset": "tiny", "prompt": None, "required": "a"}

@@ -193,7 +193,7 @@ def test_kid_against_a_folder_of_videos(data, renderer, tmp_path):
         (["--data", "none", "--frames", "0"], "--frames 0"),
         (["--data", "none", "--switch", "3:hour=night"], "give one"),
         (["--data", "none", "--device", "warp"], "is no device"),
-        (["--data", "none", "--frame", "3"], "no option --frame"),
+        (["--data", "none", "--frame", "3"], "did you mean --frames"),
         (["--data", "none", "--stream.window", "9"], "--mode stream"),
     ],
 )
