@@ -72,67 +72,12 @@ unreal: $(STAMP)
 	test -e $(NANOPB)/pb.h || git clone --quiet --depth 1 --branch 0.4.9.1 https://github.com/nanopb/nanopb $(NANOPB)
 	$(BIN)/python unreal_plugin/package.py --nanopb $(NANOPB)
 
-# The small renderer from nothing: its clips, its VAE, DINO and text encoder, caches of latents, both
-# phases of the teacher and its scores, then the student. Every step goes on where it was stopped.
-# Hours on two cores.
-SMALL := data/small
-OUT := out/tiny
-SPACES := --preset tiny --vae $(OUT)/vae/vae.safetensors --text $(OUT)/text/text
-# The scores' twin that never saw phase 1, as long in phase 2 as that one's first half.
-ALONE := --folder $(OUT)/ground-alone --start.folder null --start.vae $(OUT)/vae/vae.safetensors --start.dino $(OUT)/dino/dino --start.text $(OUT)/text/text
-GUIDED := --guidance cfg --text-scale 3 --control-scale 2
-SCORED := --data $(SMALL) --split held_out --frames 21 --steps 20 $(GUIDED)
-# How a student is streamed: four steps in the first chunk, then four, two or one.
-STREAMED := --mode stream --stream.first_timesteps "[1000, 750, 500, 250]"
-IN_4 := $(STREAMED) --stream.timesteps "[1000, 750, 500, 250]"
-IN_2 := $(STREAMED) --stream.timesteps "[1000, 500]"
-IN_1 := $(STREAMED) --stream.timesteps "[1000]"
-TRAIN := $(BIN)/c2r train --config trainer/configs
-
+# The long recipes, hours each. A second start continues where the first was stopped; see runs/*.sh.
 tiny: $(STAMP) $(STUDIO)
-	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --out $(SMALL)
-	for phase in autoencode train_dino train_text; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
-	$(BIN)/c2r data encode $(SMALL) --out data/windows-tiny $(SPACES) --windows 6 --frames 33
-	$(BIN)/c2r data encode $(SMALL) --out data/cache-tiny $(SPACES)
-	for phase in align_short align ground_short ground; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
-	$(TRAIN)/ground_short_tiny.yaml $(ALONE)
-	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" --no-control --out $(OUT)/eval-bare
-	$(BIN)/c2r eval $(SCORED) --weights "two phases=$(OUT)/ground/renderer" "first half=$(OUT)/ground-short/renderer" "without phase 1=$(OUT)/ground-alone/renderer" --outputs "without control=$(OUT)/eval-bare/renders/two-phases-without-control" --out $(OUT)/eval
-	for phase in autoregress consistency dmd; do $(TRAIN)/$${phase}_tiny.yaml || exit 1; done
-	$(BIN)/c2r eval $(SCORED) --steps 50 --weights "teacher=$(OUT)/ground/renderer" --out $(OUT)/eval-teacher
-	$(BIN)/c2r eval --data $(SMALL) --frames 21 $(IN_4) --weights "autoregress 4=$(OUT)/autoregress/renderer" "consistency 4=$(OUT)/consistency/renderer" "dmd 4=$(OUT)/dmd/renderer" --out $(OUT)/eval-4
-	$(BIN)/c2r eval --data $(SMALL) --frames 21 $(IN_2) --weights "consistency 2=$(OUT)/consistency/renderer" "dmd 2=$(OUT)/dmd/renderer" --out $(OUT)/eval-2
-	$(BIN)/c2r eval --data $(SMALL) --frames 21 $(IN_1) --weights "dmd 1=$(OUT)/dmd/renderer" --out $(OUT)/eval-1
-	$(BIN)/c2r eval --data $(SMALL) --frames 21 --features $(OUT)/dino/dino --teacher teacher --out $(OUT)/eval-student --outputs "teacher=$(OUT)/eval-teacher/renders/teacher" "autoregress 4=$(OUT)/eval-4/renders/autoregress-4" "consistency 4=$(OUT)/eval-4/renders/consistency-4" "dmd 4=$(OUT)/eval-4/renders/dmd-4" "consistency 2=$(OUT)/eval-2/renders/consistency-2" "dmd 2=$(OUT)/eval-2/renders/dmd-2" "dmd 1=$(OUT)/eval-1/renders/dmd-1"
-	test -e $(OUT)/shipped || $(BIN)/c2r weights pack $(OUT)/dmd/renderer $(OUT)/shipped
-
-# What each stage of the student is worth: a short course of its own, VAE, DINO and text encoder those
-# that ship; students with and without each stage, all of one teacher. About two hours of two cores.
-SHORT := data/short
-COURSE := out/ablation
-GIVEN := --start.folder null --start.vae assets/tiny/vae.safetensors --start.dino assets/tiny/dino --start.text assets/tiny/text
-# $(call course,CONFIG,FOLDER,START,STEPS): a stage, from the renderer of the stage before it.
-course = $(TRAIN)/$(1)_tiny.yaml --folder $(COURSE)/$(2) $(if $(3),--start.folder $(COURSE)/$(3)/renderer,$(GIVEN)) --steps $(4) --data.cache $(SHORT)-cache --data.cg_ratio 1 --log.sample_every 0
-HALF := --batch 2 --micro_batch 2
-MATCHED := $(HALF) --data.frames 21 --dmd.longest 0 --distil.teacher $(COURSE)/ground/renderer
-STUDENTS := autoregress consistency full without-autoregress without-consistency
-JUDGED := --data $(SHORT) --frames 21
+	runs/tiny.sh
 
 ablation: $(STAMP) $(STUDIO)
-	$(BIN)/c2r data synthesize --config trainer/configs/small_set.yaml --scenes 100 --pairs 100 --frames 25 --out $(SHORT)
-	$(BIN)/c2r data encode $(SHORT) --out $(SHORT)-cache --preset tiny --vae assets/tiny/vae.safetensors --text assets/tiny/text --windows 6 --frames 25
-	$(call course,align,align,,600) --optim.lr 4e-3 --batch 4 --micro_batch 4
-	$(call course,ground,ground,align,350) --optim.lr 3e-3 --batch 4 --micro_batch 4
-	$(call course,autoregress,autoregress,ground,150) --data.frames 21
-	$(call course,consistency,consistency,autoregress,120) $(HALF) --optim.warmup 10
-	$(call course,consistency,no-autoregress,ground,120) $(HALF) --optim.warmup 10
-	$(call course,dmd,full,consistency,180) $(MATCHED)
-	$(call course,dmd,without-autoregress,no-autoregress,180) $(MATCHED)
-	$(call course,dmd,without-consistency,autoregress,180) $(MATCHED)
-	$(BIN)/c2r eval $(JUDGED) --steps 50 $(GUIDED) --weights "teacher=$(COURSE)/ground/renderer" --out $(COURSE)/eval-teacher
-	$(BIN)/c2r eval $(JUDGED) $(IN_4) --weights $(foreach student,$(STUDENTS),$(student)-4=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-4
-	$(BIN)/c2r eval $(JUDGED) $(IN_2) --weights $(foreach student,$(STUDENTS),$(student)-2=$(COURSE)/$(student)/renderer) --out $(COURSE)/eval-2
-	$(BIN)/c2r eval $(JUDGED) --features assets/tiny/dino --teacher teacher --out $(COURSE)/eval --outputs teacher=$(COURSE)/eval-teacher/renders/teacher $(foreach steps,4 2,$(foreach student,$(STUDENTS),$(student)-$(steps)=$(COURSE)/eval-$(steps)/renders/$(student)-$(steps)))
+	runs/ablation.sh
 
 check: $(STAMP)
 	$(BIN)/ruff check .
