@@ -1,1 +1,1 @@
-"""Networks as engines: graphs, ONNX, TensorRT, and the comparison with PyTorch."""
+"""Networks as exported engines: graphs, ONNX, TensorRT, and the comparison with PyTorch."""

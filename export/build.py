@@ -1,10 +1,9 @@
-"""From networks to an engine folder: ONNX, engines, verification, manifest."""
+"""From networks to a folder of exported engines: ONNX, plans, verification, manifest."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,31 +11,31 @@ from typing import Any
 
 import torch
 
-from c2r.exported.libraries import LIBRARIES, ONNX, RTX, TENSORRT
+from c2r.exported.libraries import LIBRARIES, ONNX, TENSORRT
 from c2r.exported.manifest import EngineEntry, Manifest
 from c2r.exported.names import DENOISE
 from c2r.models.build import Networks
-from export.builders.plan import read_back
 from export.builders.targets import TORCH_TENSORRT, Target
-from export.builders.tensorrt_builder import BuildOptions, build_engine
-from export.builders.torch_tensorrt_builder import build_by_torch_tensorrt, suits
-from export.folder import EngineFolder
+from export.builders.tensorrt_builder import (
+    BuildOptions,
+    build_by_torch_tensorrt,
+    build_plan,
+    suits_torch_tensorrt,
+)
+from export.folder import ExportFolder, Origin, commit, origin_of
 from export.graphs import OPSET, Graph, build_graphs
 from export.onnx_export import export_onnx, onnx_specs
-from export.origin import Origin, commit, origin_of
-from export.parity import compare, why_not_run
-from export.precision.on_clips import ClipCalibration
+from export.precision.clip_calibration import ClipCalibration
 from export.precision.quantize import quantize
-
-Say = Callable[[str], None]
+from export.verify import Say, compare, why_not_run
 
 
 @dataclass(frozen=True)
 class BuildRequest:
     """What to build, and where to. `capabilities`: empty where they do not matter.
 
-    `calibration`: what was found of fewer bits; it goes into the manifest. `quantize`: build the
-    denoise engine with the calibrated layers in FP8.
+    `calibration`: what FP8 costs, for the manifest. `quantize`: build the denoise graph with the
+    calibrated layers in FP8.
     """
 
     target: Target
@@ -49,20 +48,20 @@ class BuildRequest:
 
     @property
     def scales(self) -> dict[str, float]:
-        """Of the layers that are built in FP8; none where that is not asked for."""
+        """Input scales of the layers that are built in FP8; none where that is not asked for."""
         if not self.quantize:
             return {}
         assert self.calibration is not None
         return self.calibration.scales
 
 
-def build_engines(networks: Networks, request: BuildRequest, say: Say = print) -> Manifest:
+def build_exported(networks: Networks, request: BuildRequest, say: Say = print) -> Manifest:
     """Build, verify and close the folder; gives its manifest.
 
-    What is up to date is not built again. `ValueError` when an engine cannot be built or does not
-    agree with PyTorch; the folder is then without a manifest, and what was finished stays.
+    What is up to date is not built again. `ValueError` when an exported engine cannot be built or
+    does not agree with PyTorch; the folder is then without a manifest, and finished files stay.
     """
-    origin, folder = origin_of(networks, request.precision), EngineFolder(request.output)
+    origin, folder = origin_of(networks, request.precision), ExportFolder(request.output)
     with folder.building() as staging:
         work = _Work(networks, request, origin, folder, staging, say)
         manifest = work.manifest(work.engines())
@@ -81,9 +80,9 @@ def build_engines(networks: Networks, request: BuildRequest, say: Say = print) -
 
 
 def _still_holds(before: Manifest, now: Manifest, networks: Networks) -> bool:
-    """Whether what an earlier build verified is what there is now, under the same libraries.
+    """Whether an earlier comparison with PyTorch still holds: same files, same libraries.
 
-    What could not be compared then is compared as soon as it can be.
+    A folder that could not be run when it was built is compared as soon as it can be.
     """
     if before.engines != now.engines or before.versions != now.versions or not before.verified:
         return False
@@ -92,29 +91,29 @@ def _still_holds(before: Manifest, now: Manifest, networks: Networks) -> bool:
 
 @dataclass(frozen=True)
 class _Work:
-    """A build under way. `staging`: where files are made."""
+    """A build under way. `staging`: where files are written before they are whole."""
 
     networks: Networks
     request: BuildRequest
     origin: Origin
-    folder: EngineFolder
+    folder: ExportFolder
     staging: Path
     say: Say
 
     def engines(self) -> tuple[EngineEntry, ...]:
-        """Every engine of the request: ONNX files, or what is built from them."""
+        """Every graph of the renderer: as ONNX, or as the plans that are built from it."""
         graphs = build_graphs(self.networks)
-        made = {name: self._onnx(graph) for name, graph in graphs.items()}
+        onnx = {name: self._onnx(graph) for name, graph in graphs.items()}
         if self.request.target.name == ONNX:
-            return tuple(made.values())
+            return tuple(onnx.values())
         return tuple(
-            self._engine(graphs[name], onnx, capability)
+            self._engine(graphs[name], entry, capability)
             for capability in self.request.capabilities or (None,)
-            for name, onnx in made.items()
+            for name, entry in onnx.items()
         )
 
     def manifest(self, engines: tuple[EngineEntry, ...]) -> Manifest:
-        """The folder's manifest, but for the comparison with PyTorch."""
+        """The folder's manifest, without the comparison with PyTorch."""
         request, origin, target = self.request, self.origin, self.request.target
         libraries = target.library.versions() | LIBRARIES[target.name].versions()
         return Manifest(
@@ -131,12 +130,12 @@ class _Work:
         )
 
     def _onnx(self, graph: Graph) -> EngineEntry:
-        """The graph as ONNX in the folder."""
+        """Put the graph into the folder as ONNX, unless it is there and up to date."""
         scales = self.request.scales if graph.name == DENOISE else {}
         file, key = f"{graph.name}.onnx", self.origin.key(graph=graph.name, scales=scales)
-        found = self.folder.up_to_date(file, key)
-        if found is not None:
-            return found
+        entry = self.folder.up_to_date(file, key)
+        if entry is not None:
+            return entry
         self.folder.begin_change()
         self.say(f"{graph.name}: exporting to ONNX")
         began = time.perf_counter()
@@ -159,7 +158,7 @@ class _Work:
         return entry
 
     def _labels(self, graph: Graph) -> dict[str, str]:
-        """What an ONNX file says of itself."""
+        """The properties that the ONNX file carries."""
         preset = self.networks.preset
         return {
             "c2r.preset": preset.name,
@@ -171,7 +170,7 @@ class _Work:
         }
 
     def _engine(self, graph: Graph, onnx: EngineEntry, capability: int | None) -> EngineEntry:
-        """One engine of one graph, read back where that needs no GPU."""
+        """Put the plan of a graph into the folder, unless it is there and up to date."""
         request, target = self.request, self.request.target
         hardware = str(capability) if capability is not None else torch.cuda.get_device_name()
         suffix = "" if capability is None else f".sm{capability}"
@@ -180,40 +179,37 @@ class _Work:
             **target.library.versions(), "strip": str(request.strip), "hardware": hardware
         }  # fmt: skip
         key = self.origin.key(graph=graph.name, built_by=built_by, onnx=onnx.key)
-        found = self.folder.up_to_date(file, key)
-        if found is not None:
-            return found
+        entry = self.folder.up_to_date(file, key)
+        if entry is not None:
+            return entry
         self.folder.begin_change()
         self.say(f"{graph.name}: building for {hardware}")
-        began, made = time.perf_counter(), self.staging / file
-        made.write_bytes(self._plan(graph, onnx, capability))
-        files, cost = self.folder.place([made]), _cost(began)
-        by_position = self._by_torch(graph)
+        began, path = time.perf_counter(), self.staging / file
+        path.write_bytes(self._plan(graph, onnx, capability))
+        files, cost = self.folder.place([path]), _cost(began)
+        by_torch = self._by_torch(graph)
         entry = replace(
             onnx,
             key=key,
+            # A stripped plan takes its weights from the ONNX file at every load.
             files={**files, **onnx.files} if request.strip else files,
             compute_capability=capability,
-            build={**cost, "stripped": request.strip, "by_position": by_position},
+            build={**cost, "stripped": request.strip, "by_position": by_torch},
         )
-        if target.name == RTX:
-            read_back(self.folder.path / file, entry)
         self.say(f"{graph.name}: " + ", ".join(f"{name} {value}" for name, value in cost.items()))
         self.folder.finish(entry, self.staging)
         return entry
 
     def _by_torch(self, graph: Graph) -> bool:
-        return self.request.target is TORCH_TENSORRT and suits(graph)
+        return self.request.target is TORCH_TENSORRT and suits_torch_tensorrt(graph)
 
     def _plan(self, graph: Graph, onnx: EngineEntry, capability: int | None) -> bytes | memoryview:
-        """The serialised engine."""
         target, folder = self.request.target, self.folder.path
         if self._by_torch(graph):
             return build_by_torch_tensorrt(target.library.load(), graph)
         timing = folder / "timing.cache" if target.name == TENSORRT else None
         options = BuildOptions(capability, self.request.strip, timing)
-        library = LIBRARIES[target.name].load()
-        return build_engine(library, folder / onnx.file, onnx.inputs, onnx.profiles, options)
+        return build_plan(LIBRARIES[target.name].load(), folder / onnx.file, onnx, options)
 
 
 def _cost(began: float) -> dict[str, Any]:

@@ -1,15 +1,14 @@
-"""`c2r export`: a renderer's networks as engines in a folder that the server takes.
+"""`c2r export`: a renderer's networks as exported engines, in a folder that the server takes.
 
     python export/build_trt.py --preset tiny --target onnx
     c2r export --preset wan-1.3b --target rtx --compute-capability 89 --compute-capability 120
     c2r export --target onnx --calibrate assets/street/manifest.jsonl --clips 2
     c2r export --verify engines/tiny-onnx
 
-Graphs are traced, written as ONNX, built, and compared with PyTorch where they can be run. The
-folder is whole when its manifest.json is there; building again skips what is up to date.
-`--calibrate` also says what FP8 or NVFP4 would cost, layer by layer; with `--quantize` the denoise
-engine is built in FP8. `--verify` builds nothing: it compares a folder that is there with PyTorch,
-on this machine.
+Graphs are traced, written as ONNX, built, and compared with PyTorch where they can run. The folder
+is whole when its manifest.json is there; building again skips what is up to date. `--calibrate`
+reports what FP8 costs, layer by layer; with `--quantize` the denoise graph is built in FP8.
+`--verify` builds nothing: it compares an existing folder with PyTorch on this machine.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from c2r.models.build import Networks, seeded_notice
 from c2r.models.configs import Preset
 from c2r.models.presets import PRESETS
 from c2r.weights.renderer import WeightPaths, check_shipped, choose_networks, load_networks
-from export.build import BuildRequest, build_engines
+from export.build import BuildRequest, build_exported
 from export.builders.targets import (
     TARGETS,
     Target,
@@ -44,13 +43,16 @@ from export.builders.targets import (
     get_target,
 )
 from export.graphs import check_exportable
-from export.parity import verify_folder
-from export.precision.clips import coarse_clips
-from export.precision.on_clips import CalibrationRequest, ClipCalibration, calibrate_on_clips
+from export.precision.clip_calibration import (
+    CalibrationRequest,
+    ClipCalibration,
+    calibrate_on_clips,
+    coarse_clips,
+)
+from export.verify import verify_folder
 
 PRECISIONS = ("float32", "float16", "bfloat16")
-FORMATS = ("fp8", "nvfp4")
-CALIBRATING = ("clips", "format", "exclude", "quantize")
+CALIBRATING = ("clips", "exclude", "quantize")
 BUILDING = (
     *("target", "compute_capability", "via", "output", "precision", "strip", "calibrate"),
     *CALIBRATING,
@@ -62,27 +64,25 @@ def parser() -> ArgumentParser:
     """The command's options."""
     options = ArgumentParser("c2r export", __doc__)
     options.add_argument("--preset", choices=list(PRESETS), help="shape of the renderer (tiny)")
-    options.add_argument("--target", choices=list(TARGETS), help="what runs the engines")
+    options.add_argument("--target", choices=list(TARGETS), help="what runs the exported engines")
     options.add_argument("--compute-capability", type=int, action="append", default=[], metavar="N")
     options.add_argument("--via", help="torch-tensorrt: a third way to --target tensorrt")
     options.add_argument("--weights", type=Path, help="folder of a trained renderer")
     without = options.add_argument("--random-weights", action="store_true")
     without.help = "make weights from --seed: real speed, frames of noise"
-    options.add_argument("--output", type=Path, help="their folder (engines/PRESET-TARGET)")
+    options.add_argument("--output", type=Path, help="folder to write (engines/PRESET-TARGET)")
     options.add_argument("--precision", choices=PRECISIONS, help="float32 for onnx, else bfloat16")
-    options.add_argument(
-        "--strip", action="store_true", help="engines without weights, refitted later"
-    )
+    strip = options.add_argument("--strip", action="store_true")
+    strip.help = "plans without weights, refitted when they are loaded"
     verify = options.add_argument("--verify", type=Path, metavar="FOLDER")
-    verify.help = "compare the engines there with PyTorch again; nothing is built"
-    lower = options.add_argument_group("fewer bits for the DiT's linear layers")
-    lower.add_argument("--calibrate", type=Path, metavar="MANIFEST", help="stream clips of it")
-    lower.add_argument("--clips", type=int, default=2, help="how many of its training clips (2)")
-    lower.add_argument("--format", choices=FORMATS, default="fp8", help="(fp8)")
-    exclude = lower.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
+    verify.help = "compare the exported engines there with PyTorch again; nothing is built"
+    fp8 = options.add_argument_group("FP8 for the DiT's linear layers")
+    fp8.add_argument("--calibrate", type=Path, metavar="MANIFEST", help="stream clips of it")
+    fp8.add_argument("--clips", type=int, default=2, help="how many of its training clips (2)")
+    exclude = fp8.add_argument("--exclude", action="append", default=[], metavar="PATTERN")
     exclude.help = "layers to leave as they are, like blocks.0.*; may be given more than once"
-    quantize = lower.add_argument("--quantize", action="store_true")
-    quantize.help = "build the denoise engine with the calibrated layers in FP8"
+    quantize = fp8.add_argument("--quantize", action="store_true")
+    quantize.help = "build the denoise graph with the calibrated layers in FP8"
     options.add_argument("--seed", type=int, default=0, help="of absent weights (0)")
     options.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
     options.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
@@ -94,7 +94,7 @@ def parser() -> ArgumentParser:
 def _preset(
     chosen: argparse.Namespace, rest: Sequence[str], built: Manifest | None = None
 ) -> tuple[Preset, WeightPaths]:
-    """What the options name; of a folder that was built already, what its manifest says."""
+    """What the options name; for a folder that was built already, what its manifest says."""
     name = chosen.preset
     if built is not None and chosen.weights is None:
         name = name or built.preset
@@ -146,14 +146,14 @@ def _build(chosen: argparse.Namespace, rest: Sequence[str], console: Console) ->
         calibration=_calibrated(networks, calibration, console),
         quantize=chosen.quantize,
     )
-    manifest = build_engines(networks, request, say=console.print)
+    manifest = build_exported(networks, request, say=console.print)
     console.print(_agreement_table(manifest.verified))
-    console.print(f"{len(manifest.engines)} engines in {output}")
+    console.print(f"{len(manifest.engines)} exported engines in {output}")
     return 0
 
 
 def _verify(chosen: argparse.Namespace, rest: Sequence[str], console: Console) -> int:
-    """Of the preset that the folder says it was built of, unless weights are named."""
+    """Compare a folder with PyTorch, of the preset in its manifest unless one is named."""
     refuse(chosen, BUILDING, "--verify builds nothing; leave it out")
     manifest = read_manifest(chosen.verify)
     preset, paths = _preset(chosen, rest, manifest)
@@ -169,13 +169,13 @@ def _check_machine(chosen: argparse.Namespace) -> None:
     """`ValueError` for what this machine cannot build."""
     if chosen.target == TENSORRT and not torch.cuda.is_available():
         raise ValueError(
-            "--target tensorrt builds on the GPU that will run the engines, and PyTorch sees none "
-            "here; use --target rtx, which needs none"
+            "--target tensorrt builds on the GPU that will run the exported engines, and PyTorch "
+            "sees none here; use --target rtx, which needs none"
         )
     if chosen.strip and (chosen.target == ONNX or not torch.cuda.is_available()):
         raise ValueError(
-            "--strip is for TensorRT engines and, with this version, for a machine with an NVIDIA "
-            "GPU: the library compiles the kernels of an engine without weights there; leave it out"
+            "--strip is for TensorRT and needs an NVIDIA GPU: the library compiles the kernels of "
+            "a plan without weights there; leave it out"
         )
 
 
@@ -187,7 +187,7 @@ def _networks(
     precision: str,
     console: Console,
 ) -> Networks:
-    """Where their engines will run; tells the person which weights are random."""
+    """The networks, on the device that will run their exported engines."""
     device = "cuda" if torch.cuda.is_available() and target.name != ONNX else "cpu"
     dtype = getattr(torch, precision)
     networks = load_networks(preset, paths, seed=chosen.seed, device=device, dtype=dtype)
@@ -198,20 +198,18 @@ def _networks(
 
 
 def _hardware(target: Target, asked: Sequence[int]) -> Sequence[int]:
-    """Compute capabilities that the engines are for: this GPU's unless they are named."""
+    """Compute capabilities to build for: this GPU's unless they are named."""
     here = capability_of(torch.device("cuda")) if target.name == TENSORRT else None
     return asked if here is None else (here,)
 
 
 def _calibration(chosen: argparse.Namespace) -> CalibrationRequest | None:
-    """What is to be calibrated, its clips found; None where that is not asked for."""
+    """What to calibrate on; None without `--calibrate`."""
     if chosen.calibrate is None:
-        refuse(chosen, CALIBRATING, "it is of --calibrate MANIFEST; give that too")
+        refuse(chosen, CALIBRATING, "it needs --calibrate MANIFEST; give that too")
         return None
-    if chosen.quantize and chosen.format != "fp8":
-        raise ValueError("--quantize builds FP8 only; --format nvfp4 is for the report")
     clips = coarse_clips(chosen.calibrate, chosen.clips)
-    return CalibrationRequest(chosen.calibrate, clips, chosen.format, tuple(chosen.exclude))
+    return CalibrationRequest(chosen.calibrate, clips, tuple(chosen.exclude))
 
 
 def _calibrated(
@@ -219,16 +217,17 @@ def _calibrated(
 ) -> ClipCalibration | None:
     if request is None:
         return None
-    found = calibrate_on_clips(networks, request, console.print)
-    console.print(found.table())
-    for clip, stream in found.streams.items():
-        console.print(f"{clip}: {stream.relative_error:.2%} off in its latents, all layers rounded")
-    return found
+    calibration = calibrate_on_clips(networks, request, console.print)
+    console.print(calibration.table())
+    for clip, stream in calibration.streams.items():
+        console.print(f"{clip}: latents {stream.relative_error:.2%} off with all layers rounded")
+    return calibration
 
 
 def _agreement_table(verified: Mapping[str, Any]) -> Table:
-    """Engines compared with PyTorch: one row per stage, or why not."""
-    table = Table("stage", "1 - cosine", "relative error", title="engines compared with PyTorch")
+    """One row per stage, or the reason why nothing was compared."""
+    title = "exported engines compared with PyTorch"
+    table = Table("stage", "1 - cosine", "relative error", title=title)
     for name, value in verified.items():
         if isinstance(value, Mapping):
             table.add_row(name, f"{1 - value['cosine']:.1e}", f"{value['relative_error']:.1e}")

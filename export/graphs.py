@@ -1,10 +1,10 @@
 """The steps of a chunk as graphs: tensors in, tensors out, every cache an argument.
 
-Each graph calls the very module that serves in PyTorch. The denoise step is given its K/V slots
-whole, writes the chunk's own keys and values into them in place, and reads the part that is
-filled; so it is also the commit: run over the clean chunk, what it wrote stays. Weights are thus
-held once for both. What changes between chunks is the number of latents seen, which is the length
-of `positions`: each value is one profile of the graph.
+Each graph calls the module that serves in PyTorch. The denoise graph takes the whole K/V slots,
+writes the chunk's own keys and values into them in place, and reads the filled part. So it also
+commits: run over the clean chunk, what it wrote stays, and the weights are held once for both. What
+changes between chunks is the number of latents seen, the length of `positions`; each value is one
+profile of the graph.
 
 Shapes: n latents of the chunk, N tokens of a latent, D width, S slots' tokens of the window,
 P latents seen (the chunk's own included), F frames, h heads, d head width, s text tokens.
@@ -62,14 +62,13 @@ class DinoGraph(nn.Module):
         self.dino = dino
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Tokens of frames of DINO's own size."""
         return self.dino(frames)
 
 
 class ControlGraph(nn.Module):
     """`control(features [1, F, N, Dd], pending...) -> control [1, n, N, D], pending...`.
 
-    Without `pending` it begins a stream.
+    Without `pending`: a stream's first chunk.
     """
 
     def __init__(self, control: ControlAdapter | ControlNet) -> None:
@@ -77,7 +76,6 @@ class ControlGraph(nn.Module):
         self.control = control
 
     def forward(self, features: Tensor, *pending: Tensor) -> tuple[Tensor, ...]:
-        """Control tokens and the next state."""
         tokens, state = self.control.tokens(features, ControlState(pending) if pending else None)
         return tokens, *state.pending
 
@@ -85,7 +83,7 @@ class ControlGraph(nn.Module):
 class DecodeGraph(nn.Module):
     """`decode(latents [1, n, C, h, w], past...) -> frames [1, F, 3, H, W], past...`.
 
-    Without `past` it begins a stream.
+    Without `past`: a stream's first chunk.
     """
 
     def __init__(self, vae: TinyVAE | WanVAE) -> None:
@@ -93,7 +91,6 @@ class DecodeGraph(nn.Module):
         self.vae = vae
 
     def forward(self, latents: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
-        """Frames and the next state."""
         frames, state = self.vae.decode_chunk(latents, VAEState(past) if past else None)
         return frames, *state.past
 
@@ -114,7 +111,6 @@ class Slots:
 
     @property
     def length(self) -> int:
-        """Never asked for: positions come with the call."""
         raise AssertionError("a traced pass is given its positions")
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,6 +118,9 @@ class Slots:
         return self._write(layer, k), self._write(self.layers + layer, v)
 
     def _write(self, place: int, update: Tensor) -> Tensor:
+        # An ordinary slice assignment would be exported as ScatterND into a copy of the slots: a
+        # copy of the cache per layer and step. TensorScatter writes where the slots lie, provided
+        # that the caller binds the output to the input's memory (`Graph.aliases`).
         slots = self.slots[place]
         self.written[place] = torch.onnx.ops.symbolic(
             "TensorScatter",
@@ -131,20 +130,20 @@ class Slots:
             shape=slots.shape,
             version=OPSET,
         )
+        # Read what was written, not `slots`: the edge in the graph orders write before read.
         seen = self.written[place].flatten(0, 1)[:, : self.filled]
         return seen.unflatten(-1, update.shape[2:])
 
     def snapshot(self) -> Slots:
-        """No traced pass has a backward pass."""
         raise AssertionError("a traced pass has no backward pass")
 
 
 def graph_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The kernel `Attention` of ONNX, on heads as they lie: no transposed copy of the keys."""
+    """ONNX's `Attention` on `[1, L, h d]`; on 4-D heads it would need a transposed copy of keys."""
     heads = q.shape[2]
     flat = [part.flatten(2) for part in (q, k, v)]
-    made = torch.onnx.ops.attention(*flat, q_num_heads=heads, kv_num_heads=heads)
-    return made[0].unflatten(-1, q.shape[2:])
+    attended, *_ = torch.onnx.ops.attention(*flat, q_num_heads=heads, kv_num_heads=heads)
+    return attended.unflatten(-1, q.shape[2:])
 
 
 class DenoiseGraph(nn.Module):
@@ -166,13 +165,14 @@ class DenoiseGraph(nn.Module):
         self.layers = dit.config.layers + (0 if control is None else len(control.blocks))
 
     def forward(self, x: Tensor, timestep: Tensor, positions: Tensor, *rest: Tensor) -> tuple:
-        """Velocity of the chunk, and the slots with its keys and values written."""
         control = None
         if self.control is not None:
             tokens, strength, *others = rest
             control, rest = ControlInput(self.control, tokens, self.grid, strength), tuple(others)
         text, slots = rest[: 2 * self.layers], rest[2 * self.layers :]
         pairs = tuple(zip(text[: self.layers], text[self.layers :], strict=True))
+        # How full the cache is comes from a shape and not from a value: each fill level is then one
+        # static shape, hence one profile, and the graph never waits for the device to learn it.
         seen, own = positions.shape[0], x.shape[1]
         places = positions[seen - own :]
         cache = Slots(slots, places[:1] * self.tokens, seen * self.tokens)
@@ -183,7 +183,7 @@ class DenoiseGraph(nn.Module):
 
 @contextmanager
 def attention_of_graphs(dit: DiT) -> Iterator[None]:
-    """Let a DiT call the kernel of graphs instead of its own while it is traced."""
+    """Let a DiT call `graph_attention` instead of its own kernel while it is traced."""
     own = dit.attend
     dit.attend = graph_attention
     try:
@@ -193,7 +193,7 @@ def attention_of_graphs(dit: DiT) -> Iterator[None]:
 
 
 def check_exportable(preset: Preset) -> None:
-    """`ValueError` for what no graph is made of."""
+    """`ValueError` for a preset that cannot be exported."""
     names.fill_levels(preset.stream)
     control = preset.control
     if control.kind == "controlnet" and not control.every_pass:
@@ -207,13 +207,12 @@ def build_graphs(networks: Networks) -> dict[str, Graph]:
     """Every graph of a renderer, by name, in the order of `c2r.exported.names.graphs_of`."""
     check_exportable(networks.preset)
     with torch.no_grad():
-        made = [*_control_graphs(networks), denoise_graph(networks), *_decode_graphs(networks)]
-    by_name = {graph.name: graph for graph in made}
+        graphs = [*_control_graphs(networks), denoise_graph(networks), *_decode_graphs(networks)]
+    by_name = {graph.name: graph for graph in graphs}
     return {name: by_name[name] for name in names.graphs_of(networks.preset)}
 
 
 def _control_graphs(networks: Networks) -> list[Graph]:
-    """DINO and the two forms of control."""
     preset, control, device = networks.preset, networks.control, networks.device
     if control is None:
         return []
@@ -222,8 +221,8 @@ def _control_graphs(networks: Networks) -> list[Graph]:
     shape = preset.tokens_per_latent, preset.dino.hidden
     dtype = networks.dino.model.dtype
     features = torch.zeros(1, later, *shape, dtype=dtype, device=device)
-    begin = ControlGraph(control)
-    _, *pending = begin(features[:, :first])
+    module = ControlGraph(control)
+    _, *pending = module(features[:, :first])
     state = dict(zip(numbered("pending", len(pending)), pending, strict=True))
     outputs = ("control", *numbered("next", len(pending)))
     same = first == later
@@ -236,8 +235,8 @@ def _control_graphs(networks: Networks) -> list[Graph]:
             {} if same else {"frames": {1: "F"}},
             () if same else ({"F": first}, {"F": later}),
         ),
-        Graph(names.CONTROL_FIRST, begin, {"features": features[:, :first]}, outputs),
-        Graph(names.CONTROL, begin, {"features": features, **state}, outputs),
+        Graph(names.CONTROL_FIRST, module, {"features": features[:, :first]}, outputs),
+        Graph(names.CONTROL, module, {"features": features, **state}, outputs),
     ]
 
 
@@ -245,13 +244,13 @@ def _decode_graphs(networks: Networks) -> list[Graph]:
     preset, vae = networks.preset, networks.vae
     shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
     latents = torch.zeros(shape, device=networks.device)
-    begin = DecodeGraph(vae)
-    _, *past = begin(latents)
+    module = DecodeGraph(vae)
+    _, *past = module(latents)
     state = dict(zip(numbered("past", len(past)), past, strict=True))
     outputs = ("frames", *numbered("next", len(past)))
     return [
-        Graph(names.DECODE_FIRST, begin, {"latents": latents}, outputs),
-        Graph(names.DECODE, begin, {"latents": latents, **state}, outputs),
+        Graph(names.DECODE_FIRST, module, {"latents": latents}, outputs),
+        Graph(names.DECODE, module, {"latents": latents, **state}, outputs),
     ]
 
 
@@ -275,7 +274,7 @@ def denoise_graph(networks: Networks, level: int | None = None) -> Graph:
     layers = module.layers
     text_names = [*numbered("text_keys", layers), *numbered("text_values", layers)]
     slot_names = [*numbered("keys", layers), *numbered("values", layers)]
-    # A tensor each: tracing takes one tensor given twice for one input.
+    # One tensor per input: torch.export merges inputs that are the same tensor.
     inputs |= {name: torch.zeros(text, **half) for name in text_names}
     inputs |= {name: torch.zeros(slots, **half) for name in slot_names}
     written = [*numbered("keys_out", layers), *numbered("values_out", layers)]

@@ -23,7 +23,7 @@ from c2r.exported.manifest import TensorSpec
 from export.graphs import OPSET, Graph
 
 EXTERNAL_ABOVE = 1 << 30
-"""Weights of more bytes lie beside the graph; one file of ONNX may hold 2 GiB."""
+"""Larger weights are written beside the graph: protobuf, and so an ONNX file, ends at 2 GiB."""
 
 DTYPES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "float32",
@@ -37,14 +37,14 @@ DTYPES: dict[int, str] = {
 
 
 def _dynamic_shapes(graph: Graph) -> tuple[Any, ...] | None:
-    """What torch.export wants to be told: one entry an argument, those of `*rest` together."""
+    """The changing sizes as torch.export takes them: one entry per argument, `*rest` together."""
     if not graph.axes:
         return None
     values: dict[str, list[int]] = {}
     for profile in graph.profiles:
         for name, value in profile.items():
             values.setdefault(name, []).append(value)
-    sizes = {name: Dim(name, min=min(found), max=max(found)) for name, found in values.items()}
+    sizes = {name: Dim(name, min=min(some), max=max(some)) for name, some in values.items()}
     each = [
         {axis: sizes[name] for axis, name in graph.axes.get(tensor, {}).items()} or None
         for tensor in graph.inputs
@@ -57,7 +57,7 @@ def _dynamic_shapes(graph: Graph) -> tuple[Any, ...] | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on packages that it does not need."""
+    """Silence the exporter's warnings about packages that it does not need."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -92,7 +92,10 @@ def export_program(graph: Graph) -> ONNXProgram:
 
 
 def _name_sizes(program: ONNXProgram, graph: Graph) -> None:
-    """Call the changing sizes as the graph does, wherever the exporter's own names stand."""
+    """Rename the changing sizes from the exporter's names (`s80`) to the graph's (`P`).
+
+    The exporter numbers them as it goes; files would otherwise differ from run to run.
+    """
     inside = program.model.graph
     by_name = {value.name: value for value in inside.inputs}
     ours: dict[str, str] = {}
@@ -100,8 +103,8 @@ def _name_sizes(program: ONNXProgram, graph: Graph) -> None:
         shape = by_name[tensor].shape
         assert shape is not None
         ours |= {str(shape[axis]): name for axis, name in axes.items()}
-    made = [output for node in inside for output in node.outputs]
-    for value in (*inside.inputs, *made):
+    outputs = [output for node in inside for output in node.outputs]
+    for value in (*inside.inputs, *outputs):
         for axis, side in enumerate(value.shape or ()):
             if value.shape is not None and not isinstance(side, int):
                 factors = str(side).split("*")  # the exporter writes 144*s80

@@ -1,29 +1,40 @@
-"""Engines against PyTorch: every stage on fixed seeded inputs, then a stream of four chunks.
+"""Exported engines compared with PyTorch: every stage on seeded inputs, then four chunks.
 
-Knows stages and how they are called, not what computes them.
+At the end of a build, and again for a folder that is there (`c2r export --verify`): on another
+machine, with another driver.
 
 Shapes: F frames of a chunk, n its latents, N tokens of a latent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from c2r.exported.libraries import ONNX, RTX
+from c2r.exported.manifest import Manifest, read_manifest
 from c2r.exported.names import fill_levels
-from c2r.exported.stages import Stages, eager_stages
+from c2r.exported.open_engines import EngineOpener, capability_of, check_networks
+from c2r.exported.stages import Stages, eager_stages, engine_stages
+from c2r.exported.stream import rollout_of, stream_chunks, text_of
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import StreamState
-from export.stream import rollout_of, stream_chunks, text_of
+from export.folder import ExportFolder
+from export.precision.calibrate import Calibration, rounded
 
 CHUNKS = 4
 SEED = 20
 PROMPT = "a street at noon"
+
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,15 @@ TOLERANCES = {
     "bfloat16": Agreement(0.99, 0.15),
     "fp8": Agreement(0.99, 0.15),
 }
-"""What a build of that precision must reach, stage by stage and over the rollout. In FP8 PyTorch
-rounds too; but a value next to the middle of two levels may go to one here and to the other there.
+"""What a build of that precision must reach, stage by stage and over the rollout. For FP8 PyTorch
+rounds the same layers, but a value midway between two levels may be rounded up by one and down by
+the other.
 """
 
 
-def agreement(expected: Tensor, found: Tensor) -> Agreement:
+def agreement(expected: Tensor, given: Tensor) -> Agreement:
     """Of two tensors of one shape. NaN and infinity agree with nothing."""
-    a, b = expected.double().flatten(), found.double().flatten()
+    a, b = expected.double().flatten(), given.double().flatten()
     if not bool(b.isfinite().all()):
         return Agreement(0.0, float("inf"))
     length = a.norm() * b.norm()
@@ -55,55 +67,100 @@ def agreement(expected: Tensor, found: Tensor) -> Agreement:
     return Agreement(cosine, float((a - b).norm() / a.norm().clamp_min(1e-12)))
 
 
+def why_not_run(manifest: Manifest, device: torch.device) -> str | None:
+    """Why the exported engines of `manifest` cannot run on `device`; None where they can."""
+    if manifest.target == ONNX:
+        return None
+    if device.type != "cuda":
+        return "no NVIDIA GPU here: built, not run"
+    capability = capability_of(device)
+    built = {entry.compute_capability for entry in manifest.engines}
+    if manifest.target == RTX and capability not in built:
+        return f"this GPU has compute capability {capability}, not built for"
+    return None
+
+
+def compare(networks: Networks, manifest: Manifest, folder: Path, say: Say) -> dict[str, Any]:
+    """The comparison with PyTorch, or why it was not made; `ValueError` where they disagree."""
+    device = networks.device
+    reason = why_not_run(manifest, device)
+    if reason is not None:
+        say(f"not compared with PyTorch: {reason}")
+        return {"not_run": reason}
+    say("comparing with PyTorch")
+    stages = engine_stages(networks, EngineOpener(manifest, folder, device))
+    if not manifest.quantized:
+        return dict(verify(networks, stages, manifest.precision))
+    # PyTorch rounds the layers that are built in FP8: what differs is then the exported engine's
+    # fault, not the rounding's, which calibration reports on its own.
+    with rounded(networks, Calibration.from_manifest(manifest.calibration)):
+        return dict(verify(networks, stages, manifest.quantized))
+
+
+def verify_folder(networks: Networks, path: Path, say: Say) -> Manifest:
+    """Compare a whole folder with PyTorch again, and leave the result in its manifest.
+
+    `ValueError`, and the manifest left as it was, when the folder does not fit the networks or the
+    libraries here (it names the field), cannot run on this machine, or disagrees.
+    """
+    manifest = read_manifest(path)
+    check_networks(manifest, networks)
+    reason = why_not_run(manifest, networks.device)
+    if reason is not None:
+        raise ValueError(f"{path} cannot be verified here: {reason}")
+    manifest = replace(manifest, verified=compare(networks, manifest, path, say))
+    folder = ExportFolder(path)
+    with folder.building() as staging:
+        folder.close(manifest, staging)
+    return manifest
+
+
 @torch.no_grad()
-def verify(networks: Networks, engines: Stages, precision: str) -> dict[str, dict[str, float]]:
+def verify(networks: Networks, exported: Stages, precision: str) -> dict[str, dict[str, float]]:
     """Agreement by stage and of the rollout; `ValueError` names what is over its tolerance."""
     eager = eager_stages(networks)
-    found = dict(_stages(networks, eager, engines))
-    found["rollout"] = agreement(_rollout(networks, eager), _rollout(networks, engines))
+    agreements = dict(_stages(networks, eager, exported))
+    agreements["rollout"] = agreement(_rollout(networks, eager), _rollout(networks, exported))
     allowed = TOLERANCES[precision]
     over = [
-        f"{name} (cosine {made.cosine:.6f}, relative error {made.relative_error:.2g})"
-        for name, made in found.items()
-        if not (made.cosine >= allowed.cosine and made.relative_error <= allowed.relative_error)
+        f"{name} (cosine {one.cosine:.6f}, relative error {one.relative_error:.2g})"
+        for name, one in agreements.items()
+        if not (one.cosine >= allowed.cosine and one.relative_error <= allowed.relative_error)
     ]
     if over:
         raise ValueError(
-            f"the engines do not agree with PyTorch in {', '.join(over)}; {precision} allows a "
-            f"cosine of {allowed.cosine} and a relative error of {allowed.relative_error}; do not "
-            "serve them: build again, and if it stays so, in another --precision"
+            f"the exported engines do not agree with PyTorch in {', '.join(over)}; {precision} "
+            f"allows a cosine of {allowed.cosine} and a relative error of "
+            f"{allowed.relative_error}: build again, or in another --precision"
         )
-    return {
-        name: {"cosine": made.cosine, "relative_error": made.relative_error}
-        for name, made in found.items()
-    }
+    return {name: asdict(one) for name, one in agreements.items()}
 
 
-def _stages(networks: Networks, eager: Stages, engines: Stages) -> Iterator[tuple[str, Agreement]]:
-    """Each stage by itself, on the same input for both."""
+def _stages(networks: Networks, eager: Stages, exported: Stages) -> Iterator[tuple[str, Agreement]]:
+    """Each stage alone, on the same input for both."""
     preset, device = networks.preset, networks.device
     random = torch.Generator().manual_seed(SEED)
     state: ControlState | None = None
     for first in (True, False):
-        if eager.dino is None or engines.dino is None:
+        if eager.dino is None or exported.dino is None:
             break
         assert eager.control is not None
-        assert engines.control is not None
+        assert exported.control is not None
         label = "first" if first else "later"
         frames = _frames(networks, first, random)
         tokens = eager.dino(frames)
-        yield f"dino {label}", agreement(tokens, engines.dino(frames))
+        yield f"dino {label}", agreement(tokens, exported.dino(frames))
         control, following = eager.control(tokens, state)
-        yield f"control {label}", agreement(control, engines.control(tokens, state)[0])
+        yield f"control {label}", agreement(control, exported.control(tokens, state)[0])
         state = following
     for level in fill_levels(preset.stream):
-        yield f"denoise {level}", _denoise(networks, eager, engines, level, random)
+        yield f"denoise {level}", _denoise(networks, eager, exported, level, random)
     past: VAEState | None = None
     for label in ("first", "later"):
         shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
         latents = torch.randn(shape, generator=random).to(device)
-        pictures, following_vae = eager.vae(latents, past)
-        yield f"vae {label}", agreement(pictures, engines.vae(latents, past)[0])
+        frames, following_vae = eager.vae(latents, past)
+        yield f"vae {label}", agreement(frames, exported.vae(latents, past)[0])
         past = following_vae
 
 
@@ -130,7 +187,7 @@ def _filled(networks: Networks, stages: Stages, latents: int) -> StreamState:
 
 
 def _denoise(
-    networks: Networks, eager: Stages, engines: Stages, level: int, random: torch.Generator
+    networks: Networks, eager: Stages, exported: Stages, level: int, random: torch.Generator
 ) -> Agreement:
     """Velocity, and the keys and values that were written, together."""
     preset, device = networks.preset, networks.device
@@ -143,19 +200,19 @@ def _denoise(
         tokens = torch.randn(wide, generator=random).to(device, networks.dit.dtype)
         strength = strength_tensor(1.0, device)
         control = ControlInput(networks.control, tokens, preset.grid, strength)
-    text, made = text_of(networks, PROMPT), []
-    for stages in (eager, engines):
+    text, results = text_of(networks, PROMPT), []
+    for stages in (eager, exported):
         cache = _filled(networks, stages, level - preset.stream.chunk).cache
         velocity = stages.denoise(x, timestep, text, control=control, cache=cache)
         tensors = velocity, cache.keys, cache.values
-        made.append([tensor.flatten().clone() for tensor in tensors])
-    each = [agreement(ours, theirs) for ours, theirs in zip(*made, strict=True)]
+        results.append([tensor.flatten().clone() for tensor in tensors])
+    each = [agreement(expected, given) for expected, given in zip(*results, strict=True)]
     return Agreement(min(a.cosine for a in each), max(a.relative_error for a in each))
 
 
 def _rollout(networks: Networks, stages: Stages) -> Tensor:
-    """Pictures of four chunks of one stream, from coarse frames to the decoder."""
+    """Frames of four chunks of one stream, from coarse frames to the decoder."""
     random = torch.Generator().manual_seed(SEED)
     chunks = (_frames(networks, index == 0, random) for index in range(CHUNKS))
-    streamed = stream_chunks(networks, stages, chunks, text_of(networks, PROMPT), SEED)
-    return torch.cat([chunk.pictures for chunk in streamed], dim=1)
+    streamed = stream_chunks(networks, stages, chunks, text_of(networks, PROMPT), seed=SEED)
+    return torch.cat([chunk.frames for chunk in streamed], dim=1)

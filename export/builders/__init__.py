@@ -1,1 +1,1 @@
-"""Builders of engines, one way each behind one interface, and what can be read back from a plan."""
+"""What builds exported engines: the targets, and TensorRT's builders behind one call."""

@@ -1,6 +1,6 @@
 """The targets: which library builds them, for which hardware, and how it is installed.
 
-Everything that can be refused is refused here, before any work.
+What cannot be built is refused here, before any work.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from c2r.exported.libraries import LIBRARIES, NVIDIA_INDEX, ONNX, RTX, TENSORRT,
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of engine, and the library that builds it.
+    """A kind of exported engine, and the library that builds it.
 
-    `capabilities`: compute capabilities that can be built for without the GPU; empty where an
-    engine is built on, and for, the GPU that runs it.
+    `capabilities`: compute capabilities that can be built for without the GPU; empty where one is
+    built on, and for, the GPU that runs it.
     """
 
     name: str
@@ -39,7 +39,7 @@ TORCH_TENSORRT = Target(
     ),
 )
 TURING = 75
-"""TensorRT for RTX knows it, but runs no float32 products there; the time embedding needs them."""
+"""TensorRT for RTX has no float32 matrix products there; the time embedding needs them."""
 
 
 def get_target(name: str, via: str | None = None) -> Target:

@@ -1,1 +1,1 @@
-"""Eight and four bits for the DiT's linear layers: calibration, and what it costs in error."""
+"""FP8 for the DiT's linear layers: calibration, what it costs in error, and the ONNX rewrite."""

@@ -1,9 +1,8 @@
-"""Post-training calibration of the DiT's linear layers while it runs.
+"""Post-training calibration of the DiT's linear layers in FP8 (E4M3) while it runs.
 
-Every layer's input range is measured over all its calls; then each layer is run again with rounded
-weights and inputs on rows kept of its latest calls, and its error reported. Layers that are kept as
-they are, are listed with the reason. Nothing is changed in the networks; what makes them run is the
-caller's business.
+Every layer's input range is measured over all its calls; then the layer is run again with rounded
+weights and inputs on rows kept of its latest calls, and its error reported. Layers that stay as
+they are, are listed with the reason. The networks are not changed.
 
 Shapes: L rows of input, I inputs and O outputs of a layer.
 """
@@ -11,11 +10,11 @@ Shapes: L rows of input, I inputs and O outputs of a layer.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +23,9 @@ from torch.nn import functional as F
 from c2r.kernels.e4m3 import E4M3_MAX, SMALLEST, channel_scales, round_e4m3
 from c2r.kernels.fp8 import KEPT
 from c2r.models.build import Networks
-from export.precision.nvfp4 import BLOCK, round_nvfp4
 
-Format = Literal["fp8", "nvfp4"]
 CALLS, ROWS = 32, 16
-"""Of so many latest calls of a layer, so many rows each, evenly spread, give its error."""
+"""A layer's error is measured on its latest 32 calls, 16 evenly spread rows of each."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,23 @@ class LayerReport:
 class Calibration:
     """The scales of a DiT's layers and what they cost. `excluded`: layer -> why it is left."""
 
-    format: Format
     layers: tuple[LayerReport, ...]
     excluded: dict[str, str]
+    format: str = "fp8"
+
+    @classmethod
+    def from_manifest(cls, kept: Mapping[str, Any]) -> Calibration:
+        """The calibration inside the manifest of an FP8 build."""
+        content = kept["calibration"]
+        layers = tuple(LayerReport(**layer) for layer in content["layers"])
+        return cls(layers, dict(content["excluded"]))
 
 
-def reason_to_keep(name: str, layer: nn.Linear, form: Format, more: Iterable[str]) -> str | None:
+def reason_to_keep(name: str, more: Iterable[str]) -> str | None:
     """Why a layer is left as it is, or None. `more`: patterns that the caller adds."""
     for pattern, reason in (*KEPT.items(), *((pattern, "as asked") for pattern in more)):
         if fnmatch(name, pattern):
             return reason
-    if form == "nvfp4" and layer.in_features % BLOCK:
-        return f"its {layer.in_features} inputs are no multiple of {BLOCK}"
     return None
 
 
@@ -69,13 +71,10 @@ def linear_layers(module: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
             yield name, layer
 
 
-def rounded_linear(layer: nn.Linear, x: Tensor, scale: float, form: Format) -> Tensor:
+def rounded_linear(layer: nn.Linear, x: Tensor, scale: float) -> Tensor:
     """What the layer would give with rounded inputs `[L, I]` and weights: `[L, O]` float32."""
     weight = layer.weight.float()
-    if form == "fp8":
-        inputs, weight = round_e4m3(x, scale), round_e4m3(weight, channel_scales(weight))
-    else:
-        inputs, weight = round_nvfp4(x), round_nvfp4(weight)
+    inputs, weight = round_e4m3(x, scale), round_e4m3(weight, channel_scales(weight))
     return F.linear(inputs, weight, None if layer.bias is None else layer.bias.float())
 
 
@@ -106,7 +105,7 @@ def _watching(layers: dict[str, nn.Linear], seen: dict[str, _Seen]) -> Iterator[
 
 
 def split_layers(
-    networks: Networks, form: Format, exclude: Iterable[str] = ()
+    networks: Networks, exclude: Iterable[str] = ()
 ) -> tuple[dict[str, nn.Linear], dict[str, str]]:
     """The DiT's linear layers that are calibrated, by name, and why each other one is not.
 
@@ -120,7 +119,7 @@ def split_layers(
             f"--exclude {idle[0]} names no linear layer of the DiT; names are like blocks.0.ffn.2, "
             "and * stands for anything"
         )
-    reasons = {name: reason_to_keep(name, layer, form, more) for name, layer in every.items()}
+    reasons = {name: reason_to_keep(name, more) for name in every}
     kept = {name: reason for name, reason in reasons.items() if reason is not None}
     return {name: every[name] for name in every if name not in kept}, kept
 
@@ -129,7 +128,6 @@ def split_layers(
 def calibrate(
     networks: Networks,
     stream: Callable[[], object],
-    form: Format = "fp8",
     *,
     exclude: Iterable[str] = (),
 ) -> Calibration:
@@ -137,38 +135,37 @@ def calibrate(
 
     `ValueError` when a layer was never run, since the scales would mean nothing.
     """
-    layers, excluded = split_layers(networks, form, exclude)
+    layers, excluded = split_layers(networks, exclude)
     seen = {name: _Seen() for name in layers}
     with _watching(layers, seen):
         stream()
-    silent = [name for name, found in seen.items() if found.largest is None]
+    silent = [name for name, inputs in seen.items() if inputs.largest is None]
     if silent:
         raise ValueError(
             f"calibration never ran {', '.join(silent[:3])}: stream at least one chunk"
         )
-    reports = tuple(_report(name, layer, seen[name], form) for name, layer in layers.items())
-    return Calibration(form, reports, excluded)
+    reports = tuple(_report(name, layer, seen[name]) for name, layer in layers.items())
+    return Calibration(reports, excluded)
 
 
-def _report(name: str, layer: nn.Linear, seen: _Seen, form: Format) -> LayerReport:
+def _report(name: str, layer: nn.Linear, seen: _Seen) -> LayerReport:
     assert seen.largest is not None
     scale = max(float(seen.largest), SMALLEST) / E4M3_MAX
     x = torch.cat([*seen.rows]).float()
     bias = None if layer.bias is None else layer.bias.float()
     exact = F.linear(x, layer.weight.float(), bias)
-    made = rounded_linear(layer, x, scale, form)
-    error = (made - exact).norm() / exact.norm().clamp_min(SMALLEST)
+    error = (rounded_linear(layer, x, scale) - exact).norm() / exact.norm().clamp_min(SMALLEST)
     return LayerReport(name, scale, float(error))
 
 
 @contextmanager
 def rounded(networks: Networks, calibration: Calibration) -> Iterator[None]:
-    """Within, the calibrated layers give what they would in that format (slowly)."""
+    """Within, the calibrated layers give what they would in FP8 (slowly)."""
     scales = {report.layer: report.input_scale for report in calibration.layers}
 
     def hook(scale: float) -> Callable[..., Tensor]:
         def replace(layer: nn.Linear, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
-            flat = rounded_linear(layer, inputs[0].flatten(0, -2), scale, calibration.format)
+            flat = rounded_linear(layer, inputs[0].flatten(0, -2), scale)
             return flat.view_as(out).to(out.dtype)
 
         return replace

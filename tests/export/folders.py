@@ -1,4 +1,4 @@
-"""Engine folders that tests change."""
+"""Folders of exported engines that tests build and change."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 
 from c2r.exported.manifest import MANIFEST, manifest_text, read_manifest
 
+STREET = Path(__file__).parents[2] / "assets" / "street" / "manifest.jsonl"
+CALIBRATE = ("--calibrate", str(STREET), "--clips", "1", "--exclude", "blocks.2.*")
+SEEDED = ("--random-weights", "--seed", "1")
+"""The weights of `debug_networks`."""
+
 
 def copy_of(built: Path, folder: Path) -> Path:
-    """A folder of its own with the same files."""
     folder.mkdir()
     for file in built.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
@@ -17,6 +21,6 @@ def copy_of(built: Path, folder: Path) -> Path:
 
 
 def change(folder: Path, **changes: object) -> None:
-    """A manifest that says something else, and is otherwise sound."""
+    """Write a manifest that says something else, and is otherwise sound."""
     manifest = replace(read_manifest(folder), **changes)  # type: ignore[arg-type]
     (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

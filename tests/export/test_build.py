@@ -20,30 +20,23 @@ from c2r.exported.manifest import MANIFEST, Manifest, read_manifest
 from c2r.exported.stages import eager_stages
 from export import build as build_module
 from export import folder as folder_module
-from export.build import BuildRequest, build_engines
+from export.build import BuildRequest, build_exported
 from export.builders.targets import check_capabilities, get_target
 from export.graphs import OPSET, Graph
 from export.verify import verify
 from runtime.backends import stages_of
+from tests.debug_networks import debug_networks
 from tests.export.folders import change, copy_of
-from tests.export.small import small_networks
 
 
 def build(folder: Path, seed: int = 1) -> Manifest:
     request = BuildRequest(get_target("onnx"), folder, "float32")
-    return build_engines(small_networks(seed), request, say=lambda _: None)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("engines")
-    build(folder)
-    return folder
+    return build_exported(debug_networks(seed), request, say=lambda _: None)
 
 
 def test_the_manifest_says_what_was_built(built):
-    manifest, networks = read_manifest(built), small_networks()
-    assert manifest.weights == weights_sha256(networks) != weights_sha256(small_networks(2))
+    manifest, networks = read_manifest(built), debug_networks()
+    assert manifest.weights == weights_sha256(networks) != weights_sha256(debug_networks(2))
     assert [entry.graph for entry in manifest.engines] == [
         "dino",
         "control_first",
@@ -53,10 +46,10 @@ def test_the_manifest_says_what_was_built(built):
         "decode",
     ]
     denoise = manifest.entry("denoise")
-    assert [profile["P"] for profile in denoise.profiles] == [2, 4, 6]
+    assert [profile["P"] for profile in denoise.profiles] == [2, 4, 6, 8]
     assert denoise.aliases["keys_out.1"] == "keys.1"
     assert manifest.verified["rollout"]["cosine"] > 0.99999
-    assert {"denoise 2", "denoise 4", "denoise 6", "vae later"} <= manifest.verified.keys()
+    assert {"denoise 2", "denoise 8", "vae later"} <= manifest.verified.keys()
     model = onnx.load(built / denoise.file)
     labels = {entry.key: entry.value for entry in model.metadata_props}
     assert labels["c2r.weights"] == manifest.weights
@@ -104,7 +97,7 @@ class Exporter:
         return [path]
 
 
-def test_other_weights_build_anew_and_stale_engines_are_not_released(built, tmp_path, monkeypatch):
+def test_other_weights_build_again_and_stale_engines_are_not_released(built, tmp_path, monkeypatch):
     """Every graph is exported again; engines that hold the old weights fail the build."""
     folder, exporter = copy_of(built, tmp_path / "copy"), Exporter(built)
     monkeypatch.setattr(build_module, "export_onnx", exporter)
@@ -160,22 +153,22 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(tmp_path, monkeypatch, buil
 
 
 def serve(folder: Path, backend: str = "onnxruntime", seed: int = 1, **changes):
-    return stages_of(small_networks(seed, **changes), backend, folder)
+    return stages_of(debug_networks(seed, **changes), backend, folder)
 
 
 def test_every_mismatch_names_its_field(built, tmp_path):
     from c2r.models.configs import StreamConfig
 
     serve(built)
-    with pytest.raises(ValueError, match=r"settings\.stream\.window is 6, here 8"):
-        serve(built, stream=StreamConfig(chunk=2, window=8, sink=2, timesteps=(1000.0,)))
+    with pytest.raises(ValueError, match=r"settings\.stream\.window is 8, here 6"):
+        serve(built, stream=StreamConfig(chunk=2, window=6, sink=2, timesteps=(1000.0,)))
     with pytest.raises(ValueError, match="weights is"):
         serve(built, seed=2)
     with pytest.raises(ValueError, match="precision is 'float32', here 'bfloat16'"):
         serve(built, dtype=torch.bfloat16)
     with pytest.raises(ValueError, match=r"target: .* holds onnx engines"):
         serve(built, "tensorrt")
-    short = StreamConfig(chunk=2, window=6, sink=2, timesteps=(1000.0,), first_chunk=1)
+    short = StreamConfig(chunk=2, window=8, sink=2, timesteps=(1000.0,), first_chunk=1)
     with pytest.raises(ValueError, match=r"first_chunk is 1; engines take chunks of one size"):
         serve(built, stream=short)
     folder = copy_of(built, tmp_path / "copy")
@@ -217,7 +210,7 @@ def test_damaged_and_missing_engines_are_refused(built, tmp_path):
 
 
 def test_what_does_not_agree_is_not_released(tmp_path):
-    networks = small_networks()
+    networks = debug_networks()
     stages = eager_stages(networks)
 
     def wrong(latents, state):

@@ -1,9 +1,8 @@
-"""`c2r export` from nothing: a shallow tiny served, calibrated, verified again; mistakes."""
+"""`c2r export` from nothing: the debug preset served, calibrated, verified again; mistakes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,37 +13,16 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 import onnx
 
 from c2r.__main__ import run
-from c2r.config import override
 from c2r.exported.manifest import MANIFEST, file_sha256, read_manifest
-from c2r.models.configs import Preset
-from c2r.models.presets import get_preset
-from c2r.weights.renderer import read_renderer, save_renderer, seeded_networks
+from c2r.weights.renderer import read_renderer, save_renderer
 from export.builders.targets import get_target
 from runtime.backends import stages_of
 from runtime.pipeline.pipeline import Pipeline
-from tests.export.folders import change, copy_of
-from tests.export.small import small_networks
+from tests.debug_networks import DEBUG, debug_networks
+from tests.export.folders import CALIBRATE, SEEDED, change, copy_of
 
-SIZE = ["--width", "64", "--height", "48", "--dit.layers", "4", "--dino.layers", "2"]
-STREET = Path(__file__).parents[2] / "assets" / "street" / "manifest.jsonl"
-VERIFY = ("--random-weights", "--verify")
+VERIFY = (*SEEDED, "--verify")
 CLONES_ONCE = "--control.every_pass=false"
-CALIBRATE = ["--calibrate", str(STREET), "--clips", "1", "--exclude", "blocks.3.*"]
-
-
-def _tiny() -> Preset:
-    layers = {"dit": {"layers": 4}, "dino": {"layers": 2}}
-    return override(get_preset("tiny"), {"width": 64, "height": 48, **layers})
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    """The tiny preset by the command, calibrated on a clip on the way."""
-    folder = tmp_path_factory.mktemp("tiny")
-    arguments = ["--preset", "tiny", "--target", "onnx", "--output", str(folder), *SIZE]
-    arguments.append("--random-weights")
-    assert run(["export", *arguments, *CALIBRATE]) == 0
-    return folder
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -53,40 +31,42 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_a_stream_from_onnxruntime_is_eagers(built):
-    """20 chunks, past the window's first moves."""
-    networks = seeded_networks(_tiny(), 0)
-    engines = Pipeline(networks, stages_of(networks, "onnxruntime", built))
-    draw, made, caches = np.random.default_rng(0), [], []
-    frames = draw.integers(0, 256, (9 + 19 * 12, 48, 64, 3), np.uint8)
-    for pipeline in (Pipeline(networks), engines):
+    """12 chunks, past the window's first moves."""
+    networks, chunks = debug_networks(), 12
+    exported = Pipeline(networks, stages_of(networks, "onnxruntime", built))
+    count = DEBUG.chunk_frames(True) + (chunks - 1) * DEBUG.chunk_frames(False)
+    size = count, DEBUG.height, DEBUG.width, 3
+    coarse = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    videos, caches = [], []
+    for pipeline in (Pipeline(networks), exported):
         state, text = pipeline.open(5), pipeline.text(pipeline.prompt("noon"))
-        pictures, done = [], 0
-        for _ in range(20):
-            count = pipeline.frames_wanted(state)
-            rendered = pipeline.render(state, frames[done : done + count], text)
+        parts, done = [], 0
+        for _ in range(chunks):
+            wanted = pipeline.frames_wanted(state)
+            rendered = pipeline.render(state, coarse[done : done + wanted], text)
             pipeline.finalize(state, rendered)
-            pictures.append(rendered.frames)
-            done += count
-        made.append(np.concatenate(pictures))
+            parts.append(rendered.frames)
+            done += wanted
+        videos.append(np.concatenate(parts))
         caches.append(state.stream.cache)
-    assert psnr(*made) >= 50
-    assert caches[0].length == caches[1].length == 9
+    assert psnr(*videos) >= 50
+    assert caches[0].length == caches[1].length == DEBUG.stream.window
     for a, b in ((caches[0].keys, caches[1].keys), (caches[0].values, caches[1].values)):
         assert (a - b).abs().max() <= 1e-3 * a.abs().max()
 
 
-def test_the_manifest_tells_what_fewer_bits_cost(built):
+def test_the_manifest_tells_what_fp8_costs(built):
     """Every linear layer is there: with an error, or with the reason why it is left."""
     found = read_manifest(built).calibration
     layers, excluded = found["calibration"]["layers"], found["calibration"]["excluded"]
     names = {
         name
-        for name, part in seeded_networks(_tiny(), 0).dit.named_modules()
+        for name, part in debug_networks().dit.named_modules()
         if type(part).__name__ == "Linear"
     }
     assert {layer["layer"] for layer in layers} | excluded.keys() == names
     assert all(0 < layer["error"] < 0.1 for layer in layers)
-    assert excluded["blocks.3.ffn.0"] == "as asked"
+    assert excluded["blocks.2.ffn.0"] == "as asked"
     assert found["chunks"] == {"train-00002": 4}
     assert 0 < found["streams"]["train-00002"]["relative_error"] < 0.5
 
@@ -107,10 +87,10 @@ def test_what_does_not_verify_keeps_its_manifest(built, tmp_path, capsys):
     """Other weights, settings or library, a damaged file: each is named."""
     folder = copy_of(built, tmp_path / "copy")
     before = (folder / MANIFEST).read_bytes()
-    assert run(["export", *VERIFY, str(folder), "--seed", "1"]) == 2
+    assert run(["export", *VERIFY, str(folder), "--seed", "2"]) == 2
     assert "engines do not fit: weights is" in capsys.readouterr().err
     assert run(["export", *VERIFY, str(folder), "--stream.window", "12"]) == 2
-    assert "settings.stream.window is 9, here 12" in capsys.readouterr().err
+    assert "settings.stream.window is 8, here 12" in capsys.readouterr().err
     file = folder / "decode.onnx"
     file.write_bytes(file.read_bytes() + b"\0")
     assert run(["export", *VERIFY, str(folder)]) == 2
@@ -122,11 +102,11 @@ def test_what_does_not_verify_keeps_its_manifest(built, tmp_path, capsys):
 
 
 def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
-    """Sound files under a sound manifest; one weight is not what it was."""
+    """Sound files under a sound manifest; the patch embedding is not what it was."""
     folder = copy_of(built, tmp_path / "copy")
     file = folder / "dino.onnx"
     model = onnx.load(file)
-    weights = [tensor for tensor in model.graph.initializer if len(tensor.dims) == 2]
+    weights = [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4]
     weights[0].raw_data = np.zeros_like(onnx.numpy_helper.to_array(weights[0])).tobytes()
     onnx.save(model, file)
     entries = tuple(
@@ -143,7 +123,7 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
     [
         (["--target", "cuda"], "--target 'cuda' is unknown"),
         (["--target", "rtx"], "say for which"),
-        (["--target", "onnx", "--clips", "1"], "--clips: it is of --calibrate"),
+        (["--target", "onnx", "--clips", "1"], "--clips: it needs --calibrate"),
         (["--target", "rtx", "--compute-capability", "90"], "Hopper"),
         (["--target", "rtx", "--compute-capability", "75"], "Turing"),
         (["--target", "rtx", "--compute-capability", "70"], "70 is not supported by tensorrt-rtx"),
@@ -166,12 +146,8 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
         ),
         ([], "say what to build: --target onnx | rtx | tensorrt; or --verify FOLDER"),
         (["--verify", "absent", "--target", "onnx"], "--verify builds nothing"),
-        (["--target", "onnx", "--exclude", "head.*"], "--exclude: it is of --calibrate MANIFEST"),
-        (["--target", "onnx", "--quantize"], "--quantize: it is of --calibrate MANIFEST"),
-        (
-            ["--target", "onnx", *CALIBRATE[:2], "--quantize", "--format", "nvfp4"],
-            "--quantize builds FP8 only",
-        ),
+        (["--target", "onnx", "--exclude", "head.*"], "--exclude: it needs --calibrate MANIFEST"),
+        (["--target", "onnx", "--quantize"], "--quantize: it needs --calibrate MANIFEST"),
         (
             ["--target", "rtx", "--compute-capability", "86", *CALIBRATE[:2], "--quantize"],
             "compute capability 86 has no FP8",
@@ -183,7 +159,7 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
         ),
         (["--target", "onnx", *CALIBRATE[:2], "--clips", "0"], "at least one clip"),
         (
-            ["--target", "onnx", *SIZE, *CALIBRATE[:2], "--exclude", "block.*"],
+            ["--target", "onnx", "--preset", "debug", *CALIBRATE[:2], "--exclude", "block.*"],
             "--exclude block.* names no linear layer",
         ),
     ],
@@ -218,8 +194,8 @@ def test_an_absent_wheel_is_told_before_any_work(via, tmp_path, capsys):
 
 
 def test_weights_of_another_preset(tmp_path, capsys):
-    save_renderer(small_networks(), tmp_path / "weights")
-    assert read_renderer(tmp_path / "weights")[0].name == "tiny"
+    save_renderer(debug_networks(), tmp_path / "weights")
+    assert read_renderer(tmp_path / "weights")[0].name == "debug"
     arguments = ["--preset", "wan-1.3b", "--target", "onnx", "--weights", str(tmp_path / "weights")]
     assert run(["export", *arguments]) == 2
-    assert "holds a tiny renderer, --preset says wan-1.3b" in capsys.readouterr().err
+    assert "holds a debug renderer, --preset says wan-1.3b" in capsys.readouterr().err

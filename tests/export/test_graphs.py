@@ -19,14 +19,14 @@ from c2r.models.precision import cast
 from c2r.models.presets import get_preset
 from export.graphs import build_graphs, denoise_graph
 from export.onnx_export import export_onnx, export_program, onnx_specs
-from export.onnx_facts import (
+from tests.export.onnx_facts import (
     RESHAPES,
     Shapes,
     operations,
     readers_of_cache,
     shapes_from_data,
 )
-from tests.export.small import small_networks
+from tests.debug_networks import debug_networks
 
 FACTS_TFLOP = {6: 20.2, 9: 24.3, 12: 28.3, 21: 40.4}
 """Of one pass over a chunk of 3 latents at 832x480, by latents seen."""
@@ -41,7 +41,7 @@ def test_fill_levels(chunk, window, expected):
 
 
 def test_a_renderer_without_control_needs_no_dino():
-    networks = small_networks(control=ControlConfig(kind="none"))
+    networks = debug_networks(control=ControlConfig(kind="none"))
     graphs = build_graphs(networks)
     assert tuple(graphs) == graphs_of(networks.preset) == ("denoise", "decode_first", "decode")
     assert "control" not in graphs["denoise"].inputs
@@ -52,7 +52,7 @@ def test_what_cannot_be_exported_is_refused():
     control = ControlConfig(kind="controlnet", hidden=32, inject="first:1", every_pass=False)
     fix = r"every_pass off cannot .* --control\.every_pass true, or serve with --backend compiled"
     with pytest.raises(ValueError, match=fix):
-        build_graphs(small_networks(control=control))
+        build_graphs(debug_networks(control=control))
 
 
 def student(layers: int) -> Networks:
@@ -88,7 +88,7 @@ def test_the_cache_is_written_in_place_and_read_where_it_lies(denoise):
 
 
 def test_what_is_as_large_as_the_cache_is_the_cache(denoise):
-    """At a full window no node makes a layer's keys anew; those that may give the same memory."""
+    """At a full window no node copies a layer's keys; those that may give the same memory."""
     preset = get_preset("wan-1.3b")
     whole = preset.stream.window * preset.tokens_per_latent * preset.dit.dim
     shapes, same = Shapes({"P": preset.stream.window}), {"TensorScatter", "Slice", *RESHAPES}
@@ -137,7 +137,7 @@ def test_operations_of_the_student_agree_with_the_published_count(denoise):
 
 def test_files_are_the_same_again(tmp_path):
     """Names and order do not depend on the run."""
-    graph, same = (build_graphs(small_networks())["control"] for _ in range(2))
+    graph, same = (build_graphs(debug_networks())["control"] for _ in range(2))
     first, again = tmp_path / "1.onnx", tmp_path / "2.onnx"
     export_onnx(graph, first, {"c2r.graph": "control"})
     export_onnx(same, again, {"c2r.graph": "control"})

@@ -1,27 +1,26 @@
-"""FP8 and NVFP4, simulated: rounding, calibration on streams, error a layer."""
+"""FP8: rounding, calibration on streams, the error per layer, and the ONNX rewrite."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from c2r.clips import VideoWriter
+from c2r.exported.manifest import read_manifest
 from c2r.kernels.e4m3 import channel_scales, round_e4m3
-from c2r.models.configs import ControlConfig
 from export.precision.calibrate import calibrate, rounded
-from export.precision.clips import CoarseClip, chunks_of, coarse_clips
-from export.precision.nvfp4 import E2M1, round_nvfp4
-from export.precision.on_clips import ClipCalibration
+from export.precision.clip_calibration import (
+    ClipCalibration,
+    CoarseClip,
+    chunks_of,
+    coarse_clips,
+)
 from export.verify import verify
 from runtime.backends import stages_of
 from runtime.pipeline.pipeline import Pipeline
-from tests.export.small import SMALL, small_networks
-
-NO_CONTROL = ControlConfig(kind="none")
-"""Fewer graphs, the same linear layers."""
+from tests.debug_networks import DEBUG, debug_networks
+from tests.export.folders import copy_of
 
 
 def test_e4m3_keeps_what_it_can_hold():
@@ -31,16 +30,6 @@ def test_e4m3_keeps_what_it_can_hold():
     x = torch.randn(64, 48, generator=torch.Generator().manual_seed(0))
     error = (round_e4m3(x, channel_scales(x)) - x).abs()
     assert (error <= x.abs() / 16 + channel_scales(x) * 2**-9).all()
-
-
-def test_nvfp4_is_exact_on_its_levels_and_near_elsewhere():
-    levels = torch.tensor(E2M1).repeat(2)
-    assert torch.allclose(round_nvfp4(levels[None]), levels[None])
-    x = torch.randn(32, 64, generator=torch.Generator().manual_seed(0))
-    relative = (round_nvfp4(x) - x).norm() / x.norm()
-    assert 0.03 < relative < 0.15
-    with pytest.raises(ValueError, match="multiple of 16"):
-        round_nvfp4(torch.zeros(2, 20))
 
 
 def streaming(networks, chunks=2):
@@ -56,24 +45,19 @@ def streaming(networks, chunks=2):
 
 
 def test_calibration_reports_every_layer():
-    networks = small_networks()
-    found = {
-        form: calibrate(networks, lambda: streaming(networks), form) for form in ("fp8", "nvfp4")
-    }
-    names = {layer.layer for layer in found["fp8"].layers}
-    assert "blocks.0.self_attn.q" in names
-    assert "blocks.1.ffn.2" in names
-    assert found["fp8"].excluded["time_embedding.0"] == "float32 by design"
-    assert "blocks.0.cross_attn.k" in found["fp8"].excluded
+    networks = debug_networks()
+    calibration = calibrate(networks, lambda: streaming(networks))
+    names = {layer.layer for layer in calibration.layers}
+    assert {"blocks.0.self_attn.q", "blocks.1.ffn.2"} <= names
+    assert calibration.excluded["time_embedding.0"] == "float32 by design"
+    assert "blocks.0.cross_attn.k" in calibration.excluded
     every = {name for name, m in networks.dit.named_modules() if isinstance(m, torch.nn.Linear)}
-    assert names | found["fp8"].excluded.keys() == every
-    assert all(0 < layer.error < 0.08 for layer in found["fp8"].layers)
-    for eight, four in zip(found["fp8"].layers, found["nvfp4"].layers, strict=True):
-        assert eight.error < four.error < 0.3
+    assert names | calibration.excluded.keys() == every
+    assert all(0 < layer.error < 0.08 for layer in calibration.layers)
 
 
 def test_rounded_layers_change_the_stream_a_little_and_only_within():
-    networks = small_networks()
+    networks = debug_networks()
     exact = streaming(networks)
     calibration = calibrate(networks, lambda: streaming(networks), exclude=["blocks.0.*"])
     assert calibration.excluded["blocks.0.ffn.0"] == "as asked"
@@ -86,7 +70,7 @@ def test_rounded_layers_change_the_stream_a_little_and_only_within():
 
 def test_the_range_is_that_of_all_calls():
     """A layer's scale is its largest input ever / 448, whichever call that was."""
-    networks, largest = small_networks(), 0.0
+    networks, largest = debug_networks(), 0.0
 
     def watch(_, inputs):
         nonlocal largest
@@ -101,7 +85,7 @@ def test_the_range_is_that_of_all_calls():
 
 def test_a_pattern_without_layers_is_refused():
     with pytest.raises(ValueError, match=r"--exclude block\.\* names no linear layer"):
-        calibrate(small_networks(), lambda: None, exclude=["block.*"])
+        calibrate(debug_networks(), lambda: None, exclude=["block.*"])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +93,7 @@ def test_a_pattern_without_layers_is_refused():
     [
         ("{", "row 2 is no clip"),
         ('{"id": "a", "caption": "", "split": "train"}', "row 2 is no clip .*'control'"),
-        ("", "has 1 training clips with a coarse twin"),
+        ("", "has 1 training clips with a coarse counterpart"),
     ],
 )
 def test_manifests_that_cannot_be_calibrated_on(row, message, tmp_path):
@@ -126,29 +110,31 @@ def test_a_clip_shorter_than_a_chunk_is_refused(tmp_path):
             writer.write(np.zeros((48, 64, 3), np.uint8))
     clip = CoarseClip("x", tmp_path / "x.mp4", "noon")
     with pytest.raises(ValueError, match="has 4 frames at 16 fps, a stream's first chunk takes 5"):
-        list(chunks_of(clip, SMALL, torch.device("cpu"), 2))
+        list(chunks_of(clip, DEBUG, torch.device("cpu"), 2))
 
 
 def test_calibration_needs_a_stream():
     with pytest.raises(ValueError, match="never ran"):
-        calibrate(small_networks(), lambda: None)
+        calibrate(debug_networks(), lambda: None)
 
 
 @pytest.fixture(scope="module")
-def plain_and_fp8(tmp_path_factory):
+def plain_and_fp8(built, tmp_path_factory):
     """The same renderer as ONNX, as it is and with its calibrated layers in FP8."""
-    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
-    pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
-    from export.build import BuildRequest, build_engines
+    from export.build import BuildRequest, build_exported
     from export.builders.targets import get_target
 
-    networks, folder = small_networks(control=NO_CONTROL), tmp_path_factory.mktemp("engines")
-    found = calibrate(networks, lambda: streaming(networks), exclude=["blocks.0.*"])
-    request = BuildRequest(get_target("onnx"), folder, "float32")
-    plain = build_engines(networks, request, say=lambda _: None)
-    calibration = ClipCalibration(found, "", {}, {})
-    request = replace(request, calibration=calibration, quantize=True)
-    return folder, plain, build_engines(networks, request, say=lambda _: None)
+    networks = debug_networks()
+    folder = copy_of(built, tmp_path_factory.mktemp("fp8") / "copy")
+    calibration = calibrate(networks, lambda: streaming(networks), exclude=["blocks.0.*"])
+    request = BuildRequest(
+        get_target("onnx"),
+        folder,
+        "float32",
+        calibration=ClipCalibration(calibration, "", {}, {}),
+        quantize=True,
+    )
+    return folder, read_manifest(built), build_exported(networks, request, say=lambda _: None)
 
 
 def test_an_engine_in_fp8_rounds_as_calibration_does(plain_and_fp8):
@@ -156,15 +142,15 @@ def test_an_engine_in_fp8_rounds_as_calibration_does(plain_and_fp8):
     folder, plain, fp8 = plain_and_fp8
     assert (plain.quantized, fp8.quantized) == ("", "fp8")
     assert fp8.calibration["calibration"]["excluded"]["blocks.0.ffn.0"] == "as asked"
-    networks = small_networks(control=NO_CONTROL)
+    networks = debug_networks()
     exactly = verify(networks, stages_of(networks, "onnxruntime", folder), "fp8")
-    for level in ("denoise 2", "denoise 6"):
+    for level in ("denoise 2", "denoise 8"):
         error = fp8.verified[level]["relative_error"]
         assert error < 0.5 * exactly[level]["relative_error"]
         assert plain.verified[level]["relative_error"] < 0.1 * exactly[level]["relative_error"]
 
 
-def test_only_the_denoise_engine_is_built_anew_for_fp8(plain_and_fp8):
+def test_only_the_denoise_graph_is_built_again_for_fp8(plain_and_fp8):
     import onnx
 
     folder, plain, fp8 = plain_and_fp8
@@ -174,8 +160,8 @@ def test_only_the_denoise_engine_is_built_anew_for_fp8(plain_and_fp8):
     assert changed == {"denoise"}
     nodes = [node.op_type for node in onnx.load(folder / "denoise.onnx").graph.node]
     layers = fp8.calibration["calibration"]["layers"]
-    assert nodes.count("QuantizeLinear") == len(layers) == 8
-    assert nodes.count("DequantizeLinear") == 16
+    assert nodes.count("QuantizeLinear") == len(layers) == 16  # 8 in each of two blocks
+    assert nodes.count("DequantizeLinear") == 32
 
 
 def test_a_layer_that_no_product_is_of(plain_and_fp8):

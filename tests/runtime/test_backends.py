@@ -96,12 +96,12 @@ def test_stages_may_be_mixed(tmp_path):
     """DINO and VAE from onnxruntime, the rest from PyTorch; what is not used is not opened."""
     pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
-    from export.build import BuildRequest, build_engines
+    from export.build import BuildRequest, build_exported
     from export.builders.targets import get_target
 
     networks = debug_networks()
     request = BuildRequest(get_target("onnx"), tmp_path, "float32")
-    build_engines(networks, request, say=lambda _: None)
+    build_exported(networks, request, say=lambda _: None)
     (tmp_path / "denoise.onnx").write_bytes(b"damaged, and not asked for")
     stages = stages_of(networks, "dino=onnxruntime,vae=onnxruntime", tmp_path)
     assert stages.denoise is networks.dit

@@ -1,6 +1,7 @@
-"""A stream of coarse frames through a renderer's stages, chunk by chunk, as serving does it.
+"""A stream of coarse frames through a renderer's stages, chunk by chunk, in the order of serving.
 
-Knows stages and how they are called, not what computes them, nor where frames come from.
+Knows stages and how they are called, not what computes them, nor where frames come from. Without
+timing, blending of prompts or graphs: those are `runtime.pipeline`'s.
 
 Shapes: F frames of a chunk, n its latents, C channels, h w latent rows and columns.
 """
@@ -23,12 +24,13 @@ from c2r.streaming.rollout import Rollout
 
 @dataclass(frozen=True)
 class StreamedChunk:
-    """Clean latents `[1, n, C, h, w]` and the pictures `[1, F, 3, H, W]` decoded from them."""
+    """Clean latents `[1, n, C, h, w]` and the frames `[1, F, 3, H, W]` decoded from them."""
 
     clean: Tensor
-    pictures: Tensor
+    frames: Tensor
 
 
+@torch.no_grad()
 def text_of(networks: Networks, prompt: str) -> TextKV:
     """A prompt's keys and values for every layer."""
     embeddings = networks.text.encode([prompt]).to(networks.device)
@@ -50,24 +52,31 @@ def rollout_of(networks: Networks, stages: Stages) -> Rollout:
 
 @torch.no_grad()
 def stream_chunks(
-    networks: Networks, stages: Stages, chunks: Iterable[Tensor], text: TextKV, seed: int
+    networks: Networks,
+    stages: Stages,
+    chunks: Iterable[Tensor],
+    text: TextKV,
+    *,
+    seed: int,
+    strength: float = 1.0,
 ) -> Iterator[StreamedChunk]:
-    """One stream over `chunks` of frames `[1, F, 3, H, W]` uint8, from coarse frames to pictures.
+    """Render one stream. `chunks`: frames `[1, F, 3, H, W]` uint8, F `preset.chunk_frames(first)`.
 
-    F is `preset.chunk_frames(first)` for each. Pictures are new memory, whoever decodes.
+    Stages without DINO or control render without control.
     """
     rollout = rollout_of(networks, stages)
     stream = rollout.open([seed])
     control_state: ControlState | None = None
-    past: VAEState | None = None
+    vae_state: VAEState | None = None
     for frames in chunks:
         control = None
         if stages.dino is not None and stages.control is not None:
             assert networks.control is not None
             tokens, control_state = stages.control(stages.dino(frames), control_state)
-            strength = strength_tensor(1.0, rollout.device)
-            control = ControlInput(networks.control, tokens, networks.preset.grid, strength)
+            scale = strength_tensor(strength, rollout.device)
+            control = ControlInput(networks.control, tokens, networks.preset.grid, scale)
         chunk = rollout.generate(stream, text, control)
-        decoded, past = stages.vae(chunk.clean, past)
+        decoded, vae_state = stages.vae(chunk.clean, vae_state)
         rollout.finalize(stream, chunk)
+        # An exported decoder writes its next frames where these lie.
         yield StreamedChunk(chunk.clean, decoded.float().clone())
