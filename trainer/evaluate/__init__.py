@@ -1,1 +1,1 @@
-"""`c2r eval`: what a renderer's videos are worth, in numbers that say how they were made."""
+"""`c2r eval`: measures of rendered videos, reported with how the videos were made."""

@@ -1,4 +1,4 @@
-"""`c2r eval`: rendered clips against their coarse and fine twins, and long videos by themselves.
+"""`c2r eval`: rendered clips compared with their coarse and fine counterparts; long videos.
 
     c2r eval --data DIR --features DINO --outputs NAME=FOLDER ...
     c2r eval --data DIR --weights RENDERER ...
@@ -27,8 +27,6 @@ from trainer.data.manifest import Clip, read_manifest
 from trainer.evaluate.derive import derive
 from trainer.evaluate.findings import (
     long_results,
-    long_strips,
-    make_strips,
     note_gaps,
     settings_of,
     strength_response,
@@ -38,25 +36,25 @@ from trainer.evaluate.metrics.features import weights_hash
 from trainer.evaluate.metrics.prompt import PromptClassifier
 from trainer.evaluate.networks import (
     extractors_of,
-    measuring_tools,
+    metric_networks,
     prompt_classifier,
     reference_vectors,
     structure_dino,
 )
 from trainer.evaluate.options import (
     MANIFEST,
+    Run,
     chosen_clips,
     named_folders,
-    read_asked,
     read_options,
+    read_prompts,
     renderings,
 )
 from trainer.evaluate.page import write_page
 from trainer.evaluate.rendering import render_clips
 from trainer.evaluate.results import Evaluation
-from trainer.evaluate.run import Run
-from trainer.evaluate.score import Asked, score
-from trainer.evaluate.strips import Strip, sheet
+from trainer.evaluate.score import ClipPrompt, score
+from trainer.evaluate.strips import Strip, long_strips, make_strips, sheet
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -86,7 +84,7 @@ def _check(chosen: argparse.Namespace) -> None:
     if chosen.frames is not None and chosen.frames < 1:
         raise ValueError(f"--frames {chosen.frames}: compare at least one")
     if chosen.drift_fresh and not chosen.drift:
-        raise ValueError("--drift-fresh stands beside a --drift video; give one")
+        raise ValueError("--drift-fresh is compared with a --drift video; give one")
     if chosen.switch and not chosen.drift:
         raise ValueError("--switch says when the prompt changes in a --drift video; give one")
 
@@ -100,8 +98,8 @@ def _clips(run: Run) -> list[Clip]:
     run.left_out += left_out
     sizes = {(clip.width, clip.height) for clip in clips}
     if len(sizes) > 1:
-        found = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
-        raise ValueError(f"the clips have different sizes ({found}); measure one size at a time")
+        each = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
+        raise ValueError(f"the clips have different sizes ({each}); measure one size at a time")
     return clips
 
 
@@ -112,12 +110,14 @@ def _long_videos(
     if not videos:
         return {}
     bar = run.bar("long videos")
-    found: dict[str, LongVideo] = {}
+    measured: dict[str, LongVideo] = {}
     for done, path in enumerate(videos):
-        name = path.stem if path.stem not in found else str(path)
-        found[name] = measure_long(path, run.chosen.drift_coarse, dino=dino, classifier=classifier)
+        name = path.stem if path.stem not in measured else str(path)
+        measured[name] = measure_long(
+            path, run.chosen.drift_coarse, dino=dino, classifier=classifier
+        )
         bar(done + 1, len(videos))
-    return found
+    return measured
 
 
 def _evaluate(
@@ -129,21 +129,21 @@ def _evaluate(
 ) -> tuple[Evaluation, list[Strip]]:
     chosen = run.chosen
     assert dino is not None, "clips come with a DINO"
-    asked = read_asked(chosen.asked, clips)
-    rendered, strengths = _render(run, clips, asked)
-    given = named_folders(chosen.outputs, "--outputs")
-    if twice := given.keys() & rendered.keys():
-        raise ValueError(f"two systems are called {', '.join(sorted(twice))}; name one anew")
-    outputs = given | rendered
-    tools = measuring_tools(run, dino, classifier)
+    prompts = read_prompts(chosen.asked, clips)
+    rendered, strengths = _render(run, clips, prompts)
+    existing = named_folders(chosen.outputs, "--outputs")
+    if twice := existing.keys() & rendered.keys():
+        raise ValueError(f"two systems are called {', '.join(sorted(twice))}; rename one")
+    outputs = existing | rendered
+    networks = metric_networks(run, dino, classifier)
     rows = score(
         chosen.data,
         clips,
         outputs,
-        tools,
+        networks,
         frames=chosen.frames,
-        asked=asked,
-        reference=reference_vectors(run, tools.extractor, clips[0]),
+        prompts=prompts,
+        reference=reference_vectors(run, networks.extractor, clips[0]),
         on_clip=run.bar("measuring"),
     )
     note_gaps(run, rows)
@@ -151,12 +151,12 @@ def _evaluate(
         rows=rows,
         derived=derive(rows, chosen.teacher),
         settings=settings_of(run, clips),
-        extractors=extractors_of(tools),
+        extractors=extractors_of(networks),
         left_out=tuple(run.left_out),
         long=long_results(run, long),
         strengths=strength_response(rows, strengths),
     )
-    return evaluation, make_strips(chosen, clips, outputs, asked)
+    return evaluation, make_strips(chosen, clips, outputs, prompts)
 
 
 def _only_long(
@@ -177,9 +177,9 @@ def _only_long(
 
 
 def _render(
-    run: Run, clips: list[Clip], asked: Mapping[str, Asked]
+    run: Run, clips: list[Clip], prompts: Mapping[str, ClipPrompt]
 ) -> tuple[dict[str, Path], dict[str, dict[float, str]]]:
-    """Folders of outputs by row, and for each renderer its rows by strength where it has many."""
+    """Folders of outputs by row; with several strengths, also rows by renderer and strength."""
     chosen = run.chosen
     outputs: dict[str, Path] = {}
     strengths: dict[str, dict[float, str]] = {}
@@ -194,7 +194,7 @@ def _render(
             row = name + suffix
             outputs[row] = chosen.out / "renders" / row.replace(" ", "-")
             bar = run.bar(f"rendering {row}")
-            options: dict[str, Any] = {"frames": chosen.frames, "asked": asked, "on_clip": bar}
+            options: dict[str, Any] = {"frames": chosen.frames, "prompts": prompts, "on_clip": bar}
             render_clips(networks, digest, chosen.data, clips, outputs[row], rendering, **options)
             if len(chosen.strength) > 1 and not chosen.no_control:
                 strengths.setdefault(name, {})[rendering.strength] = row
@@ -207,8 +207,8 @@ def _publish(
     console = Console()
     for table in evaluation.tables():
         console.print(table)
-    for name, found in evaluation.strengths.items():
-        console.print(f"{name}: structure by strength {found}")
+    for name, response in evaluation.strengths.items():
+        console.print(f"{name}: structure by strength {response}")
     for name, video in long.items():
         changes = ", ".join(f"{key} {100 * v:.1f} %" for key, v in video.drift.change.items())
         console.print(f"{name}: drift {100 * video.drift.largest:.1f} % ({changes})")

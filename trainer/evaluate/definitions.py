@@ -1,4 +1,4 @@
-"""What every column means: formula, range, which way is better, and where it comes from."""
+"""What every column means: formula, range, which way is better, and its source."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEVELS = "0 to 255 levels"
 DEFINITIONS: dict[str, Definition] = {
     "kid": Definition(
         "KID",
-        "unbiased MMD² of frame vectors x, y of width d under (x·y/d + 1)³, to the reference set",
+        "unbiased MMD² to the reference frames, kernel (x·y/d + 1)³ of frame vectors of width d",
         "about 0 and up",
         "down",
         "Bińkowski et al. 2018, torchmetrics; extractor as named",
@@ -47,21 +47,21 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "structure_fine": Definition(
         "structure (fine)",
-        "the same against the fine render: what a better look adds counts too",
+        "as structure, between clip and fine render",
         "0 to 1",
         "up",
         "as structure",
     ),
     "edges": Definition(
         "edge F1",
-        "F1 within 1 px of the steepest luma edges against as many depth edges of the engine",
+        "F1 of luma edges and the engine's depth edges, equally many, within 1 px",
         "0 to 1",
         "near the fine render's",
         "boundary F-measure (Martin et al. 2004) at equal counts",
     ),
     "warp": Definition(
         "warp",
-        "mean |I_t(p) - I_{t-1}(p + m_t(p))|, m the engine's motion, visible in both frames",
+        "mean |I_t(p) - I_{t-1}(p + m_t(p))| where visible in both, m the engine's motion",
         _LEVELS,
         "down",
         "after Lai et al. 2018, absolute in place of squared",
@@ -69,7 +69,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "revisit": Definition(
         "revisit",
-        "mean |I_i - I_j| of frames i, j with equal camera poses, where nothing moves",
+        "mean |I_i - I_j| of frames i, j of equal camera pose, static pixels",
         _LEVELS,
         "down",
         "own",
@@ -77,7 +77,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "flicker": Definition(
         "flicker",
-        "mean |I_t - I_{t-1}|; motion counts too",
+        "mean |I_t - I_{t-1}|, motion included",
         _LEVELS,
         "near the fine render's",
         "VBench's temporal flickering (Huang et al. 2024)",
@@ -86,23 +86,23 @@ DEFINITIONS: dict[str, Definition] = {
     "drift": Definition(
         "drift",
         "largest |end - begin| / max(begin, 0.01) of brightness, contrast, saturation and "
-        "sharpness, the last against the first 10 s, or sixth of a shorter clip",
+        "sharpness, over the first and last 10 s (a sixth of clips under a minute)",
         "0 and up",
         "near the fine render's",
         "own; imaging statistics by segment as in the long-video papers",
     ),
     "prompt": Definition(
         "prompt",
-        "share of clips whose hour and weather the classifier recognises as asked, mean of both",
+        "share of clips whose hour and weather are classified as prompted, mean of both",
         "0 to 1",
         "up",
         "own; classifier trained on fine frames of the train split",
     ),
-    "hour": Definition("hour", "the same for the hour alone", "0 to 1", "up", "as prompt"),
-    "weather": Definition("weather", "the same for the weather alone", "0 to 1", "up", "as prompt"),
+    "hour": Definition("hour", "as prompt, hour alone", "0 to 1", "up", "as prompt"),
+    "weather": Definition("weather", "as prompt, weather alone", "0 to 1", "up", "as prompt"),
     "flatness": Definition(
         "flatness",
-        "share of 8x8 blocks whose luma deviates under 2 levels from its best plane",
+        "share of 8x8 blocks whose luma deviates less than 2 levels from its best-fitting plane",
         "0 to 1",
         "near the fine render's",
         "own",
@@ -116,7 +116,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "leakage": Definition(
         "leakage",
-        "on / (on + off) of mean luma gradients on the coarse clip's steepest 5 % and elsewhere",
+        "on / (on + off), mean luma gradient on the coarse clip's steepest 5 % and elsewhere",
         "0 to 1",
         "near the fine render's",
         "own",
@@ -133,7 +133,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "lpips": Definition(
         "LPIPS",
-        "learned distance of frames to the fine render's, by the given TorchScript network",
+        "learned distance to the fine render, by the given TorchScript network",
         "0 and up",
         "down",
         "Zhang et al. 2018",
@@ -148,7 +148,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "clip": Definition(
         "CLIP",
-        "100 cos of CLIP's vectors of a frame and of its caption, not below 0",
+        "max(0, 100 cos) of CLIP's vectors of frame and caption",
         "0 to 100",
         "up",
         "Hessel et al. 2021",
@@ -159,20 +159,20 @@ DEFINITIONS: dict[str, Definition] = {
         "expected answer of the given model, 1 to 5, to how real a frame looks",
         "1 to 5",
         "up",
-        "after RealMaster's VLM realism judge",
+        "after RealMaster's VLM judge of realism",
         2,
     ),
 }
 
 DERIVED: dict[str, Definition] = {
     "kid_to_coarse": Definition(
-        "KID / coarse's", "KID over the coarse input's KID", "about 0 and up", "down", "derived"
+        "KID / coarse's", "KID / that of the coarse input", "about 0 and up", "down", "derived"
     ),
     "structure_to_fine": Definition(
-        "structure / fine's", "structure over the fine render's", "0 and up", "up", "derived"
+        "structure / fine's", "structure / that of the fine render", "0 and up", "up", "derived"
     ),
     "warp_to_fine": Definition(
-        "warp / fine's", "warp error over the fine render's", "0 and up", "down", "derived"
+        "warp / fine's", "warp / that of the fine render", "0 and up", "down", "derived"
     ),
     "prompt_percent": Definition("prompt %", "100 x prompt", "0 to 100", "up", "derived", 1),
     "kept_kid": Definition(

@@ -1,4 +1,4 @@
-"""The derived numbers: ratios to the bounds, and the share of a teacher's improvement kept."""
+"""Derived numbers: ratios to the bounds, and the share of a teacher's improvement kept."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def derive(rows: Rows, teacher: str | None = None) -> Derived:
         raise ValueError(
             f"--teacher {teacher} is none of the outputs: {others or 'there are none'}"
         )
-    made: dict[str, dict[str, float | None]] = {}
+    derived: dict[str, dict[str, float | None]] = {}
     for name, row in rows.items():
-        made[name] = {
+        derived[name] = {
             "kid_to_coarse": ratio(_of(row, "kid"), _of(rows[COARSE], "kid")),
             "structure_to_fine": ratio(_of(row, "structure"), _of(rows[FINE], "structure")),
             "warp_to_fine": ratio(_of(row, "warp"), _of(rows[FINE], "warp")),
@@ -33,8 +33,8 @@ def derive(rows: Rows, teacher: str | None = None) -> Derived:
         if teacher is not None:
             for key, measure in (("kept_kid", "kid"), ("kept_structure", "structure_fine")):
                 parts = (_of(rows[part], measure) for part in (COARSE, name, teacher))
-                made[name][key] = kept(*parts, down=measure == "kid")
-    return made
+                derived[name][key] = kept(*parts, down=measure == "kid")
+    return derived
 
 
 def ratio(value: float | None, bound: float | None) -> float | None:
@@ -50,7 +50,7 @@ def kept(
     """`(student - coarse) / (teacher - coarse)`: 1 is the teacher's improvement, 0 none.
 
     `down`: whether smaller is better. None when one is missing, or when the teacher is no better
-    than the coarse input: of no improvement there is no share.
+    than the coarse input.
     """
     if coarse is None or student is None or teacher is None:
         return None
@@ -61,7 +61,7 @@ def kept(
 
 
 def monotone(values: list[float]) -> bool:
-    """Whether each value is above the one before: the answer to rising strengths."""
+    """Whether each value is above the one before."""
     return all(after > before for before, after in pairwise(values))
 
 

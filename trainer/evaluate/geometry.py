@@ -1,4 +1,4 @@
-"""What the engine knows about a clip: depth, motion and moving parts, and where the camera was.
+"""What the engine knows of a clip: depth, motion and moving parts, and the camera's poses.
 
 F frames, H W pixel rows and columns.
 """
@@ -36,23 +36,23 @@ class Camera:
     axes: NDArray[np.float64]
 
 
-def read_film(folder: Path, frames: int, height: int, width: int) -> tuple[Geometry, Camera]:
-    """The first `frames` frames of a film's `geometry.npz` and `camera.json`.
+def read_geometry(folder: Path, frames: int, height: int, width: int) -> tuple[Geometry, Camera]:
+    """The first `frames` frames of a clip folder's `geometry.npz` and `camera.json`.
 
-    `ValueError`, naming the folder, for a film that is not whole, of another size or too short.
+    `ValueError`, naming the folder, when they are not whole, of another size or too short.
     """
-    film, log = load_clip_folder(folder)
-    found, wanted = film.depth.shape, (frames, height, width)
-    if found[0] < frames or found[1:] != wanted[1:]:
+    whole, log = load_clip_folder(folder)
+    size, wanted = whole.depth.shape, (frames, height, width)
+    if size[0] < frames or size[1:] != wanted[1:]:
         raise ValueError(
-            f"{folder}: the geometry is {list(found)} (frames, rows, columns), its clip "
-            f"{list(wanted)}; film the take again"
+            f"{folder}: the geometry is {list(size)} (frames, rows, columns), its clip "
+            f"{list(wanted)}; capture the take again"
         )
     cameras = log.frames[:frames]
     geometry = Geometry(
-        film.depth[:frames].astype(np.float32),
-        film.motion[:frames].astype(np.float32),
-        film.part[:frames].astype(np.int32),
+        whole.depth[:frames].astype(np.float32),
+        whole.motion[:frames].astype(np.float32),
+        whole.part[:frames].astype(np.int32),
     )
     eye = np.array([camera.position for camera in cameras], np.float64)
     axes = np.array([(c.right, c.up, c.forward) for c in cameras], np.float64)

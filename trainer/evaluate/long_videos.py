@@ -1,6 +1,6 @@
-"""Long videos, read a stretch at a time: drift, structure by the minute, what the prompt shows.
+"""Long videos, read second by second: drift, structure by the minute, answers to the prompt.
 
-A minute of video does not fit a small machine's memory; a few seconds do.
+A minute of video does not fit a small machine's memory; a second does.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from trainer.evaluate.metrics.drift import (
 )
 from trainer.evaluate.metrics.prompt import ATTRIBUTES, PromptClassifier, frame_names
 from trainer.evaluate.metrics.structure import gram_agreement, tokens
-from trainer.evaluate.videos import Pictures, video_rate, video_size
+from trainer.evaluate.videos import Frames, video_rate, video_size
 
 MOMENTS = 5
-"""Pictures of the strip: of a minute those at 0, 15, 30, 45 and 60 s."""
+"""Frames of the strip: of a minute those at 0, 15, 30, 45 and 60 s."""
 
 
 @dataclass(frozen=True, eq=False)
 class LongVideo:
-    """What one long video measured.
+    """Measurements of one long video.
 
-    `agreement_by_minute`: structure agreement with the coarse video, a value a minute begun;
+    `agreement_by_minute`: structure agreement with the coarse video, one value per minute begun;
     `agreement_ends`: of the first and the last seconds; both None without a coarse video. `shown`:
-    for hour and weather what is recognised in each frame, empty without a classifier. `strip`:
-    pictures `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video.
+    the hour and weather recognised in each frame, empty without a classifier. `strip`: frames
+    `[5, H, W, 3]` at `strip_seconds`; `coarse_strip`: those of the coarse video.
     """
 
     frames: int
@@ -47,33 +47,33 @@ class LongVideo:
     agreement_by_minute: tuple[float, ...] | None
     agreement_ends: tuple[float, float] | None
     shown: Mapping[str, tuple[str, ...]]
-    strip: Pictures
+    strip: Frames
     strip_seconds: tuple[float, ...]
-    coarse_strip: Pictures | None = None
+    coarse_strip: Frames | None = None
 
-    def against(self, fresh: Path) -> dict[str, float]:
-        """Change of each imaging statistic from `fresh`, a video whose last seconds are of the same
-        frames, rendered by a stream that had just begun: what age alone has changed.
+    def change_from(self, fresh: Path) -> dict[str, float]:
+        """Change of each imaging statistic at the end, from `fresh`: what the stream's age changed.
 
+        `fresh` ends with the same coarse frames, rendered by a stream that started shortly before.
         `ValueError` for a video of another size, or one too short to hold the last seconds.
         """
         height, width = self.strip.shape[1:3]
         if video_size(fresh) != (width, height):
-            raise ValueError(f"{fresh} is not {width}x{height}, as the video it stands beside is")
+            raise ValueError(f"{fresh} is not {width}x{height}, the size of the --drift video")
         frames = read_clip(fresh, width=width, height=height, fps=self.fps)
-        rows = [imaging_statistics(picture) for picture in frames]
+        rows = [imaging_statistics(frame) for frame in frames]
         count = self.drift.end_frames
         if len(rows) < count:
             raise ValueError(f"{fresh} has {len(rows)} frames; the end compared is {count}")
-        begun = np.mean(rows[-count:], axis=0)
+        fresh_end = np.mean(rows[-count:], axis=0)
         return {
             name: change(float(new), self.drift.end[name])
-            for name, new in zip(STATISTICS, begun, strict=True)
+            for name, new in zip(STATISTICS, fresh_end, strict=True)
         }
 
     @property
     def agreement_change(self) -> float | None:
-        """How much structure agreement has changed from begin to end, relative."""
+        """Relative change of structure agreement from begin to end."""
         return None if self.agreement_ends is None else change(*self.agreement_ends)
 
     @property
@@ -99,16 +99,16 @@ def measure_long(
     shown: dict[str, list[str]] = {}
     seconds = _seconds(video, size, rate)
     beside = None if coarse is None or dino is None else _coarse_seconds(coarse, video, size, rate)
-    for pictures in seconds:
-        statistics += [imaging_statistics(picture) for picture in pictures]
+    for frames in seconds:
+        statistics += [imaging_statistics(frame) for frame in frames]
         if beside is not None and dino is not None:
-            theirs = _matching(beside, len(pictures), coarse, video)
-            agreement += _agreement(dino, pictures, theirs)
+            theirs = _matching(beside, len(frames), coarse, video)
+            agreement += _agreement(dino, frames, theirs)
         if classifier is not None:
-            for name, names in frame_names(classifier, pictures).items():
+            for name, names in frame_names(classifier, frames).items():
                 shown.setdefault(name, []).extend(names)
     if beside is not None and next(beside, None) is not None:
-        raise ValueError(f"{coarse} is longer than {video}; give the film that it was rendered of")
+        raise ValueError(f"{coarse} is longer than {video}; give the one it was rendered from")
     count = len(statistics)
     moments = sorted({round(place) for place in np.linspace(0, count - 1, MOMENTS)})
     return LongVideo(
@@ -118,13 +118,13 @@ def measure_long(
         agreement_by_minute=_by_minute(agreement, rate) if agreement else None,
         agreement_ends=_ends(agreement, rate) if agreement else None,
         shown={name: tuple(names) for name, names in shown.items()},
-        strip=_pictures_at(video, size, rate, moments),
+        strip=_frames_at(video, size, rate, moments),
         strip_seconds=tuple(place / rate for place in moments),
-        coarse_strip=None if coarse is None else _pictures_at(coarse, size, rate, moments),
+        coarse_strip=None if coarse is None else _frames_at(coarse, size, rate, moments),
     )
 
 
-def _seconds(path: Path, size: tuple[int, int], rate: float) -> Iterator[Pictures]:
+def _seconds(path: Path, size: tuple[int, int], rate: float) -> Iterator[Frames]:
     frames = read_clip(path, width=size[0], height=size[1], fps=rate)
     while part := list(islice(frames, max(1, round(rate)))):
         yield np.stack(part)
@@ -132,26 +132,26 @@ def _seconds(path: Path, size: tuple[int, int], rate: float) -> Iterator[Picture
 
 def _coarse_seconds(
     coarse: Path, video: Path, size: tuple[int, int], rate: float
-) -> Iterator[Pictures]:
-    found = video_size(coarse)
-    if found != size:
+) -> Iterator[Frames]:
+    other = video_size(coarse)
+    if other != size:
         raise ValueError(
-            f"{coarse} is {found[0]}x{found[1]}, {video} is {size[0]}x{size[1]}; structure is "
+            f"{coarse} is {other[0]}x{other[1]}, {video} is {size[0]}x{size[1]}; structure is "
             "compared at one size"
         )
     return _seconds(coarse, size, rate)
 
 
-def _matching(beside: Iterator[Pictures], count: int, coarse: Path | None, video: Path) -> Pictures:
+def _matching(beside: Iterator[Frames], count: int, coarse: Path | None, video: Path) -> Frames:
     theirs = next(beside, None)
     if theirs is None or len(theirs) != count:
         raise ValueError(
-            f"{coarse} has not as many frames as {video}; give the film it was made of"
+            f"{coarse} has not as many frames as {video}; give the video it was rendered from"
         )
     return theirs
 
 
-def _agreement(dino: DinoEncoder, ours: Pictures, theirs: Pictures) -> list[float]:
+def _agreement(dino: DinoEncoder, ours: Frames, theirs: Frames) -> list[float]:
     pair = tokens(dino, ours), tokens(dino, theirs)
     return [gram_agreement(a[None], b[None]) for a, b in zip(*pair, strict=True)]
 
@@ -167,7 +167,7 @@ def _ends(agreement: list[float], rate: float) -> tuple[float, float]:
     return float(np.mean(agreement[:count])), float(np.mean(agreement[-count:]))
 
 
-def _pictures_at(
+def _frames_at(
     path: Path, size: tuple[int, int], rate: float, places: list[int]
 ) -> NDArray[np.uint8]:
     frames = read_clip(path, width=size[0], height=size[1], fps=rate)
@@ -177,7 +177,7 @@ def _pictures_at(
 
 @dataclass(frozen=True)
 class Switch:
-    """A change of prompt in mid-stream: from second `at` on, `attribute` shall be `name`."""
+    """A change of prompt in mid-stream: from second `at` on, `attribute` should be `name`."""
 
     at: float
     attribute: str
@@ -198,13 +198,13 @@ def parse_switch(text: str) -> Switch:
 
 
 def answer(video: LongVideo, switch: Switch) -> dict[str, float | None]:
-    """How a video answers: `delay_s` from the switch to the first frame recognised as asked (None:
-    never), and the `share` of the frames from the switch on that are.
+    """How a video answers: `delay_s` from the switch to the first frame recognised as prompted
+    (None: never), and the `share` of the frames from the switch on that are.
 
     `ValueError` when the video ends before, or when nothing was recognised in it.
     """
     if switch.attribute not in video.shown:
-        raise ValueError("a change of prompt is judged by the classifier; give --data to train it")
+        raise ValueError("--switch needs the classifier; give --data to train it")
     after = video.shown[switch.attribute][round(switch.at * video.fps) :]
     if not after:
         raise ValueError(f"the video ends before the change of prompt at {switch.at:g} s")

@@ -1,4 +1,4 @@
-"""The networks that measure: DINO, the extractor for KID and FID, the prompt classifier, judges."""
+"""The networks that measure: DINO, the extractor for KID and FID, the classifier, learned ones."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from trainer.evaluate.metrics.features import (
 from trainer.evaluate.metrics.learned import load_learned
 from trainer.evaluate.metrics.prompt import PromptClassifier
 from trainer.evaluate.metrics.prompt_training import trained_classifier
-from trainer.evaluate.options import MANIFEST
-from trainer.evaluate.run import Run
-from trainer.evaluate.score import Tools
-from trainer.evaluate.videos import as_frames, video_size
+from trainer.evaluate.options import MANIFEST, Run
+from trainer.evaluate.score import MetricNetworks
+from trainer.evaluate.videos import as_tensor, video_size
 
 REFERENCE_STEP = 4
-"""Of a folder of reference videos every fourth frame is looked at: neighbours are alike."""
+"""Every fourth frame of reference videos is used: neighbours are alike."""
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm")
 
 
 def prompt_classifier(run: Run) -> PromptClassifier | None:
-    """The classifier of the data's train split, trained where it is not kept yet; None without."""
+    """The classifier of the data's train split, from the cache or trained; None where left out."""
     chosen = run.chosen
     if chosen.no_prompt or chosen.data is None:
         run.left_out.append(
@@ -46,14 +45,14 @@ def prompt_classifier(run: Run) -> PromptClassifier | None:
 
 
 def structure_dino(run: Run, clips: Sequence[Clip]) -> DinoEncoder | None:
-    """The DINO of `--features`, else of the first renderer; on the grid of the clips."""
+    """The DINO of `--features`, else of the first renderer, on the grid of the clips."""
     source = run.chosen.features
     if source is None and run.weights:
         source = str(next(iter(run.weights.values())) / "dino")
     if source is None:
         if clips or run.chosen.drift_coarse is not None:
             raise ValueError(
-                "structure needs a DINO; give --features FOLDER (the dino/ of a renderer will do)"
+                "structure needs a DINO; give --features FOLDER (such as the dino/ of a renderer)"
             )
         return None
     if clips:
@@ -63,8 +62,10 @@ def structure_dino(run: Run, clips: Sequence[Clip]) -> DinoEncoder | None:
     return load_dino(source, (max(1, height // 16), max(1, width // 16))).to(run.device)
 
 
-def measuring_tools(run: Run, dino: DinoEncoder, classifier: PromptClassifier | None) -> Tools:
-    """All networks that measure clips; notes which judges were not given."""
+def metric_networks(
+    run: Run, dino: DinoEncoder, classifier: PromptClassifier | None
+) -> MetricNetworks:
+    """All networks that measure clips; notes the learned metrics that were not given."""
     chosen = run.chosen
     extractor: nn.Module
     if chosen.kid_features is None:
@@ -75,7 +76,7 @@ def measuring_tools(run: Run, dino: DinoEncoder, classifier: PromptClassifier | 
     for name in ("lpips", "fvd", "clip", "vlm"):
         if getattr(learned, name) is None:
             run.left_out.append(f"{name}: no weights given (--{name})")
-    return Tools(dino, extractor, classifier, learned)
+    return MetricNetworks(dino, extractor, classifier, learned)
 
 
 def reference_vectors(run: Run, extractor: nn.Module, clip: Clip) -> Tensor | None:
@@ -89,16 +90,17 @@ def reference_vectors(run: Run, extractor: nn.Module, clip: Clip) -> Tensor | No
     bar, vectors = run.bar("reference"), []
     for done, path in enumerate(paths):
         frames = list(VideoClip(path, clip.width, clip.height, clip.fps))[::REFERENCE_STEP]
-        stacked = torch.stack([as_frames(frame[None])[0] for frame in frames])
+        stacked = torch.stack([as_tensor(frame[None])[0] for frame in frames])
         vectors.append(features_of(extractor, stacked))
         bar(done + 1, len(paths))
     return torch.cat(vectors)
 
 
-def extractors_of(tools: Tools) -> dict[str, str]:
-    """What made the vectors, with its hash."""
-    vectors = f"{tools.extractor.described} {weights_hash(tools.extractor)}"
-    found = {"kid": vectors, "fid": vectors, "structure": f"DINO {weights_hash(tools.dino)}"}
-    if tools.classifier is not None:
-        found["prompt"] = f"prompt classifier {weights_hash(tools.classifier)}"
-    return found | tools.learned.described
+def extractors_of(networks: MetricNetworks) -> dict[str, str]:
+    """Metric -> the network behind it, with its hash."""
+    vectors = f"{networks.extractor.described} {weights_hash(networks.extractor)}"
+    dino = f"DINO {weights_hash(networks.dino)}"
+    by_metric = {"kid": vectors, "fid": vectors, "structure": dino}
+    if networks.classifier is not None:
+        by_metric["prompt"] = f"prompt classifier {weights_hash(networks.classifier)}"
+    return by_metric | networks.learned.described

@@ -1,12 +1,16 @@
-"""The options of `c2r eval`, checked, as dataclasses."""
+"""The options of `c2r eval`, checked; and one call of the command: `Run`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
 
 from c2r.command_line import ArgumentParser, refuse
 from c2r.config import parse_overrides
@@ -14,7 +18,7 @@ from c2r.streaming.guidance import GuidanceConfig
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS
 from trainer.evaluate.rendering import Rendering
-from trainer.evaluate.score import Asked
+from trainer.evaluate.score import ClipPrompt
 
 MANIFEST = "manifest.jsonl"
 OFFLINE_ONLY = ("steps", "guidance", "text_scale", "control_scale")
@@ -22,7 +26,7 @@ RENDERING = ("mode", *OFFLINE_ONLY, "strength", "no_control", "precision")
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; `stream`: changes of the renderers' stream, as `--stream.timesteps` gives them.
+    """The options. `.stream`: changes of the renderers' stream, from `--stream.*`.
 
     `ValueError` for options that would have no effect.
     """
@@ -39,15 +43,15 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     if chosen.no_control:
         refuse(chosen, ["strength"], "--no-control renders without any")
     if not chosen.drift:
-        refuse(chosen, ["drift_coarse"], "it stands beside a --drift video; give one")
+        refuse(chosen, ["drift_coarse"], "it is compared with a --drift video; give one")
     return chosen
 
 
 def parser() -> ArgumentParser:
-    """The options of the command."""
+    """The options that have a name; `--stream.*` are read by `read_options`."""
     options = ArgumentParser(
         "c2r eval",
-        "Measure rendered clips against their coarse and fine twins.",
+        "Measure rendered clips against their coarse and fine counterparts.",
         changes=("stream",),
         epilog="With --mode stream the stream itself can be changed, as for c2r serve: "
         '--stream.timesteps "[1000, 500]".',
@@ -66,7 +70,7 @@ def parser() -> ArgumentParser:
         default="fine",
         help="what KID and FID compare with: 'fine', or a folder of videos",
     )
-    options.add_argument("--asked", type=Path, help="JSON: clip id -> caption, hour, weather asked")
+    options.add_argument("--asked", type=Path, help="JSON: clip id -> its caption, hour, weather")
     _networks(options.add_argument_group("what measures"))
     _rendering(options.add_argument_group("rendering first"))
     _long(options.add_argument_group("long videos"))
@@ -109,12 +113,12 @@ def _rendering(group: Any) -> None:
 
 def _long(group: Any) -> None:
     group.add_argument("--drift", type=Path, nargs="+", default=[], metavar="VIDEO")
-    group.add_argument("--drift-coarse", type=Path, help="the coarse video they were rendered of")
+    group.add_argument("--drift-coarse", type=Path, help="the coarse video they were rendered from")
     group.add_argument(
         "--drift-fresh",
         type=Path,
         metavar="VIDEO",
-        help="the film's end, rendered by a stream that began shortly before it: what age changes",
+        help="the video's end, rendered by a stream that started shortly before it",
     )
     group.add_argument(
         "--switch",
@@ -126,23 +130,24 @@ def _long(group: Any) -> None:
 
 
 def named_folders(given: Sequence[str], option: str) -> dict[str, Path]:
-    """`NAME=FOLDER` pairs, or bare folders named after themselves. `ValueError` for a folder that
-    is none, a name given twice or one of a bound.
+    """`NAME=FOLDER` pairs, or bare folders named after themselves.
+
+    `ValueError` for a missing folder, or a name that is taken or not allowed.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for text in given:
         name, equals, rest = text.partition("=")
         folder = Path(rest if equals else text)
         name = name if equals else folder.name
-        if not name or name in found or name in BOUNDS or not name.isprintable() or "/" in name:
+        if not name or name in folders or name in BOUNDS or not name.isprintable() or "/" in name:
             raise ValueError(
                 f"{option} {text}: give each folder a name of its own (NAME=FOLDER), without "
                 f"slashes and none of {', '.join(BOUNDS)}"
             )
         if not folder.is_dir():
             raise ValueError(f"{option} {text}: there is no folder {folder}")
-        found[name] = folder
-    return found
+        folders[name] = folder
+    return folders
 
 
 def renderings(chosen: argparse.Namespace) -> dict[str, Rendering]:
@@ -163,7 +168,7 @@ def renderings(chosen: argparse.Namespace) -> dict[str, Rendering]:
 def chosen_clips(
     clips: Sequence[Clip], split: str, most: int | None
 ) -> tuple[list[Clip], list[str]]:
-    """The split's clips that have a coarse twin, and in words which were left out.
+    """The split's clips that have a coarse counterpart, and a note on those left out.
 
     `ValueError` when none are left.
     """
@@ -171,9 +176,9 @@ def chosen_clips(
     paired = [clip for clip in own if clip.control is not None]
     left_out = []
     if len(paired) < len(own):
-        left_out.append(f"{len(own) - len(paired)} clips of {split} without a coarse twin")
+        left_out.append(f"{len(own) - len(paired)} clips of {split} without a coarse counterpart")
     if not paired:
-        raise ValueError(f"the split {split} has {len(own)} clips, none with a coarse twin")
+        raise ValueError(f"the split {split} has {len(own)} clips, none with a coarse counterpart")
     if most is not None:
         if most < 1:
             raise ValueError(f"--clips {most}: measure at least one")
@@ -182,19 +187,20 @@ def chosen_clips(
     return paired, left_out
 
 
-def read_asked(path: Path | None, clips: Sequence[Clip]) -> dict[str, Asked]:
-    """What each clip was asked to show, where it is not its own. `ValueError` for a file that is
-    no mapping of these clips to `caption`, `hour` and `weather`.
+def read_prompts(path: Path | None, clips: Sequence[Clip]) -> dict[str, ClipPrompt]:
+    """Prompts that replace the clips' own, by clip.
+
+    `ValueError` unless the file maps these clips to `caption`, `hour` and `weather`.
     """
     if path is None:
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         rows = {
-            str(clip): Asked(
+            str(clip): ClipPrompt(
                 str(row["caption"]), {"hour": str(row["hour"]), "weather": str(row["weather"])}
             )
-            for clip, row in found.items()
+            for clip, row in content.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -204,3 +210,31 @@ def read_asked(path: Path | None, clips: Sequence[Clip]) -> dict[str, Asked]:
     if unknown:
         raise ValueError(f"{path} names clips that are not measured: {', '.join(unknown[:5])}")
     return rows
+
+
+class Run:
+    """One call of the command: what was chosen, what was left out, and its progress bars."""
+
+    def __init__(self, chosen: argparse.Namespace, console: Console, bars: Progress) -> None:
+        self.chosen, self.console, self.bars = chosen, console, bars
+        self.left_out: list[str] = []
+        self.weights = named_folders(chosen.weights, "--weights")
+        self.device = chosen_device(chosen.device)
+
+    def bar(self, words: str) -> Callable[[int, int], None]:
+        """A function that shows (done, of)."""
+        task = self.bars.add_task(words, total=None)
+        return lambda done, of: self.bars.update(task, completed=done, total=of)
+
+
+def chosen_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is some. `ValueError` for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"--device {name} is no device; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {name}: PyTorch sees no CUDA device here; use cpu")
+    return device

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from trainer.evaluate.long_videos import LongVideo
-from trainer.evaluate.results import Evaluation, columns_of
+from trainer.evaluate.results import Evaluation, columns_of, write_whole
 from trainer.evaluate.strips import Strip, data_url
 
 STYLE = """
@@ -49,10 +49,7 @@ def write_page(
     parts += ["<h2>How</h2>", f"<pre>{escape(json.dumps(how, indent=1))}</pre>"]
     head = f'<meta charset="utf-8"><title>Evaluation</title><style>{STYLE}</style>'
     text = f"<!doctype html>\n<html lang=en><head>{head}</head><body>\n" + "\n".join(parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text + "\n</body></html>\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text + "\n</body></html>\n")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "numbers") -> str:
@@ -79,9 +76,9 @@ def _definitions(evaluation: Evaluation) -> str:
 def _strip(strip: Strip) -> str:
     moments = ", ".join(map(str, strip.moments))
     figures = "".join(
-        f'<figure><img src="{data_url(pictures)}" alt="{escape(name)}">'
+        f'<figure><img src="{data_url(frames)}" alt="{escape(name)}">'
         f"<figcaption>{escape(name)}</figcaption></figure>\n"
-        for name, pictures in strip.pictures.items()
+        for name, frames in strip.frames.items()
     )
     title = f"{escape(strip.clip)}: frames {moments}"
     return f"<h3>{title}</h3><p>{escape(strip.caption)}</p>{figures}"

@@ -1,4 +1,4 @@
-"""Clips rendered by a renderer's folder, to be measured: one video a clip, resumable.
+"""Rendering clips to measure: one video per clip, resumable.
 
 `offline` is the many-step sampler of a bidirectional model over the whole clip; `stream` is the
 rollout of a causal one, chunk by chunk, as it is served.
@@ -9,8 +9,8 @@ F frames, H W pixel rows and columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,30 +19,29 @@ import torch
 from torch import Tensor
 
 from c2r.clips import VideoWriter
+from c2r.exported.stages import eager_stages
+from c2r.exported.stream import stream_chunks, text_of
 from c2r.models.build import Networks
 from c2r.models.configs import FRAMES_PER_LATENT, Preset, latent_count
-from c2r.models.control import ControlInput, ControlState, strength_tensor
+from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.forward_pass import TextKV
-from c2r.models.vae import VAEState
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.noise import latent_noise
-from c2r.streaming.rollout import Rollout
 from c2r.streaming.sampler import Sampler, SamplerConfig
 from trainer.data.manifest import Clip
-from trainer.evaluate.score import Asked, expected_of
-from trainer.evaluate.videos import Pictures, as_frames, read_video
+from trainer.evaluate.results import write_whole
+from trainer.evaluate.score import ClipPrompt, expected_of
+from trainer.evaluate.videos import Frames, as_tensor, read_video
 
 HOW = "how.json"
 FRAMES_AT_ONCE = 16
 CRF = 10
-"""x264's quality of the outputs: as of the clips themselves, so that codec noise is alike."""
+"""x264's quality of the outputs, that of the clips: the same codec noise in all videos."""
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """How clips are rendered. `steps` and `guidance` are for `offline` only; with
-    `control` off the model renders without any.
-    """
+    """How clips are rendered. `steps` and `guidance` are for `offline` only."""
 
     mode: Literal["offline", "stream"] = "offline"
     steps: int = 50
@@ -65,27 +64,29 @@ def render_clips(
     rendering: Rendering,
     *,
     frames: int | None = None,
-    asked: Mapping[str, Asked] | None = None,
+    prompts: Mapping[str, ClipPrompt] | None = None,
     on_clip: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
-    """Write `<clip id>.mp4` of every clip into `into`; those that are there are kept.
+    """Write `<clip id>.mp4` of every clip into `into`; existing ones are kept.
 
-    `weights` names the renderer, by a hash of what it is. `ValueError` when the folder holds
-    renders made in another way.
+    `weights`: a hash of the renderer's. `ValueError` when the folder holds renders with other
+    settings.
     """
-    how = _how(networks, weights, rendering, frames, asked)
+    how = _how(networks, weights, rendering, frames, prompts)
     _claim(into, how)
     for done, clip in enumerate(clips):
         path = into / f"{clip.id}.mp4"
         if not path.is_file():
             check_fits(networks.preset, clip)
-            assert clip.control is not None, "clips without a coarse twin are left out before"
+            assert clip.control is not None, (
+                "clips without a coarse counterpart are left out before"
+            )
             coarse = read_video(data / clip.control, expected_of(clip, frames))
-            caption = (asked or {})[clip.id].caption if clip.id in (asked or {}) else clip.caption
-            pictures = render(networks, coarse, caption, rendering)
+            prompt = (prompts or {}).get(clip.id)
+            caption = clip.caption if prompt is None else prompt.caption
             with VideoWriter(path, clip.fps, crf=CRF) as writer:
-                for picture in pictures:
-                    writer.write(picture)
+                for frame in render(networks, coarse, caption, rendering):
+                    writer.write(frame)
         on_clip(done + 1, len(clips))
 
 
@@ -94,17 +95,21 @@ def _how(
     weights: str,
     rendering: Rendering,
     frames: int | None,
-    asked: Mapping[str, Asked] | None,
+    prompts: Mapping[str, ClipPrompt] | None,
 ) -> dict[str, Any]:
     settings = asdict(rendering) | {"weights": weights, "frames": frames}
     settings["stream"] = asdict(networks.preset.stream)
     settings["dtype"] = str(networks.dit.dtype)
-    settings["captions"] = {clip: row.caption for clip, row in (asked or {}).items()}
+    settings["captions"] = {clip: row.caption for clip, row in (prompts or {}).items()}
     return json.loads(json.dumps(settings))  # as it will be read back: lists, no tuples
 
 
 def _claim(into: Path, how: dict[str, Any]) -> None:
-    """Mark the folder as made in this way, or refuse it when it was made in another."""
+    """Note in the folder how its videos are rendered; `ValueError` when they were otherwise.
+
+    Without the note, a second run with other settings would keep the old videos and report them
+    under its own name.
+    """
     file = into / HOW
     if file.is_file():
         try:
@@ -114,20 +119,17 @@ def _claim(into: Path, how: dict[str, Any]) -> None:
         changed = sorted(key for key in {*before, *how} if before.get(key) != how.get(key))
         if changed:
             raise ValueError(
-                f"{into} holds renders made in another way ({', '.join(changed)} differ); "
+                f"{into} holds renders with other settings ({', '.join(changed)} differ); "
                 "give another --out or name, or remove that folder"
             )
         return
     if into.is_dir() and any(into.glob("*.mp4")):
         raise ValueError(f"{into} holds videos but no {HOW}; give another --out or name")
-    into.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{HOW}.partial")
-    partial.write_text(json.dumps(how, indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
+    write_whole(file, json.dumps(how, indent=1) + "\n")
 
 
 def check_fits(preset: Preset, clip: Clip) -> None:
-    """ValueError unless the renderer's frame is the clip's."""
+    """`ValueError` unless the renderer's frame size is the clip's."""
     if (preset.width, preset.height) != (clip.width, clip.height):
         raise ValueError(
             f"clip {clip.id} is {clip.width}x{clip.height}, the renderer makes {preset.width}x"
@@ -136,72 +138,66 @@ def check_fits(preset: Preset, clip: Clip) -> None:
 
 
 @torch.no_grad()
-def render(networks: Networks, coarse: Pictures, prompt: str, rendering: Rendering) -> Pictures:
-    """Pictures of a clip `[F, H, W, 3]`; what does not fill a latent or a chunk is padded with the
-    last frame, and the padding cut off again.
+def render(networks: Networks, coarse: Frames, prompt: str, rendering: Rendering) -> Frames:
+    """Rendered frames of a coarse clip, both `[F, H, W, 3]`.
+
+    What does not fill a latent or a chunk is padded with the last frame; the padding is cut off.
     """
     text = text_of(networks, prompt)
     if rendering.mode == "stream":
         return _stream(networks, coarse, text, rendering)
     count = len(coarse)
     whole = -(-(count - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
-    control, _ = _control(networks, _padded(coarse, whole), None, rendering)
+    control = _control(networks, _padded(coarse, whole), rendering)
     sampler = Sampler(networks.dit, text, text_of(networks, ""), control)
     shape = (networks.preset.dit.channels, *networks.preset.latent_size)
     noise = latent_noise([rendering.seed], 0, latent_count(whole), 0, shape)
     config = SamplerConfig(rendering.steps, networks.preset.stream.shift, rendering.guidance)
     clean = sampler.run(noise.to(networks.device), config)
-    return _pictures(networks.vae.decode(clean))[:count]
+    return _eight_bit(networks.vae.decode(clean))[:count]
 
 
-def _stream(networks: Networks, coarse: Pictures, text: TextKV, rendering: Rendering) -> Pictures:
-    preset, control_network = networks.preset, networks.control
-    rollout = Rollout(
-        networks.dit,
-        preset.stream,
-        preset.latent_size,
-        control_layers=0 if control_network is None else len(control_network.blocks),
+def _stream(networks: Networks, coarse: Frames, text: TextKV, rendering: Rendering) -> Frames:
+    stages = eager_stages(networks)
+    if not rendering.control:
+        stages = replace(stages, dino=None, control=None)
+    chunks = stream_chunks(
+        networks,
+        stages,
+        _chunks(networks, coarse),
+        text,
+        seed=rendering.seed,
+        strength=rendering.strength,
     )
-    state = rollout.open([rendering.seed])
-    carried: ControlState | None = None
-    decoder: VAEState | None = None
-    parts: list[Pictures] = []
+    return np.concatenate([_eight_bit(chunk.frames) for chunk in chunks])[: len(coarse)]
+
+
+def _chunks(networks: Networks, coarse: Frames) -> Iterator[Tensor]:
+    """A clip as whole chunks `[1, F, 3, H, W]`, on the networks' device."""
     done = 0
     while done < len(coarse):
-        wanted = preset.chunk_frames(first=done == 0)
+        wanted = networks.preset.chunk_frames(first=done == 0)
         frames = _padded(coarse[done : done + wanted], wanted)
-        control, carried = _control(networks, frames, carried, rendering)
-        chunk = rollout.generate(state, text, control)
-        decoded, decoder = networks.vae.decode_chunk(chunk.clean, decoder)
-        parts.append(_pictures(decoded))
-        rollout.finalize(state, chunk)
+        yield as_tensor(frames)[None].to(networks.device)
         done += wanted
-    return np.concatenate(parts)[: len(coarse)]
 
 
-def text_of(networks: Networks, prompt: str) -> TextKV:
-    """Keys and values of a prompt for every layer."""
-    embeddings = networks.text.encode([prompt]).to(networks.device)
-    return networks.dit.text_kv(embeddings, networks.control)
-
-
-def _padded(frames: Pictures, count: int) -> Pictures:
+def _padded(frames: Frames, count: int) -> Frames:
     return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
 
 
-def _control(
-    networks: Networks, frames: Pictures, state: ControlState | None, rendering: Rendering
-) -> tuple[ControlInput | None, ControlState | None]:
+def _control(networks: Networks, frames: Frames, rendering: Rendering) -> ControlInput | None:
+    """The control of a whole clip; None where the renderer has none or it is off."""
     if networks.control is None or not rendering.control:
-        return None, None
+        return None
     device = networks.device
-    features = networks.dino(as_frames(frames)[None].to(device), batch=FRAMES_AT_ONCE)
-    tokens, state = networks.control.tokens(features, state)
+    features = networks.dino(as_tensor(frames)[None].to(device), batch=FRAMES_AT_ONCE)
+    tokens, _ = networks.control.tokens(features, None)
     scale = strength_tensor(rendering.strength, device)
-    return ControlInput(networks.control, tokens, networks.preset.grid, scale), state
+    return ControlInput(networks.control, tokens, networks.preset.grid, scale)
 
 
-def _pictures(decoded: Tensor) -> Pictures:
-    """`[1, F, 3, H, W]` in [0, 1] as 8-bit pictures `[F, H, W, 3]`."""
+def _eight_bit(decoded: Tensor) -> Frames:
+    """`[1, F, 3, H, W]` in [0, 1] as 8-bit frames `[F, H, W, 3]`."""
     pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

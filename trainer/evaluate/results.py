@@ -1,6 +1,6 @@
-"""What an evaluation found, in one form: rows are systems, columns are measures.
+"""The results of an evaluation: rows are systems, columns are measures.
 
-Every value carries how many clips and frames it stands on.
+Every value carries the numbers of clips and frames behind it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Derived = Mapping[str, Mapping[str, float | None]]
 
 @dataclass(frozen=True)
 class Measured:
-    """One value, None where nothing could be measured, and what it stands on.
+    """One value, None where nothing could be measured, and the clips and frames behind it.
 
     `deviation`: over clips, or over the draws of a distance between sets; None without any.
     """
@@ -48,7 +48,7 @@ Rows = Mapping[str, Mapping[str, Measured]]
 
 
 def mean_of(by_clip: Mapping[str, float], frames: int) -> Measured:
-    """The mean over clips, and their deviation; None of no clips."""
+    """The mean over clips, and their deviation; None without clips."""
     values = list(by_clip.values())
     if not values:
         return Measured(None, 0, 0)
@@ -57,15 +57,23 @@ def mean_of(by_clip: Mapping[str, float], frames: int) -> Measured:
     )
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a report that is there was not cut short."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 def _versions() -> dict[str, str]:
     return versions() | {"torchmetrics": version("torchmetrics")}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One run of the command. `left_out` says in words what was not measured, and why.
+    """One run of the command. `left_out`: what was not measured, and why.
 
-    `extractors`: what made the vectors, by measure, with its hash. `long`: long videos by name.
+    `extractors`: the network behind each measure, with its hash. `long`: long videos by name.
     `strengths`: structure by strength of the control, for renderers that rendered at several.
     """
 
@@ -81,29 +89,24 @@ class Evaluation:
 
     @property
     def definitions(self) -> dict[str, Definition]:
-        """Those of the columns that this evaluation has."""
+        """The definitions of this evaluation's columns."""
         columns = {key for row in self.rows.values() for key in row}
         columns |= {key for row in self.derived.values() for key in row}
         return {key: d for key, d in {**DEFINITIONS, **DERIVED}.items() if key in columns}
 
     def write(self, path: Path) -> None:
-        """As JSON, whole or not at all, the definitions with it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        found = asdict(self)
-        found["definitions"] = {key: asdict(value) for key, value in self.definitions.items()}
-        partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        """Write it and its definitions as JSON."""
+        content = asdict(self)
+        content["definitions"] = {key: asdict(value) for key, value in self.definitions.items()}
+        write_whole(path, json.dumps(content, indent=2) + "\n")
 
     def tables(self) -> list[Table]:
-        """For a terminal, at most eight columns each; a cell says on how many clips it stands
-        where these are fewer than the row's.
-        """
+        """For a terminal, at most eight columns each; cells of fewer clips than the row say so."""
         both = (("measured", self.cells()), ("derived", self.derived_cells()))
         return [_table(title, cells, part) for title, cells in both for part in _portions(cells)]
 
     def markdown(self) -> str:
-        """Both tables, a row a system, for a README."""
+        """Both tables, one row per system, for a README."""
         return "\n".join(_markdown(cells) for cells in (self.cells(), self.derived_cells()))
 
     def cells(self) -> dict[str, dict[str, str]]:
@@ -140,7 +143,7 @@ def _cell(definition: Definition, measured: Measured, most: int) -> str:
 
 
 def columns_of(cells: Cells) -> list[str]:
-    """All columns of any row, in the order in which they come."""
+    """All columns of any row, in order."""
     return list(dict.fromkeys(key for row in cells.values() for key in row))
 
 
@@ -150,10 +153,10 @@ def _portions(cells: Cells) -> list[list[str]]:
 
 
 def _table(title: str, cells: Cells, columns: list[str]) -> Table:
-    made = Table("system", *columns, title=title)
+    table = Table("system", *columns, title=title)
     for name, row in cells.items():
-        made.add_row(name, *(row.get(column, "-") for column in columns))
-    return made
+        table.add_row(name, *(row.get(column, "-") for column in columns))
+    return table
 
 
 def _markdown(cells: Cells) -> str:

@@ -16,131 +16,123 @@ from torch import Tensor, nn
 from c2r.models.dino import DinoEncoder
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS, COARSE, FINE
-from trainer.evaluate.geometry import Camera, Geometry, read_film
+from trainer.evaluate.geometry import Camera, Geometry, read_geometry
 from trainer.evaluate.metrics.artefacts import artefacts
-from trainer.evaluate.metrics.distribution import fid, kid
 from trainer.evaluate.metrics.drift import drift_of
-from trainer.evaluate.metrics.edges import edge_f1
 from trainer.evaluate.metrics.features import features_of
-from trainer.evaluate.metrics.fidelity import psnr, ssim
-from trainer.evaluate.metrics.flicker import flicker
-from trainer.evaluate.metrics.learned import Learned
+from trainer.evaluate.metrics.learned import LearnedMetrics
 from trainer.evaluate.metrics.prompt import PromptClassifier, response
-from trainer.evaluate.metrics.revisit import revisit_error
-from trainer.evaluate.metrics.structure import gram_agreement, tokens
-from trainer.evaluate.metrics.warp import warp_error
+from trainer.evaluate.metrics.reference import fid, kid, psnr, ssim
+from trainer.evaluate.metrics.structure import edge_f1, gram_agreement, tokens
+from trainer.evaluate.metrics.temporal import flicker, revisit_error, warp_error
 from trainer.evaluate.results import Measured, Rows, mean_of
-from trainer.evaluate.videos import Expected, Pictures, as_frames, read_video
+from trainer.evaluate.videos import Expected, Frames, as_tensor, read_video
 
 
 @dataclass(frozen=True)
-class Tools:
-    """The networks that measures need; `classifier` None leaves prompt response out."""
+class MetricNetworks:
+    """The networks that measure; `classifier` None leaves prompt response out."""
 
     dino: DinoEncoder
     extractor: nn.Module
     classifier: PromptClassifier | None = None
-    learned: Learned = field(default_factory=Learned)
+    learned: LearnedMetrics = field(default_factory=LearnedMetrics)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the outputs of a clip were asked to show."""
+class ClipPrompt:
+    """The prompt that the outputs of a clip were rendered with: caption, and hour and weather."""
 
     caption: str
     attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """One clip: what is known of it, whoever rendered it."""
+class ReferenceClip:
+    """One clip and what outputs of it are compared with.
+
+    `engine`: the game engine's geometry and camera, None where the data has none.
+    """
 
     clip: Clip
-    coarse: Pictures
-    fine: Pictures
-    asked: Asked
-    tools: Tools
-    film: tuple[Geometry, Camera] | None
+    coarse: Frames
+    fine: Frames
+    prompt: ClipPrompt
+    networks: MetricNetworks
+    engine: tuple[Geometry, Camera] | None
 
     @cached_property
     def coarse_tokens(self) -> Tensor:
-        """DINO tokens of the coarse input."""
-        return tokens(self.tools.dino, self.coarse)
+        return tokens(self.networks.dino, self.coarse)
 
     @cached_property
     def fine_tokens(self) -> Tensor:
-        """DINO tokens of the fine render."""
-        return tokens(self.tools.dino, self.fine)
+        return tokens(self.networks.dino, self.fine)
 
 
 Values = dict[str, float | None]
 
 
-def measure(pictures: Pictures, scene: Scene) -> Values:
-    """Every measure of one system's pictures `[F, H, W, 3]` of one clip; None: not measurable."""
-    ours = tokens(scene.tools.dino, pictures)
-    marks = artefacts(pictures, scene.coarse)
+def measure(frames: Frames, ref: ReferenceClip) -> Values:
+    """Every measure of one system's frames `[F, H, W, 3]` of one clip; None: not measurable."""
+    ours = tokens(ref.networks.dino, frames)
+    marks = artefacts(frames, ref.coarse)
     values: Values = {
-        "structure": gram_agreement(ours, scene.coarse_tokens),
-        "structure_fine": gram_agreement(ours, scene.fine_tokens),
-        "flicker": flicker(pictures),
-        "drift": drift_of(pictures, scene.clip.fps),
+        "structure": gram_agreement(ours, ref.coarse_tokens),
+        "structure_fine": gram_agreement(ours, ref.fine_tokens),
+        "flicker": flicker(frames),
+        "drift": drift_of(frames, ref.clip.fps),
         "flatness": marks.texture_flatness,
         "uniformity": marks.lighting_uniformity,
         "leakage": marks.edge_leakage,
-        "psnr": psnr(pictures, scene.fine),
-        "ssim": ssim(pictures, scene.fine),
+        "psnr": psnr(frames, ref.fine),
+        "ssim": ssim(frames, ref.fine),
     }
-    return (
-        values
-        | _by_engine(pictures, scene)
-        | _by_prompt(pictures, scene)
-        | _judged(pictures, scene)
-    )
+    return values | _by_engine(frames, ref) | _by_prompt(frames, ref) | _by_learned(frames, ref)
 
 
-def _by_engine(pictures: Pictures, scene: Scene) -> Values:
-    if scene.film is None:
+def _by_engine(frames: Frames, ref: ReferenceClip) -> Values:
+    if ref.engine is None:
         return {}
-    geometry, camera = scene.film
+    geometry, camera = ref.engine
     return {
-        "edges": edge_f1(pictures, geometry),
-        "warp": warp_error(pictures, geometry),
-        "revisit": revisit_error(pictures, geometry, camera),
+        "edges": edge_f1(frames, geometry),
+        "warp": warp_error(frames, geometry),
+        "revisit": revisit_error(frames, geometry, camera),
     }
 
 
-def _by_prompt(pictures: Pictures, scene: Scene) -> Values:
-    if scene.tools.classifier is None:
+def _by_prompt(frames: Frames, ref: ReferenceClip) -> Values:
+    if ref.networks.classifier is None:
         return {}
-    found = response(scene.tools.classifier, pictures, scene.asked.attributes)
+    found = response(ref.networks.classifier, frames, ref.prompt.attributes)
     if found is None:
         return {}
     both = (found.hour + found.weather) / 2
     return {"prompt": both, "hour": found.hour, "weather": found.weather}
 
 
-def _judged(pictures: Pictures, scene: Scene) -> Values:
-    learned, values = scene.tools.learned, Values()
+def _by_learned(frames: Frames, ref: ReferenceClip) -> Values:
+    learned, values = ref.networks.learned, Values()
     if learned.lpips is not None:
-        values["lpips"] = learned.lpips(pictures, scene.fine)
+        values["lpips"] = learned.lpips(frames, ref.fine)
     if learned.clip is not None:
-        values["clip"] = learned.clip(pictures, scene.asked.caption)
+        values["clip"] = learned.clip(frames, ref.prompt.caption)
     if learned.vlm is not None:
-        values["vlm"] = learned.vlm(pictures)
+        values["vlm"] = learned.vlm(frames)
     return values
 
 
 @dataclass
-class Gathered:
-    """What one system has shown so far: values by measure and clip, vectors for set distances."""
+class SystemScores:
+    """One system so far: values by measure and clip, and vectors for the distances of sets."""
 
     values: dict[str, dict[str, float]] = field(default_factory=dict)
     vectors: list[Tensor] = field(default_factory=list)
     videos: list[Tensor] = field(default_factory=list)
 
     def add(self, clip: str, values: Values) -> None:
-        """Keep a clip's values; those that could not be measured are not counted."""
+        """Keep a clip's values, without those that could not be measured."""
         for name, value in values.items():
             kept = self.values.setdefault(name, {})
             if value is not None:
@@ -151,50 +143,55 @@ def score(
     data: Path,
     clips: Sequence[Clip],
     outputs: Mapping[str, Path],
-    tools: Tools,
+    networks: MetricNetworks,
     *,
     frames: int | None = None,
-    asked: Mapping[str, Asked] | None = None,
+    prompts: Mapping[str, ClipPrompt] | None = None,
     reference: Tensor | None = None,
     on_clip: Callable[[int, int], None] = lambda done, of: None,
 ) -> Rows:
-    """All rows. `frames`: at most so many of each clip. `asked`: by clip, in place of its own.
+    """All rows. `frames`: at most so many of each clip. `prompts`: by clip, in place of its own.
 
     `reference`: frame vectors `[N, d]` for KID and FID, by default those of the fine renders.
     `ValueError` for an output that is missing, of another size or length.
     """
-    systems = {name: Gathered() for name in (COARSE, FINE, *outputs)}
+    systems = {name: SystemScores() for name in (COARSE, FINE, *outputs)}
     lengths: dict[str, int] = {}
     for done, clip in enumerate(clips):
-        scene = read_scene(data, clip, tools, frames, (asked or {}).get(clip.id))
-        lengths[clip.id] = len(scene.fine)
-        for name, gathered in systems.items():
-            pictures = _pictures(name, outputs, scene)
-            gathered.add(clip.id, measure(pictures, scene))
-            gathered.vectors.append(features_of(tools.extractor, as_frames(pictures)))
-            if tools.learned.fvd is not None:
-                gathered.videos.append(tools.learned.fvd(pictures))
+        ref = read_reference(data, clip, networks, frames, (prompts or {}).get(clip.id))
+        lengths[clip.id] = len(ref.fine)
+        for name, scores in systems.items():
+            video = _video(name, outputs, ref)
+            scores.add(clip.id, measure(video, ref))
+            scores.vectors.append(features_of(networks.extractor, as_tensor(video)))
+            if networks.learned.fvd is not None:
+                scores.videos.append(networks.learned.fvd(video))
         on_clip(done + 1, len(clips))
-    return {name: _row(found, systems[FINE], reference, lengths) for name, found in systems.items()}
+    fine = systems[FINE]
+    return {name: _row(scores, fine, reference, lengths) for name, scores in systems.items()}
 
 
-def read_scene(
-    data: Path, clip: Clip, tools: Tools, frames: int | None = None, asked: Asked | None = None
-) -> Scene:
-    """A clip, its coarse twin and its geometry from disk. `ValueError` when one is not as said."""
-    assert clip.control is not None, "clips without a coarse twin are left out before"
+def read_reference(
+    data: Path,
+    clip: Clip,
+    networks: MetricNetworks,
+    frames: int | None = None,
+    prompt: ClipPrompt | None = None,
+) -> ReferenceClip:
+    """Read a clip, its coarse input and its geometry; `ValueError` when one is not as stated."""
+    assert clip.control is not None, "clips without a coarse counterpart are left out before"
     expected = expected_of(clip, frames)
-    film = None
+    engine = None
     if clip.geometry is not None:
         folder = (data / clip.geometry).parent
-        film = read_film(folder, expected.frames, clip.height, clip.width)
-    return Scene(
+        engine = read_geometry(folder, expected.frames, clip.height, clip.width)
+    return ReferenceClip(
         clip,
         read_video(data / clip.control, expected),
         read_video(data / clip.video, expected),
-        asked or Asked(clip.caption, clip.attributes),
-        tools,
-        film,
+        prompt or ClipPrompt(clip.caption, clip.attributes),
+        networks,
+        engine,
     )
 
 
@@ -204,18 +201,18 @@ def expected_of(clip: Clip, frames: int | None) -> Expected:
     return Expected(count, clip.width, clip.height, clip.fps, exact=count == clip.frames)
 
 
-def _pictures(name: str, outputs: Mapping[str, Path], scene: Scene) -> Pictures:
+def _video(name: str, outputs: Mapping[str, Path], ref: ReferenceClip) -> Frames:
     if name in BOUNDS:
-        return scene.coarse if name == COARSE else scene.fine
-    clip, count = scene.clip, len(scene.fine)
+        return ref.coarse if name == COARSE else ref.fine
+    clip, count = ref.clip, len(ref.fine)
     whole = Expected(count, clip.width, clip.height, clip.fps, exact=count == clip.frames)
     return read_video(outputs[name] / f"{clip.id}.mp4", whole)
 
 
 def _row(
-    found: Gathered, fine: Gathered, reference: Tensor | None, lengths: Mapping[str, int]
+    scores: SystemScores, fine: SystemScores, reference: Tensor | None, lengths: Mapping[str, int]
 ) -> dict[str, Measured]:
-    vectors = torch.cat(found.vectors)
+    vectors = torch.cat(scores.vectors)
     real = torch.cat(fine.vectors) if reference is None else reference
     clips, frames = len(lengths), sum(lengths.values())
     distance, deviation = kid(real, vectors)
@@ -223,10 +220,10 @@ def _row(
         "kid": Measured(distance, clips, frames, deviation),
         "fid": Measured(fid(real, vectors), clips, frames),
     }
-    for name, by_clip in found.values.items():
+    for name, by_clip in scores.values.items():
         row[name] = mean_of(by_clip, sum(lengths[clip] for clip in by_clip))
-    if found.videos:
-        row["fvd"] = _fvd(fine.videos, found.videos, frames)
+    if scores.videos:
+        row["fvd"] = _fvd(fine.videos, scores.videos, frames)
     return row
 
 

@@ -1,4 +1,4 @@
-"""Videos as the metrics see them: read whole, and never resized or cut in silence.
+"""Reading videos to measure: whole, and never resized or cut silently.
 
 F frames, H W pixel rows and columns.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from c2r.clips import read_clip
 
-Pictures = NDArray[np.uint8]
+Frames = NDArray[np.uint8]
 """RGB frames `[F, H, W, 3]`, row 0 at the top, 8-bit sRGB."""
 
 Plane = NDArray[np.float32]
@@ -37,22 +37,22 @@ class Expected:
     exact: bool = True
 
 
-def read_video(path: Path, expected: Expected) -> Pictures:
+def read_video(path: Path, expected: Expected) -> Frames:
     """All frames of a video `[F, H, W, 3]`.
 
-    `ValueError`, with what was found and what was wanted, for a file that is missing, damaged, of
-    another size or with another number of frames.
+    `ValueError` for a file that is missing, damaged, of another size or with another number of
+    frames; it says which.
     """
     if not path.is_file():
         raise ValueError(f"there is no video {path}; render it, or leave its clip out")
     width, height = expected.width, expected.height
     coded = width + width % 2, height + height % 2  # H.264 pads odd sides by one
-    found = video_size(path)
-    if found not in {(width, height), coded}:
+    size = video_size(path)
+    if size not in {(width, height), coded}:
         raise ValueError(
-            f"{path} is {found[0]}x{found[1]}, wanted {width}x{height}; render it at that size"
+            f"{path} is {size[0]}x{size[1]}, wanted {width}x{height}; render it at that size"
         )
-    read = read_clip(path, width=found[0], height=found[1], fps=expected.fps)
+    read = read_clip(path, width=size[0], height=size[1], fps=expected.fps)
     frames = list(islice(read, expected.frames + 1))
     _check_count(path, len(frames), expected)
     return np.stack(frames[: expected.frames])[:, :height, :width]
@@ -73,7 +73,7 @@ def _check_count(path: Path, count: int, expected: Expected) -> None:
 
 
 def video_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a video's pictures; `ValueError` when it is none."""
+    """(width, height) of a video's frames; `ValueError` when it is none."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -85,7 +85,7 @@ def video_size(path: Path) -> tuple[int, int]:
 
 
 def video_rate(path: Path) -> float:
-    """Frames a second of a video; `ValueError` when it is none or does not say."""
+    """Frames per second of a video; `ValueError` when it is none or does not say."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video or not container.streams.video[0].average_rate:
@@ -95,15 +95,15 @@ def video_rate(path: Path) -> float:
         raise ValueError(f"{path} is no video ({error}); render it again") from error
 
 
-def luma(pictures: Pictures) -> Plane:
-    """Luma `[..., H, W]` in [0, 1] of pictures `[..., H, W, 3]`, gamma as it is."""
+def luma(frames: Frames) -> Plane:
+    """Luma `[..., H, W]` in [0, 1] of frames `[..., H, W, 3]`, gamma as it is."""
     weights = np.array(LUMA, np.float32) / 255
-    return (pictures.astype(np.float32) @ weights).astype(np.float32, copy=False)
+    return (frames.astype(np.float32) @ weights).astype(np.float32, copy=False)
 
 
-def as_frames(pictures: Pictures) -> Tensor:
-    """Pictures `[F, H, W, 3]` as uint8 `[F, 3, H, W]`."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).contiguous()
+def as_tensor(frames: Frames) -> Tensor:
+    """Frames `[F, H, W, 3]` as uint8 `[F, 3, H, W]`."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).contiguous()
 
 
 def even_places(count: int, wanted: int) -> list[int]:

@@ -11,7 +11,7 @@ import c2r
 from street.city.clip_folder import load_clip_folder
 from street.city.take import LEVELS, Take, load_take, save_take
 from street.director.programs import RECORD_TAKE
-from trainer.evaluate.metrics.edges import depth_edges, widened
+from trainer.evaluate.metrics.structure import depth_edges, widened
 
 KEPT = Path(c2r.__file__).resolve().parents[1] / "assets" / "street" / "clips" / "train-00003"
 FRAMES = slice(20, 23)

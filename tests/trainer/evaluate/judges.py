@@ -1,4 +1,4 @@
-"""Stand-ins for judges, saved as the published ones are: known answers, or a few random weights."""
+"""Stand-ins for learned metrics, saved as the published ones: known answers, or random weights."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A small data set for tests: a camera that slides over a painted wall, twins and films with it.
+"""A small data set for tests: a camera slides along a wall; coarse, fine and geometry.
 
-Hour is how bright the fine picture is, weather how blue. Motion is a whole number of pixels.
+Hour is how bright the fine frames are, weather how blue. Motion is a whole number of pixels.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ STEP = 2
 """Pixels a frame that the wall moves to the left."""
 BRIGHT = {"noon": 1.0, "night": 0.25}
 BLUE = {"clear": 0.0, "rain": 60.0}
-Pictures = NDArray[np.uint8]
+Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Wall:
     """A wall wide enough for the whole slide, smooth noise with dark posts before it."""
 
-    picture: NDArray[np.float64]
+    texture: NDArray[np.float64]
     posts: NDArray[np.bool_]
 
 
@@ -36,11 +36,11 @@ def make_wall(seed: int) -> Wall:
     rng = np.random.default_rng(seed)
     width = WIDTH + STEP * FRAMES
     coarse = rng.uniform(40, 250, (HEIGHT // 4, width // 4 + 1, 3))
-    picture = coarse.repeat(4, axis=0).repeat(4, axis=1)[:, :width]
+    texture = coarse.repeat(4, axis=0).repeat(4, axis=1)[:, :width]
     posts = np.zeros((HEIGHT, width), bool)
     for column in range(8 + seed % 5, width - 6, 23):
         posts[10:44, column : column + 6] = True
-    return Wall(picture, posts)
+    return Wall(texture, posts)
 
 
 def slide(plane: NDArray) -> NDArray:
@@ -48,14 +48,14 @@ def slide(plane: NDArray) -> NDArray:
     return np.stack([plane[:, STEP * t : STEP * t + WIDTH] for t in range(FRAMES)])
 
 
-def fine_pictures(wall: Wall, hour: str, weather: str) -> Pictures:
-    picture = wall.picture * BRIGHT[hour]
-    picture[..., 2] += BLUE[weather]
-    picture[wall.posts] *= 0.2
-    return slide(picture).clip(0, 255).astype(np.uint8)
+def fine_frames(wall: Wall, hour: str, weather: str) -> Frames:
+    texture = wall.texture * BRIGHT[hour]
+    texture[..., 2] += BLUE[weather]
+    texture[wall.posts] *= 0.2
+    return slide(texture).clip(0, 255).astype(np.uint8)
 
 
-def coarse_pictures(wall: Wall) -> Pictures:
+def coarse_frames(wall: Wall) -> Frames:
     flat = np.full((*wall.posts.shape, 3), 170.0)
     flat[wall.posts] = 60
     return slide(flat).astype(np.uint8)
@@ -83,10 +83,10 @@ def cameras() -> tuple[FrameCamera, ...]:
     )
 
 
-def write_video(path: Path, pictures: Pictures, fps: float = FPS) -> None:
+def write_video(path: Path, frames: Frames, fps: float = FPS) -> None:
     with VideoWriter(path, fps, crf=4) as writer:
-        for picture in pictures:
-            writer.write(picture)
+        for frame in frames:
+            writer.write(frame)
 
 
 def sha(path: Path) -> str:
@@ -96,8 +96,8 @@ def sha(path: Path) -> str:
 def write_clip(root: Path, seed: int, split: str, hour: str, weather: str) -> Clip:
     name, wall = f"{split}-{seed}", make_wall(seed)
     folder = root / "clips" / name
-    write_video(folder / "fine.mp4", fine_pictures(wall, hour, weather))
-    write_video(folder / "coarse.mp4", coarse_pictures(wall))
+    write_video(folder / "fine.mp4", fine_frames(wall, hour, weather))
+    write_video(folder / "coarse.mp4", coarse_frames(wall))
     log = CameraLog(name, "mid", "test", WIDTH, HEIGHT, FPS, cameras())
     save_clip_folder(folder, geometry_of(wall), log)
     return Clip(
@@ -121,9 +121,9 @@ def write_clip(root: Path, seed: int, split: str, hour: str, weather: str) -> Cl
 
 
 def write_set(root: Path, *, train: int = 8, held_out: int = 2) -> tuple[Clip, ...]:
-    """A data folder; all four looks in turn."""
-    looks = [(hour, weather) for hour in BRIGHT for weather in BLUE]
-    clips = [write_clip(root, 100 + i, "train", *looks[i % 4]) for i in range(train)]
-    clips += [write_clip(root, 200 + i, "held_out", *looks[(3 * i) % 4]) for i in range(held_out)]
+    """A data folder; the four combinations of hour and weather in turn."""
+    prompts = [(hour, weather) for hour in BRIGHT for weather in BLUE]
+    clips = [write_clip(root, 100 + i, "train", *prompts[i % 4]) for i in range(train)]
+    clips += [write_clip(root, 200 + i, "held_out", *prompts[(3 * i) % 4]) for i in range(held_out)]
     write_manifest(root / "manifest.jsonl", clips)
     return tuple(clips)

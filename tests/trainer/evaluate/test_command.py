@@ -132,14 +132,14 @@ def broken(outputs, tmp_path, what: str):
     folder = tmp_path / what
     shutil.copytree(outputs / "perfect", folder)
     path = folder / "held_out-201.mp4"
-    pictures = scenes.fine_pictures(scenes.make_wall(1), "noon", "clear")
+    frames = scenes.fine_frames(scenes.make_wall(1), "noon", "clear")
     path.unlink()
     if what == "short":
-        scenes.write_video(path, pictures[:5])
+        scenes.write_video(path, frames[:5])
     elif what == "long":
-        scenes.write_video(path, np.concatenate([pictures, pictures]))
+        scenes.write_video(path, np.concatenate([frames, frames]))
     elif what == "small":
-        scenes.write_video(path, pictures[:, :32, :32])
+        scenes.write_video(path, frames[:, :32, :32])
     elif what == "text":
         path.write_text("no video")
     return folder
@@ -174,7 +174,7 @@ def test_fewer_frames_can_be_compared(data, renderer, outputs, tmp_path):
 
 def test_kid_against_a_folder_of_videos(data, renderer, tmp_path):
     for seed in (1, 2):
-        shown = scenes.fine_pictures(scenes.make_wall(seed), "night", "clear")
+        shown = scenes.fine_frames(scenes.make_wall(seed), "night", "clear")
         scenes.write_video(tmp_path / "real" / f"{seed}.mp4", shown)
     more = ("--reference", tmp_path / "real", "--no-prompt", "--clips", 1)
     main(arguments(data, renderer, tmp_path / "out", *more))
@@ -202,13 +202,13 @@ def test_choices_that_do_not_work(words, message):
         main(words)
 
 
-def test_no_dino_and_a_broken_film_are_refused(data, renderer, tmp_path):
+def test_no_dino_and_broken_geometry_are_refused(data, renderer, tmp_path):
     with pytest.raises(ValueError, match="--features"):
         main(["--data", str(data), "--no-prompt", "--out", str(tmp_path)])
     copy = tmp_path / "set"
     shutil.copytree(data, copy)
     (copy / "clips" / "held_out-200" / "geometry.npz").write_bytes(b"no arrays")
-    with pytest.raises(ValueError, match="held_out-200 holds no whole film"):
+    with pytest.raises(ValueError, match="held_out-200"):
         main(arguments(copy, renderer, tmp_path, "--no-prompt"))
 
 
@@ -244,10 +244,10 @@ def test_rendering_offline_by_strength_and_again_without_rendering(
     assert report(tmp_path)["rows"] == found["rows"]
 
 
-def test_renders_made_in_another_way_are_not_mixed(data, renderer, tmp_path):
+def test_renders_with_other_settings_are_not_mixed(data, renderer, tmp_path):
     start = ("--weights", f"net={renderer}", "--clips", 1, *FAST)
     main(arguments(data, renderer, tmp_path, *start))
-    with pytest.raises(ValueError, match=r"another way \(seed differ\)"):
+    with pytest.raises(ValueError, match=r"other settings \(seed differ\)"):
         main(arguments(data, renderer, tmp_path, *start, "--seed", 5))
     folder = tmp_path / "renders" / "net"
     (folder / "how.json").unlink()
@@ -256,7 +256,7 @@ def test_renders_made_in_another_way_are_not_mixed(data, renderer, tmp_path):
 
 
 def test_a_student_can_be_asked_for_other_steps(data, renderer, tmp_path):
-    """Each with its own pictures; steps that the stream cannot have are refused."""
+    """Each with its own frames; steps that the stream cannot have are refused."""
     start = ("--weights", f"net={renderer}", "--clips", 1, "--mode", "stream", "--no-prompt")
     made = {}
     for steps in ("[1000]", "[1000, 500]"):
@@ -285,14 +285,14 @@ def test_a_renderer_of_another_size_is_refused(data, renderer, tmp_path):
 
 
 def test_rendering_is_that_of_the_command_render(networks):
-    """The same pictures as the runtime's own offline and streaming code, frame for frame."""
+    """The same frames as the runtime's own offline and streaming code."""
     from c2r.streaming.guidance import GuidanceConfig
     from c2r.streaming.sampler import SamplerConfig
     from runtime.cli.render import stream_clip
     from runtime.pipeline.offline import render_offline
     from runtime.pipeline.pipeline import Pipeline
 
-    coarse = scenes.coarse_pictures(scenes.make_wall(3))[:8]  # fills neither latents nor chunks
+    coarse = scenes.coarse_frames(scenes.make_wall(3))[:8]  # fills neither latents nor chunks
     guidance = GuidanceConfig(kind="apg", text_scale=3.0)
     pipeline = Pipeline(networks)
     offline = Rendering(steps=2, guidance=guidance, strength=0.7, seed=3)

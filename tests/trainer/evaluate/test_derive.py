@@ -9,7 +9,7 @@ import pytest
 from tests.trainer.evaluate import scenes
 from trainer.data.manifest import read_manifest
 from trainer.evaluate.derive import derive, kept, monotone, ratio
-from trainer.evaluate.options import chosen_clips, named_folders, parser, read_asked, renderings
+from trainer.evaluate.options import chosen_clips, named_folders, parser, read_prompts, renderings
 from trainer.evaluate.results import Evaluation, Measured, mean_of
 
 
@@ -96,25 +96,25 @@ def test_a_row_for_each_strength():
         renderings(parser().parse_args(["--steps", "0"]))
 
 
-def test_clips_without_a_twin_are_left_out_in_words(data):
+def test_clips_without_a_counterpart_are_left_out_and_noted(data):
     clips = list(read_manifest(data / "manifest.jsonl"))
     bare = scenes.write_clip(data, 900, "held_out", "noon", "clear")
     bare = type(bare)(**{**vars(bare), "control": None, "control_hash": None})
     found, left_out = chosen_clips([*clips, bare], "held_out", None)
     assert [clip.id for clip in found] == ["held_out-200", "held_out-201"]
-    assert left_out == ["1 clips of held_out without a coarse twin"]
+    assert left_out == ["1 clips of held_out without a coarse counterpart"]
     assert len(chosen_clips(clips, "train", 3)[0]) == 3
-    with pytest.raises(ValueError, match="none with a coarse twin"):
+    with pytest.raises(ValueError, match="none with a coarse counterpart"):
         chosen_clips([bare], "held_out", None)
 
 
-def test_what_was_asked_is_read_from_a_file(data, tmp_path):
+def test_prompts_are_read_from_a_file(data, tmp_path):
     clips = read_manifest(data / "manifest.jsonl")
     file = tmp_path / "asked.json"
     row = {"caption": "a wall at night", "hour": "night", "weather": "clear"}
     file.write_text(json.dumps({"held_out-200": row}))
-    assert read_asked(file, clips)["held_out-200"].attributes["hour"] == "night"
+    assert read_prompts(file, clips)["held_out-200"].attributes["hour"] == "night"
     for wrong in ('{"x": {}}', "[1]", "no", json.dumps({"other": row})):
         file.write_text(wrong)
         with pytest.raises(ValueError, match=r"asked\.json"):
-            read_asked(file, clips)
+            read_prompts(file, clips)

@@ -19,20 +19,20 @@ from trainer.evaluate.metrics.learned import (
 )
 
 
-def pictures(level: int, frames: int = 3) -> np.ndarray:
+def frames(level: int, frames: int = 3) -> np.ndarray:
     return np.full((frames, 20, 30, 3), level, np.uint8)
 
 
 def test_lpips_gets_signed_frames_and_is_averaged(tmp_path):
     judge = Lpips(save_script(Distance(), tmp_path / "lpips.pt"))
-    assert judge(pictures(255), pictures(0)) == pytest.approx(2)
-    assert judge(pictures(7, 9), pictures(7, 9)) == 0
+    assert judge(frames(255), frames(0)) == pytest.approx(2)
+    assert judge(frames(7, 9), frames(7, 9)) == 0
 
 
 def test_fvd_features_get_the_flags_that_the_file_knows(tmp_path):
     judge = VideoFeatures(save_script(Video(), tmp_path / "video.pt"))
     assert judge.flags == {"rescale": True, "return_features": True}
-    assert torch.allclose(judge(pictures(51)), torch.full((1, 9), 0.2))
+    assert torch.allclose(judge(frames(51)), torch.full((1, 9), 0.2))
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ class Processor:
 
 def test_the_vlms_answer_is_the_expected_digit():
     judge = VlmJudge(Model(), Processor(), "stand-in")
-    assert judge(pictures(0)) == pytest.approx(1)
-    assert judge(pictures(255)) == pytest.approx(5)
-    assert judge(np.concatenate([pictures(0, 1), pictures(255, 1)])) == pytest.approx(3)
+    assert judge(frames(0)) == pytest.approx(1)
+    assert judge(frames(255)) == pytest.approx(5)
+    assert judge(np.concatenate([frames(0, 1), frames(255, 1)])) == pytest.approx(3)
     with pytest.raises(ValueError, match="single tokens"):
         VlmJudge(Model(), Processor(wide=True), "stand-in")
 

@@ -18,8 +18,8 @@ def long_report(out) -> dict:
     return json.loads((out / "report.json").read_text())["long"]
 
 
-def long_pictures(fade: bool) -> np.ndarray:
-    wall = scenes.fine_pictures(scenes.make_wall(4), "noon", "clear")
+def long_frames(fade: bool) -> np.ndarray:
+    wall = scenes.fine_frames(scenes.make_wall(4), "noon", "clear")
     shown = np.concatenate([wall, wall[::-1]] * 4)  # 72 frames
     shown[40:] = shown[40:] // (4 if fade else 1)
     return shown
@@ -27,10 +27,10 @@ def long_pictures(fade: bool) -> np.ndarray:
 
 def test_drift_of_long_videos(renderer, tmp_path):
     steady, fading = tmp_path / "steady.mp4", tmp_path / "fading.mp4"
-    scenes.write_video(steady, long_pictures(False))
-    scenes.write_video(fading, long_pictures(True))
+    scenes.write_video(steady, long_frames(False))
+    scenes.write_video(fading, long_frames(True))
     fresh = tmp_path / "fresh.mp4"
-    scenes.write_video(fresh, long_pictures(False)[40:])
+    scenes.write_video(fresh, long_frames(False)[40:])
     words = ["--drift", steady, fading, "--drift-coarse", steady]
     words += ["--features", renderer / "dino", "--out", tmp_path / "out", "--drift-fresh", fresh]
     assert main([str(word) for word in words]) == 0
@@ -46,17 +46,17 @@ def test_drift_of_long_videos(renderer, tmp_path):
     assert "72 frames at 16 fps" in page
     assert page.count("data:image/jpeg") == 2
     strip = np.array(Image.open(tmp_path / "out" / "long-1.png")).astype(int)
-    height, width = long_pictures(True).shape[1:3]
+    height, width = long_frames(True).shape[1:3]
     above, below = (strip[BAND + row * (height + GAP) :][:height] for row in (0, 1))
     last = 4 * (width + GAP) + GAP
-    assert strip.shape[0] == BAND + 2 * (height + GAP) + GAP, "coarse above, pictures below"
+    assert strip.shape[0] == BAND + 2 * (height + GAP) + GAP, "coarse above, rendered below"
     assert below[:, last : last + width].mean() < 0.4 * above[:, last : last + width].mean()
     assert abs(below[:, GAP : GAP + width] - above[:, GAP : GAP + width]).mean() < 3
 
 
 def test_a_change_of_prompt_is_answered_after_a_while(data, renderer, tmp_path):
     path = tmp_path / "long.mp4"
-    scenes.write_video(path, long_pictures(True))
+    scenes.write_video(path, long_frames(True))
     words = ["--drift", path, "--data", data, "--clips", 1, "--features", renderer / "dino"]
     words += ["--switch", "2:hour=night", "--out", tmp_path / "out"]
     main([str(word) for word in words])
@@ -67,11 +67,11 @@ def test_a_change_of_prompt_is_answered_after_a_while(data, renderer, tmp_path):
 
 def test_a_fresh_end_must_be_one(tmp_path):
     video, short = tmp_path / "video.mp4", tmp_path / "short.mp4"
-    scenes.write_video(video, long_pictures(False))
-    scenes.write_video(short, long_pictures(False)[:5])
+    scenes.write_video(video, long_frames(False))
+    scenes.write_video(short, long_frames(False)[:5])
     with pytest.raises(ValueError, match="has 5 frames; the end compared is 12"):
-        measure_long(video).against(short)
-    with pytest.raises(ValueError, match="--drift-fresh stands beside"):
+        measure_long(video).change_from(short)
+    with pytest.raises(ValueError, match="--drift-fresh is compared with"):
         main(["--data", "none", "--drift-fresh", str(short)])
 
 
@@ -81,16 +81,16 @@ def test_switches_that_cannot_be_judged(tmp_path):
         with pytest.raises(ValueError, match="no change of prompt"):
             parse_switch(wrong)
     path = tmp_path / "long.mp4"
-    scenes.write_video(path, long_pictures(False))
+    scenes.write_video(path, long_frames(False))
     with pytest.raises(ValueError, match="classifier"):
         answer(measure_long(path), Switch(1, "hour", "night"))
 
 
 def test_long_videos_that_do_not_belong_together(networks, tmp_path):
     long, short, small = (tmp_path / f"{name}.mp4" for name in ("long", "short", "small"))
-    scenes.write_video(long, long_pictures(False))
-    scenes.write_video(short, long_pictures(False)[:30])
-    scenes.write_video(small, long_pictures(False)[:, :32])
+    scenes.write_video(long, long_frames(False))
+    scenes.write_video(short, long_frames(False)[:30])
+    scenes.write_video(small, long_frames(False)[:, :32])
     for video, coarse, message in (
         (long, short, "not as many frames"),
         (short, long, "not as many frames|longer"),

@@ -1,4 +1,4 @@
-"""The prompt classifier: recognises looks it never saw the scenes of, is kept, and is refused."""
+"""The prompt classifier: recognises prompts in scenes it never saw, is kept, and is refused."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def test_it_recognises_hours_and_weathers_of_other_scenes(kept):
     for hour in scenes.BRIGHT:
         for weather in scenes.BLUE:
             for seed in (301, 302):
-                pictures = scenes.fine_pictures(scenes.make_wall(seed), hour, weather)
-                found = response(classifier, pictures, {"hour": hour, "weather": weather})
+                frames = scenes.fine_frames(scenes.make_wall(seed), hour, weather)
+                found = response(classifier, frames, {"hour": hour, "weather": weather})
                 assert found is not None
                 assert (found.hour, found.weather) == (1, 1), (hour, weather)
 
 
-def test_what_was_asked_and_is_not_shown_counts_as_wrong(kept):
+def test_a_prompt_that_is_not_shown_counts_as_wrong(kept):
     classifier, _ = kept
-    pictures = scenes.fine_pictures(scenes.make_wall(303), "noon", "rain")
-    found = response(classifier, pictures, {"hour": "night", "weather": "rain"})
+    frames = scenes.fine_frames(scenes.make_wall(303), "noon", "rain")
+    found = response(classifier, frames, {"hour": "night", "weather": "rain"})
     assert found is not None
     assert (found.hour, found.weather) == (0, 1)
-    assert response(classifier, pictures, {"hour": "night"}) is None
+    assert response(classifier, frames, {"hour": "night"}) is None
     with pytest.raises(ValueError, match="in no training clip; there were: night, noon"):
-        response(classifier, pictures, {"hour": "dusk", "weather": "rain"})
+        response(classifier, frames, {"hour": "dusk", "weather": "rain"})
 
 
 def test_probabilities_and_names_of_every_frame(kept):
     classifier, _ = kept
-    pictures = scenes.fine_pictures(scenes.make_wall(304), "night", "clear")
-    rows = recognised(classifier, pictures)
+    frames = scenes.fine_frames(scenes.make_wall(304), "night", "clear")
+    rows = recognised(classifier, frames)
     assert rows["hour"].shape == (scenes.FRAMES, 2)
     assert torch.allclose(rows["weather"].sum(1), torch.ones(scenes.FRAMES))
-    assert frame_names(classifier, pictures)["hour"] == ["night"] * scenes.FRAMES
+    assert frame_names(classifier, frames)["hour"] == ["night"] * scenes.FRAMES
 
 
 def test_it_is_trained_once_and_found_by_its_hash(kept, data, monkeypatch):

@@ -15,8 +15,7 @@ from trainer.evaluate.metrics.artefacts import (
     texture_flatness,
 )
 from trainer.evaluate.metrics.drift import change, drift, drift_of, imaging_statistics
-from trainer.evaluate.metrics.edges import depth_edges, edge_f1, edge_strength
-from trainer.evaluate.metrics.structure import gram_agreement
+from trainer.evaluate.metrics.structure import depth_edges, edge_f1, edge_strength, gram_agreement
 
 
 def boxes(count: int = 3) -> Geometry:
@@ -28,7 +27,7 @@ def boxes(count: int = 3) -> Geometry:
     )
 
 
-def painted(depth: np.ndarray) -> np.ndarray:
+def shaded(depth: np.ndarray) -> np.ndarray:
     plane = np.select([np.isinf(depth), depth < 10], [200, 40], 120).astype(np.uint8)
     return plane[..., None].repeat(3, axis=-1)
 
@@ -59,14 +58,14 @@ def test_depth_edges_lie_on_both_sides_of_a_step():
 
 def test_a_picture_of_the_depth_has_a_perfect_f1():
     geometry = boxes()
-    assert edge_f1(painted(geometry.depth), geometry) == pytest.approx(1)
+    assert edge_f1(shaded(geometry.depth), geometry) == pytest.approx(1)
 
 
 def test_f1_falls_with_a_shift_and_is_zero_for_a_blank():
     geometry = boxes()
-    shifted = np.roll(painted(geometry.depth), 6, axis=2)
-    near = np.roll(painted(geometry.depth), 1, axis=2)
-    scores = [edge_f1(pictures, geometry) for pictures in (near, shifted)]
+    shifted = np.roll(shaded(geometry.depth), 6, axis=2)
+    near = np.roll(shaded(geometry.depth), 1, axis=2)
+    scores = [edge_f1(frames, geometry) for frames in (near, shifted)]
     assert scores[0] is not None
     assert scores[1] is not None
     assert scores[0] > 0.9 > 0.6 > scores[1]
@@ -87,7 +86,7 @@ def test_gram_agreement_is_linear_cka():
     assert gram_agreement(a, b) == pytest.approx(np.mean(wanted), rel=1e-6)
 
 
-def test_gram_agreement_sees_relations_and_not_looks():
+def test_gram_agreement_sees_relations_and_not_appearance():
     generator = torch.Generator().manual_seed(2)
     a = torch.randn(3, 20, 6, generator=generator)
     turn, _ = torch.linalg.qr(torch.randn(6, 6, generator=generator))
@@ -127,7 +126,7 @@ def test_a_dark_statistic_changes_by_no_more_than_it_shows():
 
 
 def test_drift_of_short_clips():
-    still = np.repeat(scenes.coarse_pictures(scenes.make_wall(1))[:1], 7, axis=0)
+    still = np.repeat(scenes.coarse_frames(scenes.make_wall(1))[:1], 7, axis=0)
     assert drift_of(still, 16) == 0
     assert drift_of(still[:1], 16) is None
     with pytest.raises(ValueError, match="ends"):
@@ -156,12 +155,12 @@ def test_uniform_light_and_a_spot():
 
 def test_leakage_is_high_only_for_the_coarse_clips_own_edges():
     wall = scenes.make_wall(2)
-    coarse = scenes.coarse_pictures(wall)
+    coarse = scenes.coarse_frames(wall)
     rng = np.random.default_rng(5)
     noise = rng.integers(0, 256, coarse.shape, dtype=np.uint8)
     assert edge_leakage(coarse, coarse) > 0.95
     assert edge_leakage(noise, coarse) == pytest.approx(0.5, abs=0.03)
-    fine = edge_leakage(scenes.fine_pictures(wall, "noon", "clear"), coarse)
+    fine = edge_leakage(scenes.fine_frames(wall, "noon", "clear"), coarse)
     assert 0.5 < fine < 0.95
     assert artefacts(noise).edge_leakage is None
     with pytest.raises(ValueError, match="shape"):

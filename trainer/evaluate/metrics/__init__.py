@@ -1,1 +1,1 @@
-"""The measures of `c2r eval`, one file each."""
+"""The measures of `c2r eval`, by what they measure."""

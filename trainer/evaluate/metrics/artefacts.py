@@ -1,8 +1,8 @@
-"""Marks of computer graphics that a renderer may take over from its coarse input.
+"""Marks of computer graphics that a renderer may copy from its coarse input.
 
-Three measures without a network. Alone they say little: compare them with those of real footage.
+Three measures without a network. They mean little alone: compare them with real footage.
 
-F frames, H W pixel rows and columns. Pictures `[F, H, W, 3]` uint8.
+F frames, H W pixel rows and columns; `frames` are `[F, H, W, 3]` uint8.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.evaluate.metrics.edges import edge_strength, steepest, widened
-from trainer.evaluate.videos import Pictures, Plane, luma
+from trainer.evaluate.metrics.structure import edge_strength, steepest, widened
+from trainer.evaluate.videos import Frames, Plane, luma
 
 BLOCK = 8
 """Pixels a side of the blocks whose texture is measured."""
@@ -33,26 +33,26 @@ class Artefacts:
     edge_leakage: float | None
 
 
-def artefacts(pictures: Pictures, coarse: Pictures | None = None) -> Artefacts:
+def artefacts(frames: Frames, coarse: Frames | None = None) -> Artefacts:
     """All three; `ValueError` when the coarse clip has another shape."""
-    leakage = None if coarse is None else edge_leakage(pictures, coarse)
-    return Artefacts(texture_flatness(pictures), lighting_uniformity(pictures), leakage)
+    leakage = None if coarse is None else edge_leakage(frames, coarse)
+    return Artefacts(texture_flatness(frames), lighting_uniformity(frames), leakage)
 
 
-def texture_flatness(pictures: Pictures) -> float:
+def texture_flatness(frames: Frames) -> float:
     """Share of 8x8 blocks without texture, in [0, 1]; up is more like flat-shaded graphics.
 
     A block is flat when its luma, less the plane that fits it best, deviates by under two levels:
     a smooth gradient is no texture.
     """
-    return float(np.mean([(_roughness(luma(picture)) < FLAT).mean() for picture in pictures]))
+    return float(np.mean([(_roughness(luma(frame)) < FLAT).mean() for frame in frames]))
 
 
 def _roughness(plane: Plane) -> Plane:
     """Deviation of each 8x8 block `[rows, columns]` from its best plane."""
     rows, columns = (side // BLOCK for side in plane.shape)
     if not rows or not columns:
-        raise ValueError(f"pictures of {plane.shape[1]}x{plane.shape[0]} are smaller than a block")
+        raise ValueError(f"frames of {plane.shape[1]}x{plane.shape[0]} are smaller than a block")
     blocks = plane[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
     blocks = blocks.swapaxes(1, 2) - blocks.mean(axis=(1, 3))[:, :, None, None]
     ramp = np.arange(BLOCK, dtype=np.float32) - (BLOCK - 1) / 2
@@ -63,12 +63,12 @@ def _roughness(plane: Plane) -> Plane:
     return np.sqrt(np.maximum(rest, 0) / BLOCK**2)
 
 
-def lighting_uniformity(pictures: Pictures) -> float:
+def lighting_uniformity(frames: Frames) -> float:
     """How evenly a frame is lit, in (0, 1]: `1 / (1 + s / m)`, up is more even.
 
     m and s are mean and standard deviation of the mean lumas of 6 x 8 fields of a frame.
     """
-    return float(np.mean([_uniformity(luma(picture)) for picture in pictures]))
+    return float(np.mean([_uniformity(luma(frame)) for frame in frames]))
 
 
 def _uniformity(plane: Plane) -> float:
@@ -82,18 +82,16 @@ def _uniformity(plane: Plane) -> float:
     return 1.0 if mean == 0 else 1 / (1 + float(np.std(fields)) / mean)
 
 
-def edge_leakage(pictures: Pictures, coarse: Pictures) -> float:
+def edge_leakage(frames: Frames, coarse: Frames) -> float:
     """How much of a clip's edges lies on the coarse clip's, in [0, 1]: `on / (on + off)`.
 
     on and off are the mean Sobel gradients within a pixel of the coarse frame's steepest 5 % of
-    pixels, and elsewhere. 0.5: edges know nothing of the coarse ones; 1: there are no others.
+    pixels, and elsewhere. 0.5: independent of the coarse edges; 1: there are no others.
     """
-    if pictures.shape != coarse.shape:
-        shapes = f"{list(pictures.shape)} and {list(coarse.shape)}"
-        raise ValueError(f"pictures and coarse clip differ in shape: {shapes}; cut them alike")
-    return float(
-        np.mean([_leakage(luma(a), luma(b)) for a, b in zip(pictures, coarse, strict=True)])
-    )
+    if frames.shape != coarse.shape:
+        shapes = f"{list(frames.shape)} and {list(coarse.shape)}"
+        raise ValueError(f"frames and coarse clip differ in shape: {shapes}; cut them alike")
+    return float(np.mean([_leakage(luma(a), luma(b)) for a, b in zip(frames, coarse, strict=True)]))
 
 
 def _leakage(plane: Plane, coarse: Plane) -> float:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.evaluate.metrics.edges import edge_strength
-from trainer.evaluate.videos import Pictures, luma
+from trainer.evaluate.metrics.structure import edge_strength
+from trainer.evaluate.videos import Frames, luma
 
 SEGMENTS = 30
 END_SECONDS = 10.0
@@ -37,14 +37,14 @@ class Drift:
     end_frames: int
 
 
-def imaging_statistics(picture: Pictures) -> tuple[float, float, float, float]:
-    """Brightness, contrast, saturation and sharpness of one picture `[H, W, 3]`, each from 0 up.
+def imaging_statistics(frame: Frames) -> tuple[float, float, float, float]:
+    """Brightness, contrast, saturation and sharpness of one frame `[H, W, 3]`, each from 0 up.
 
     Mean and deviation of luma in [0, 1]; mean of HSV's saturation; mean Sobel gradient of luma.
     """
-    plane = luma(picture)
-    largest = picture.max(axis=-1).astype(np.float32)
-    spread = largest - picture.min(axis=-1)
+    plane = luma(frame)
+    largest = frame.max(axis=-1).astype(np.float32)
+    spread = largest - frame.min(axis=-1)
     saturation = np.divide(spread, largest, out=np.zeros_like(spread), where=largest > 0)
     sharpness = float(edge_strength(plane).mean())
     return float(plane.mean()), float(plane.std()), float(saturation.mean()), sharpness
@@ -56,7 +56,7 @@ def end_length(frames: int, fps: float) -> int:
 
 
 def change(begin: float, end: float) -> float:
-    """`|end - begin| / max(begin, 0.01)`: in a black or flat picture nothing counts as much."""
+    """`|end - begin| / max(begin, 0.01)`: relative, but not to almost nothing."""
     return abs(end - begin) / max(begin, LEAST)
 
 
@@ -84,8 +84,8 @@ def drift(statistics: Sequence[Sequence[float]], fps: float) -> Drift:
     return Drift(segments, changes, max(changes.values()), ending, count)
 
 
-def drift_of(pictures: Pictures, fps: float) -> float | None:
+def drift_of(frames: Frames, fps: float) -> float | None:
     """The largest change of a short clip `[F, H, W, 3]`; None for a single frame."""
-    if len(pictures) < 2:
+    if len(frames) < 2:
         return None
-    return drift([imaging_statistics(picture) for picture in pictures], fps).largest
+    return drift([imaging_statistics(frame) for frame in frames], fps).largest

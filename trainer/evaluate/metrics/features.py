@@ -43,13 +43,11 @@ class DinoStatistics(nn.Module):
 
     @property
     def described(self) -> str:
-        """What it is, for the report."""
         parts = f"mean and deviation of {self.dino.dim}-wide DINO tokens"
         return parts if self.classifier is None else f"{parts}, prompt classifier's features"
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
-        """One vector a frame."""
         tokens = self.dino(frames[None])[0].float()
         parts = [tokens.mean(dim=1), tokens.std(dim=1, unbiased=False)]
         if self.classifier is not None:
@@ -71,7 +69,6 @@ class ScriptedFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
-        """One vector a frame."""
         found = self.network(frames)
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(frames):
             raise ValueError(f"{self.path} gives no [N, d] for {len(frames)} frames; it must")
@@ -86,7 +83,7 @@ def load_scripted(path: Path) -> nn.Module:
         network: nn.Module = torch.jit.load(str(path), map_location="cpu")
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} is no TorchScript file ({reason}); export it anew") from error
+        raise ValueError(f"{path} is no TorchScript file ({reason}); export it again") from error
     return network.eval()
 
 

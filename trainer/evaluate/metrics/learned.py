@@ -1,6 +1,6 @@
-"""Learned judges, each from weights on this machine: LPIPS, FVD, CLIP score, a VLM.
+"""Learned metrics from local weights: LPIPS, FVD, CLIP score, and a VLM as judge.
 
-None is needed, and none is downloaded: each is there when its file or folder is given.
+None is needed and none is downloaded: each is measured when its file or folder is given.
 
 F frames, H W pixel rows and columns, d width of a vector.
 """
@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.evaluate.metrics.features import load_scripted, weights_hash
-from trainer.evaluate.videos import Pictures, as_frames, even_places
+from trainer.evaluate.videos import Frames, as_tensor, even_places
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 JUDGED_FRAMES = 4
-"""Frames of a clip that CLIP and the VLM look at, evenly spread."""
+"""Frames of a clip that CLIP and the VLM are given, evenly spread."""
 QUESTION = (
     "How much does this picture look like a frame of real camera footage? Answer with one digit: "
     "1 is a plain computer graphic, 5 cannot be told from footage."
@@ -31,16 +31,16 @@ ANSWERS = ("1", "2", "3", "4", "5")
 
 
 class Lpips:
-    """LPIPS by a TorchScript network: two `[F, 3, H, W]` in [-1, 1] -> a distance a frame."""
+    """LPIPS by a TorchScript network: two `[F, 3, H, W]` in [-1, 1] -> one distance per frame."""
 
     def __init__(self, path: Path) -> None:
         self.network = load_scripted(path)
         self.described = f"TorchScript {path.name} {weights_hash(self.network)}"
 
     @torch.no_grad()
-    def __call__(self, pictures: Pictures, fine: Pictures) -> float:
+    def __call__(self, frames: Frames, fine: Frames) -> float:
         """Mean distance of the frames of two clips `[F, H, W, 3]`; 0 is best."""
-        pairs = zip(as_frames(pictures).split(8), as_frames(fine).split(8), strict=True)
+        pairs = zip(as_tensor(frames).split(8), as_tensor(fine).split(8), strict=True)
         parts = [self.network(a.float() / 127.5 - 1, b.float() / 127.5 - 1) for a, b in pairs]
         return float(torch.cat([part.flatten() for part in parts]).mean())
 
@@ -63,9 +63,9 @@ class VideoFeatures:
         self.described = f"TorchScript {path.name} {weights_hash(self.network)}"
 
     @torch.no_grad()
-    def __call__(self, pictures: Pictures) -> Tensor:
+    def __call__(self, frames: Frames) -> Tensor:
         """`[1, d]` of a clip `[F, H, W, 3]`; `ValueError` when the network gives something else."""
-        video = as_frames(pictures).float().transpose(0, 1)[None]
+        video = as_tensor(frames).float().transpose(0, 1)[None]
         found = self.network(video, **self.flags)
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 1:
             raise ValueError(f"{self.path} gives no [1, d] for one clip; it must")
@@ -84,7 +84,7 @@ class ClipScore:
         self.described = f"{folder.name} {weights_hash(self.model)}"
 
     @torch.no_grad()
-    def __call__(self, pictures: Pictures, caption: str) -> float:
+    def __call__(self, frames: Frames, caption: str) -> float:
         """`max(0, 100 cos)`, mean over evenly spread frames of a clip `[F, H, W, 3]`."""
         config = self.model.config
         words = self.tokenizer(
@@ -93,7 +93,7 @@ class ClipScore:
             max_length=config.text_config.max_position_embeddings,
             return_tensors="pt",
         )
-        chosen = as_frames(pictures[even_places(len(pictures), JUDGED_FRAMES)])
+        chosen = as_tensor(frames[even_places(len(frames), JUDGED_FRAMES)])
         found = self.model(
             input_ids=words.input_ids,
             attention_mask=words.attention_mask,
@@ -114,7 +114,7 @@ def clip_pixels(frames: Tensor, size: int) -> Tensor:
 
 
 class VlmJudge:
-    """A vision-language model that says, from 1 to 5, how real a picture looks.
+    """A vision-language model that says, from 1 to 5, how real a frame looks.
 
     Its answer is the expectation over the logits of the five digits, so it needs no sampling.
     """
@@ -130,7 +130,7 @@ class VlmJudge:
 
     @classmethod
     def load(cls, folder: Path) -> VlmJudge:
-        """From a Hugging Face folder (any image-text-to-text model)."""
+        """Load a Hugging Face folder of any image-text-to-text model."""
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         _check_folder(folder, "VLM")
@@ -139,14 +139,14 @@ class VlmJudge:
         return cls(model, processor, f"{folder.name} {weights_hash(model)}")
 
     @torch.no_grad()
-    def __call__(self, pictures: Pictures) -> float:
+    def __call__(self, frames: Frames) -> float:
         """Mean of evenly spread frames of a clip `[F, H, W, 3]`, 1 to 5."""
-        places = even_places(len(pictures), JUDGED_FRAMES)
-        return sum(self._judge(pictures[place]) for place in places) / len(places)
+        places = even_places(len(frames), JUDGED_FRAMES)
+        return sum(self._judge(frames[place]) for place in places) / len(places)
 
-    def _judge(self, picture: Pictures) -> float:
+    def _judge(self, frame: Frames) -> float:
         content = [
-            {"type": "image", "image": Pillow.fromarray(picture)},
+            {"type": "image", "image": Pillow.fromarray(frame)},
             {"type": "text", "text": QUESTION},
         ]
         inputs = self.processor.apply_chat_template(
@@ -169,8 +169,8 @@ def _check_folder(folder: Path, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """The judges that were given."""
+class LearnedMetrics:
+    """The learned metrics whose weights were given."""
 
     lpips: Lpips | None = None
     fvd: VideoFeatures | None = None
@@ -179,16 +179,16 @@ class Learned:
 
     @property
     def described(self) -> dict[str, str]:
-        """What each is, with its hash."""
-        given = {"lpips": self.lpips, "fvd": self.fvd, "clip": self.clip, "vlm": self.vlm}
-        return {name: judge.described for name, judge in given.items() if judge is not None}
+        """Metric -> its file and the hash of its weights, for the report."""
+        metrics = {"lpips": self.lpips, "fvd": self.fvd, "clip": self.clip, "vlm": self.vlm}
+        return {name: one.described for name, one in metrics.items() if one is not None}
 
 
 def load_learned(
     lpips: Path | None, fvd: Path | None, clip: Path | None, vlm: Path | None
-) -> Learned:
-    """The judges whose weights are given; `ValueError` for a file or folder that is none."""
-    return Learned(
+) -> LearnedMetrics:
+    """Load those whose weights are given; `ValueError` for a file or folder that holds none."""
+    return LearnedMetrics(
         None if lpips is None else Lpips(lpips),
         None if fvd is None else VideoFeatures(fvd),
         None if clip is None else ClipScore(clip),

@@ -1,7 +1,7 @@
-"""Prompt response: a small classifier of hour and weather, and how often it sees what was asked.
+"""Prompt response: how often a small classifier recognises the hour and weather of the prompt.
 
-It is trained on fine frames only (`prompt_training.py`), so what it recognises is how the fine
-renderer shows an hour or a weather.
+It is trained on fine frames only (`prompt_training.py`), so it recognises an hour or a weather as
+the fine renderer shows it.
 
 N frames, F frames of a clip, K names of an attribute.
 """
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.evaluate.videos import Pictures, as_frames
+from trainer.evaluate.videos import Frames, as_tensor
 
 ATTRIBUTES = ("hour", "weather")
 SIZE = (40, 72)
-"""Rows and columns of what the network sees: hour and weather need no more."""
+"""Rows and columns of the network's input: hour and weather need no more."""
 FRAMES_AT_ONCE = 64
 
 Names = Mapping[str, Sequence[str]]
@@ -28,7 +28,7 @@ Names = Mapping[str, Sequence[str]]
 
 
 class PromptClassifier(nn.Module):
-    """Three strided convolutions, mean and deviation over the picture, one head an attribute."""
+    """Three strided convolutions, mean and deviation over the frame, one head per attribute."""
 
     def __init__(self, names: Names, width: int = 32) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class PromptClassifier(nn.Module):
         """Vectors `[N, 4 width + 6]` of frames `[N, 3, H, W]` (uint8, or float in [0, 1])."""
         small = shrink(frames)
         maps = self.trunk(2 * small - 1)
-        # Colours themselves too: group norm hides how bright a night is.
+        # The colours too: group norm removes how bright a night is.
         parts = [x.flatten(2) for x in (maps, 4 * small)]
         pooled = [pool for x in parts for pool in (x.mean(2), x.std(2, unbiased=False))]
         return self.norm(torch.cat(pooled, dim=1))
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
-        """Logits `[N, K]` of each attribute."""
+        """Logits `[N, K]` by attribute."""
         vectors = self.features(frames)
         return {name: head(vectors) for name, head in self.heads.items()}
 
@@ -67,10 +67,10 @@ def shrink(frames: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def recognised(classifier: PromptClassifier, pictures: Pictures) -> dict[str, Tensor]:
+def recognised(classifier: PromptClassifier, frames: Frames) -> dict[str, Tensor]:
     """Probabilities `[F, K]` of each attribute for every frame `[F, H, W, 3]`."""
     device = next(classifier.parameters()).device
-    parts = [classifier(part.to(device)) for part in as_frames(pictures).split(FRAMES_AT_ONCE)]
+    parts = [classifier(part.to(device)) for part in as_tensor(frames).split(FRAMES_AT_ONCE)]
     return {
         name: torch.cat([part[name] for part in parts]).softmax(dim=1).cpu() for name in ATTRIBUTES
     }
@@ -84,11 +84,11 @@ def named(classifier: PromptClassifier, probabilities: Mapping[str, Tensor]) -> 
     }
 
 
-def frame_names(classifier: PromptClassifier, pictures: Pictures) -> dict[str, list[str]]:
+def frame_names(classifier: PromptClassifier, frames: Frames) -> dict[str, list[str]]:
     """What each frame `[F, H, W, 3]` shows: F names for each attribute."""
     return {
         name: [classifier.names[name][place] for place in rows.argmax(dim=1).tolist()]
-        for name, rows in recognised(classifier, pictures).items()
+        for name, rows in recognised(classifier, frames).items()
     }
 
 
@@ -101,7 +101,7 @@ class Response:
 
 
 def response(
-    classifier: PromptClassifier, pictures: Pictures, asked: Mapping[str, str]
+    classifier: PromptClassifier, frames: Frames, asked: Mapping[str, str]
 ) -> Response | None:
     """The response of one clip `[F, H, W, 3]` to `asked` hour and weather; None if it names none.
 
@@ -113,5 +113,5 @@ def response(
         if asked[name] not in classifier.names[name]:
             known = ", ".join(classifier.names[name])
             raise ValueError(f"{name} {asked[name]!r} was in no training clip; there were: {known}")
-    shown = named(classifier, recognised(classifier, pictures))
+    shown = named(classifier, recognised(classifier, frames))
     return Response(*(float(shown[name] == asked[name]) for name in ATTRIBUTES))

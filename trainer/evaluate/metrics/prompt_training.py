@@ -18,17 +18,17 @@ from torch.nn import functional
 
 from trainer.data.manifest import Clip
 from trainer.evaluate.metrics.prompt import ATTRIBUTES, PromptClassifier, shrink
-from trainer.evaluate.videos import Expected, as_frames, even_places, read_video
+from trainer.evaluate.videos import Expected, as_tensor, even_places, read_video
 
 RECIPE = 1
-"""Raise when the network or its training changes: an old classifier is then not found."""
+"""Raise when the network or its training changes, so that no old classifier is taken for it."""
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the classifier is trained. `frames` of each clip, evenly spread, are looked at."""
+    """How the classifier is trained: on so many `frames` of each clip, evenly spread."""
 
     frames: int = 8
     epochs: int = 30
@@ -57,7 +57,7 @@ def trained_classifier(
     *,
     on_epoch: Progress | None = None,
 ) -> PromptClassifier:
-    """The classifier for these clips: from `cache` where it was trained before, else trained.
+    """The classifier for these clips: from `cache` when it was trained before, else trained.
 
     `ValueError` when no clip of the train split names an hour and a weather, or all name the same.
     """
@@ -93,16 +93,16 @@ def _examples(
     data: Path, clips: Sequence[Clip], names: Mapping[str, list[str]], training: Training
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Small frames `[N, 3, rows, columns]` and the class `[N]` of each attribute."""
-    frames: list[Tensor] = []
+    examples: list[Tensor] = []
     wanted: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
     for clip in clips:
         expected = Expected(clip.frames, clip.width, clip.height, clip.fps)
-        pictures = read_video(data / clip.video, expected)
-        frames.append(shrink(as_frames(pictures[even_places(len(pictures), training.frames)])))
+        frames = read_video(data / clip.video, expected)
+        examples.append(shrink(as_tensor(frames[even_places(len(frames), training.frames)])))
         for name in ATTRIBUTES:
             place = names[name].index(str(clip.attributes[name]))
-            wanted[name] += [place] * len(frames[-1])
-    return torch.cat(frames), {name: torch.tensor(rows) for name, rows in wanted.items()}
+            wanted[name] += [place] * len(examples[-1])
+    return torch.cat(examples), {name: torch.tensor(rows) for name, rows in wanted.items()}
 
 
 def fit(
@@ -114,11 +114,11 @@ def fit(
 ) -> None:
     """Train in place; afterwards frozen, in evaluation mode. The same input gives the same network.
 
-    Rare names count as much as common ones.
+    Losses are weighted so that rare names count as much as common ones.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
-        _begin_anew(classifier)
+        _reset(classifier)
         optimiser = torch.optim.AdamW(classifier.parameters(), training.rate, weight_decay=0.01)
         steps = training.epochs * -(-len(frames) // training.batch)
         falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -137,8 +137,8 @@ def fit(
     classifier.requires_grad_(False).eval()
 
 
-def _begin_anew(classifier: PromptClassifier) -> None:
-    """Weights from the seed in force, whatever was drawn when the network was made."""
+def _reset(classifier: PromptClassifier) -> None:
+    """Draw the weights again from the current seed."""
     for module in classifier.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
@@ -161,7 +161,7 @@ def _loss(
 
 
 def _varied(frames: Tensor) -> Tensor:
-    """Mirrored and softened at random: a renderer's pictures are softer than Blender's."""
+    """Mirror and blur at random: a renderer's frames are softer than Blender's."""
     if torch.rand(()) < 0.5:
         frames = frames.flip(3)
     if torch.rand(()) < 0.5:
@@ -171,7 +171,7 @@ def _varied(frames: Tensor) -> Tensor:
 
 
 def _save(classifier: PromptClassifier, path: Path, how: Mapping[str, object]) -> None:
-    """Weights, whole or not at all, and beside them in words how they came about."""
+    """Write the weights, whole or not at all, and beside them how they were trained."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     save_file(

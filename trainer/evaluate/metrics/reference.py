@@ -1,34 +1,40 @@
-"""Distances between two sets of frames: KID and FID, computed by torchmetrics.
+"""Distance to reference frames, by torchmetrics: PSNR and SSIM frame by frame, KID and FID of sets.
 
-The feature extractor has run before (`features.py`); here are only vectors.
+KID and FID take vectors; what makes them of frames is in `features.py`.
 
-N frames, d width of a vector.
+N frames of a set, d width of a vector; F frames of a clip, H W pixel rows and columns.
 """
 
 from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
+
+from trainer.evaluate.videos import Frames, as_tensor
 
 SUBSETS, SUBSET_SIZE = 100, 1000
 """As published: 100 draws of 1000 frames. A smaller set is used whole, once."""
 SEED = 0
-"""Of the draws, so that every system is compared on the same ones."""
+"""Seed of the draws, so that every system is compared on the same ones."""
 
 
-class Given(nn.Module):
-    """Passes on vectors that were made before."""
+class PrecomputedFeatures(nn.Module):
+    """Stands in for torchmetrics' network where the vectors are made before."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """`[N, d]`, as it came."""
         return vectors
 
 
@@ -56,7 +62,7 @@ def kid(real: Tensor, other: Tensor) -> tuple[float, float]:
         warnings.filterwarnings("ignore", message=".*save all extracted features.*")
         torch.manual_seed(SEED)
         metric = KernelInceptionDistance(
-            Given(real.shape[1]), subsets=1 if whole else SUBSETS, subset_size=size
+            PrecomputedFeatures(real.shape[1]), subsets=1 if whole else SUBSETS, subset_size=size
         )
         metric.update(real.double(), real=True)
         metric.update(other.double(), real=False)
@@ -71,8 +77,36 @@ def fid(real: Tensor, other: Tensor) -> float:
     strongly where N is not much above d: compare at equal N only.
     """
     _check(real, other)
-    metric = FrechetInceptionDistance(Given(real.shape[1]))
+    metric = FrechetInceptionDistance(PrecomputedFeatures(real.shape[1]))
     metric.set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     metric.update(other.double(), real=False)
     return float(metric.compute())
+
+
+def psnr(frames: Frames, fine: Frames) -> float | None:
+    """`10 log10(1 / MSE)` in dB over all pixels of the clip `[F, H, W, 3]`, signals in [0, 1].
+
+    None for equal clips, whose PSNR is infinite. Up is better.
+    """
+    if np.array_equal(frames, fine):
+        return None
+    pair = (as_tensor(frames).float() / 255, as_tensor(fine).float() / 255)
+    return float(peak_signal_noise_ratio(*pair, data_range=1.0))
+
+
+def ssim(frames: Frames, fine: Frames) -> float:
+    """Mean SSIM of the frames `[F, H, W, 3]`, in [-1, 1], up is better.
+
+    Wang et al. 2004: Gaussian window of 11 pixels and sigma 1.5, K = 0.01 and 0.03, borders
+    mirrored, colour channels averaged. Frames are compared a few at a time, to bound memory.
+    """
+    total = 0.0
+    pairs = zip(as_tensor(frames).split(8), as_tensor(fine).split(8), strict=True)
+    for ours, theirs in pairs:
+        value = structural_similarity_index_measure(
+            ours.float() / 255, theirs.float() / 255, data_range=1.0
+        )
+        assert isinstance(value, torch.Tensor)
+        total += float(value) * len(ours)
+    return total / len(frames)

@@ -9,10 +9,8 @@ import pytest
 
 from tests.trainer.evaluate import scenes
 from trainer.evaluate.geometry import Camera, Geometry
-from trainer.evaluate.metrics.fidelity import psnr, ssim
-from trainer.evaluate.metrics.flicker import flicker
-from trainer.evaluate.metrics.revisit import revisit_error, revisits
-from trainer.evaluate.metrics.warp import warp, warp_error
+from trainer.evaluate.metrics.reference import psnr, ssim
+from trainer.evaluate.metrics.temporal import flicker, revisit_error, revisits, warp, warp_error
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
@@ -65,7 +63,7 @@ def test_flicker_is_zero_for_a_still_and_the_step_for_a_blink():
     assert flicker(blink[:1]) is None
 
 
-def film(seed: int) -> tuple[np.ndarray, Geometry]:
+def sliding(seed: int) -> tuple[np.ndarray, Geometry]:
     wall = scenes.make_wall(seed)
     found = scenes.geometry_of(wall)
     geometry = Geometry(
@@ -73,29 +71,29 @@ def film(seed: int) -> tuple[np.ndarray, Geometry]:
         found.motion.astype(np.float32),
         found.part.astype(np.int32),
     )
-    return scenes.fine_pictures(wall, "noon", "clear"), geometry
+    return scenes.fine_frames(wall, "noon", "clear"), geometry
 
 
 def test_a_slide_with_its_own_motion_has_no_warp_error():
-    pictures, geometry = film(5)
-    assert warp_error(pictures, geometry) == 0
-    _, followed = warp(pictures, geometry, 1)
+    frames, geometry = sliding(5)
+    assert warp_error(frames, geometry) == 0
+    _, followed = warp(frames, geometry, 1)
     # All but the two columns that come into the picture; the posts slide with the wall.
     assert followed[:, : -scenes.STEP].all()
     assert not followed[:, -scenes.STEP :].any()
 
 
 def test_the_motion_points_back_and_not_forth():
-    pictures, geometry = film(6)
+    frames, geometry = sliding(6)
     wrong = replace(geometry, motion=-geometry.motion)
-    error = warp_error(pictures, wrong)
+    error = warp_error(frames, wrong)
     assert error is not None
     assert error > 10
 
 
 def test_warp_error_is_a_change_of_look_in_levels():
-    pictures, geometry = film(7)
-    brighter = np.minimum(pictures, 200)
+    frames, geometry = sliding(7)
+    brighter = np.minimum(frames, 200)
     brighter[4:] += 30
     # Only the step from frame 3 to 4 differs: 30 levels in one of eight steps.
     assert warp_error(brighter, geometry) == pytest.approx(30 / 8)
@@ -103,17 +101,17 @@ def test_warp_error_is_a_change_of_look_in_levels():
 
 def test_half_a_pixel_is_read_between_the_pixels():
     ramp = np.tile(np.arange(0, 160, 4, dtype=np.uint8), (12, 1))[None, :, :, None].repeat(3, 3)
-    pictures = np.concatenate([ramp, ramp + 2])
+    frames = np.concatenate([ramp, ramp + 2])
     motion = np.zeros((2, 12, 40, 2), np.float32)
     motion[..., 0] = 0.5
     flat = np.full((2, 12, 40), 10, np.float32)
     geometry = Geometry(flat, motion, np.zeros(flat.shape, np.int32))
-    assert warp_error(pictures, geometry) == pytest.approx(0, abs=1e-5)
+    assert warp_error(frames, geometry) == pytest.approx(0, abs=1e-5)
 
 
 def test_what_was_hidden_or_is_unknown_does_not_count():
-    pictures, geometry = film(8)
-    changed, depth, part = pictures.copy(), geometry.depth.copy(), geometry.part.copy()
+    frames, geometry = sliding(8)
+    changed, depth, part = frames.copy(), geometry.depth.copy(), geometry.part.copy()
     changed[3, 10:20, 10:20] = 255 - changed[3, 10:20, 10:20]
     depth[3, 10:20, 10:15] = 2  # somebody near
     part[3, 10:20, 15:20] = 1  # somebody who walks
@@ -121,7 +119,7 @@ def test_what_was_hidden_or_is_unknown_does_not_count():
     assert warp_error(changed, geometry) != 0
     assert warp_error(changed, hidden) == 0
     lost = replace(geometry, motion=np.full_like(geometry.motion, np.nan))
-    assert warp_error(pictures, lost) is None
+    assert warp_error(frames, lost) is None
 
 
 def ping_pong_indices(count: int) -> Camera:
@@ -142,12 +140,12 @@ def test_a_place_that_looks_the_same_has_no_revisit_error():
     depth[:, 0] = np.inf
     part = np.zeros((5, 6, 8), np.int32)
     geometry = Geometry(depth, np.zeros((5, 6, 8, 2), np.float32), part)
-    pictures = noise(9, 5, 6, 8, 3)
-    pictures[4], pictures[3] = pictures[0], pictures[1]
-    assert revisit_error(pictures, geometry, camera) == 0
-    pictures[4] = np.where(pictures[0] < 128, pictures[0] + 12, pictures[0] - 12)
-    assert revisit_error(pictures, geometry, camera) == pytest.approx(6)  # one pair of two
+    frames = noise(9, 5, 6, 8, 3)
+    frames[4], frames[3] = frames[0], frames[1]
+    assert revisit_error(frames, geometry, camera) == 0
+    frames[4] = np.where(frames[0] < 128, frames[0] + 12, frames[0] - 12)
+    assert revisit_error(frames, geometry, camera) == pytest.approx(6)  # one pair of two
     part[4, :, :] = 2
-    assert revisit_error(pictures, geometry, camera) == 0
+    assert revisit_error(frames, geometry, camera) == 0
     straight = Camera(np.arange(15.0).reshape(5, 3), camera.axes)
-    assert revisit_error(pictures, geometry, straight) is None
+    assert revisit_error(frames, geometry, straight) is None

@@ -9,19 +9,19 @@ import torch
 from c2r.models.configs import DinoConfig
 from c2r.models.dino import build_dino
 from tests.trainer.evaluate import scenes
-from trainer.evaluate.metrics.distribution import fid, kid
 from trainer.evaluate.metrics.features import (
     DinoStatistics,
     ScriptedFeatures,
     features_of,
     weights_hash,
 )
-from trainer.evaluate.videos import as_frames
+from trainer.evaluate.metrics.reference import fid, kid
+from trainer.evaluate.videos import as_tensor
 
 DINO = DinoConfig(hidden=24, mlp=32, layers=1, heads=2)
 
 
-def drawn(seed: int, count: int, shift: float = 0.0) -> torch.Tensor:
+def synthetic(seed: int, count: int, shift: float = 0.0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 5, generator=generator) + shift
 
@@ -39,15 +39,15 @@ def plain_kid(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def test_kid_is_the_unbiased_mmd():
-    x, y = drawn(1, 40), drawn(2, 40, 0.5)
+    x, y = synthetic(1, 40), synthetic(2, 40, 0.5)
     value, deviation = kid(x, y)
     assert value == pytest.approx(plain_kid(x.double().numpy(), y.double().numpy()), rel=1e-6)
     assert deviation == 0
 
 
 def test_kid_of_one_distribution_is_about_zero_and_grows_with_distance():
-    real = drawn(3, 400)
-    values = [kid(real, drawn(4, 400, shift))[0] for shift in (0.0, 0.3, 1.0)]
+    real = synthetic(3, 400)
+    values = [kid(real, synthetic(4, 400, shift))[0] for shift in (0.0, 0.3, 1.0)]
     assert abs(values[0]) < 0.03
     assert values[0] < values[1] < values[2]
     assert abs(kid(real, real)[0]) < 0.05
@@ -55,14 +55,14 @@ def test_kid_of_one_distribution_is_about_zero_and_grows_with_distance():
 
 def test_sets_of_unequal_size_are_drawn_from_the_same_way_each_time():
     state = torch.random.get_rng_state()
-    first, second = (kid(drawn(5, 60), drawn(6, 30, 0.4)) for _ in range(2))
+    first, second = (kid(synthetic(5, 60), synthetic(6, 30, 0.4)) for _ in range(2))
     assert first == second
     assert first[1] > 0
     assert torch.equal(state, torch.random.get_rng_state())
 
 
 def test_fid_is_the_frechet_distance_of_gaussians():
-    x, y = drawn(7, 300).double(), (1.5 * drawn(8, 300) + 0.5).double()
+    x, y = synthetic(7, 300).double(), (1.5 * synthetic(8, 300) + 0.5).double()
     means = [z.mean(0).numpy() for z in (x, y)]
     first, second = (np.cov(z.numpy().T) for z in (x, y))
     values, vectors = np.linalg.eigh(first)
@@ -75,20 +75,17 @@ def test_fid_is_the_frechet_distance_of_gaussians():
 
 def test_sets_that_cannot_be_compared():
     with pytest.raises(ValueError, match="at least 2"):
-        kid(drawn(1, 1), drawn(2, 9))
+        kid(synthetic(1, 1), synthetic(2, 9))
     with pytest.raises(ValueError, match="wide"):
-        fid(drawn(1, 9), drawn(2, 9)[:, :3])
+        fid(synthetic(1, 9), synthetic(2, 9)[:, :3])
 
 
-def test_dino_statistics_tell_looks_apart():
+def test_dino_statistics_tell_hours_apart():
     extractor = DinoStatistics(build_dino(DINO, (3, 4), seed=1), None).eval()
     walls = [scenes.make_wall(seed) for seed in range(6)]
     day, other_day, night = (
         torch.cat(
-            [
-                features_of(extractor, as_frames(scenes.fine_pictures(w, hour, "clear")))
-                for w in part
-            ]
+            [features_of(extractor, as_tensor(scenes.fine_frames(w, hour, "clear"))) for w in part]
         )
         for part, hour in ((walls[:3], "noon"), (walls[3:], "noon"), (walls[3:], "night"))
     )
@@ -117,7 +114,7 @@ class Wrong(torch.nn.Module):
 def test_any_torchscript_extractor(tmp_path):
     torch.jit.script(ThirdsMean()).save(str(tmp_path / "thirds.pt"))
     torch.jit.script(Wrong()).save(str(tmp_path / "wrong.pt"))
-    frames = as_frames(scenes.coarse_pictures(scenes.make_wall(1)))
+    frames = as_tensor(scenes.coarse_frames(scenes.make_wall(1)))
     found = features_of(ScriptedFeatures(tmp_path / "thirds.pt"), frames)
     assert torch.allclose(found, ThirdsMean()(frames), atol=1e-4)
     with pytest.raises(ValueError, match=r"\[N, d\]"):
