@@ -14,9 +14,7 @@ from c2r.weights.renderer import seeded_networks
 DEBUG = get_preset("debug")
 
 
-def debug_networks(
-    seed: int = 1, dtype: torch.dtype = torch.float32, **changes: Any
-) -> Networks:
+def debug_networks(seed: int = 1, dtype: torch.dtype = torch.float32, **changes: Any) -> Networks:
     """`changes`: fields of the preset, such as `stream` or `control`."""
     torch.set_num_threads(1)
     return seeded_networks(replace(DEBUG, **changes), seed, dtype=dtype)

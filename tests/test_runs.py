@@ -20,6 +20,7 @@ from trainer import command as train
 from trainer.data import encode
 from trainer.data.synthesize import command as synthesize
 from trainer.evaluate.options import read_options
+from trainer.phases import load_phase
 from trainer.settings import read_settings
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +63,8 @@ def parse(words: list[str]) -> None:
     match words:
         case ["train", *rest]:
             chosen, settings = train.parser().parse_known_args(rest)
-            read_settings(ROOT / chosen.config, settings)
+            config = read_settings(ROOT / chosen.config, settings)
+            load_phase(config.phase).check(config)
         case ["eval", *rest]:
             read_options(rest)
         case ["data", "encode", *rest]:

@@ -19,6 +19,7 @@ from c2r.models.precision import cast
 from c2r.models.presets import get_preset
 from export.graphs import build_graphs, denoise_graph
 from export.onnx_export import export_onnx, export_program, onnx_specs
+from tests.debug_networks import debug_networks
 from tests.export.onnx_facts import (
     RESHAPES,
     Shapes,
@@ -26,7 +27,6 @@ from tests.export.onnx_facts import (
     readers_of_cache,
     shapes_from_data,
 )
-from tests.debug_networks import debug_networks
 
 FACTS_TFLOP = {6: 20.2, 9: 24.3, 12: 28.3, 21: 40.4}
 """Of one pass over a chunk of 3 latents at 832x480, by latents seen."""

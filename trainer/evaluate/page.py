@@ -40,13 +40,16 @@ def write_page(
     parts += [_long(name, video) for name, video in long.items()]
     parts += [_strip(strip) for strip in strips]
     parts += ["<h2>What the columns mean</h2>", _definitions(evaluation)]
-    how = {
+    settings = {
         "settings": evaluation.settings,
         "extractors": evaluation.extractors,
         "versions": evaluation.versions,
         "cores": evaluation.cores,
     }
-    parts += ["<h2>How</h2>", f"<pre>{escape(json.dumps(how, indent=1))}</pre>"]
+    parts += [
+        "<h2>Settings and versions</h2>",
+        f"<pre>{escape(json.dumps(settings, indent=1))}</pre>",
+    ]
     head = f'<meta charset="utf-8"><title>Evaluation</title><style>{STYLE}</style>'
     text = f"<!doctype html>\n<html lang=en><head>{head}</head><body>\n" + "\n".join(parts)
     write_whole(path, text + "\n</body></html>\n")

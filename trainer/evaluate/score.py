@@ -105,11 +105,11 @@ def _by_engine(frames: Frames, ref: ReferenceClip) -> Values:
 def _by_prompt(frames: Frames, ref: ReferenceClip) -> Values:
     if ref.networks.classifier is None:
         return {}
-    found = response(ref.networks.classifier, frames, ref.prompt.attributes)
-    if found is None:
+    answer = response(ref.networks.classifier, frames, ref.prompt.attributes)
+    if answer is None:
         return {}
-    both = (found.hour + found.weather) / 2
-    return {"prompt": both, "hour": found.hour, "weather": found.weather}
+    both = (answer.hour + answer.weather) / 2
+    return {"prompt": both, "hour": answer.hour, "weather": answer.weather}
 
 
 def _by_learned(frames: Frames, ref: ReferenceClip) -> Values:

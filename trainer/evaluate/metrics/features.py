@@ -69,10 +69,10 @@ class ScriptedFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
-        found = self.network(frames)
-        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(frames):
+        vectors = self.network(frames)
+        if not isinstance(vectors, Tensor) or vectors.ndim != 2 or len(vectors) != len(frames):
             raise ValueError(f"{self.path} gives no [N, d] for {len(frames)} frames; it must")
-        return found.float()
+        return vectors.float()
 
 
 def load_scripted(path: Path) -> nn.Module:

@@ -66,10 +66,10 @@ class VideoFeatures:
     def __call__(self, frames: Frames) -> Tensor:
         """`[1, d]` of a clip `[F, H, W, 3]`; `ValueError` when the network gives something else."""
         video = as_tensor(frames).float().transpose(0, 1)[None]
-        found = self.network(video, **self.flags)
-        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 1:
+        vector = self.network(video, **self.flags)
+        if not isinstance(vector, Tensor) or vector.ndim != 2 or len(vector) != 1:
             raise ValueError(f"{self.path} gives no [1, d] for one clip; it must")
-        return found.float()
+        return vector.float()
 
 
 class ClipScore:
@@ -94,12 +94,12 @@ class ClipScore:
             return_tensors="pt",
         )
         chosen = as_tensor(frames[even_places(len(frames), JUDGED_FRAMES)])
-        found = self.model(
+        output = self.model(
             input_ids=words.input_ids,
             attention_mask=words.attention_mask,
             pixel_values=clip_pixels(chosen, config.vision_config.image_size),
         )
-        cosine = functional.cosine_similarity(found.image_embeds, found.text_embeds)
+        cosine = functional.cosine_similarity(output.image_embeds, output.text_embeds)
         return float((100 * cosine).clamp_min(0).mean())
 
 

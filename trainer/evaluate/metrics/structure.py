@@ -41,8 +41,8 @@ def edge_f1(frames: Frames, geometry: Geometry) -> float | None:
     for frame, depth, part in zip(frames, geometry.depth, geometry.part, strict=True):
         wanted = depth_edges(depth, part)
         if wanted.any():
-            found = steepest(edge_strength(luma(frame)), int(wanted.sum()))
-            scores.append(f1(found, wanted))
+            edges = steepest(edge_strength(luma(frame)), int(wanted.sum()))
+            scores.append(f1(edges, wanted))
     return float(np.mean(scores)) if scores else None
 
 
@@ -86,12 +86,12 @@ def _neighbours(array: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[A
     return np.moveaxis(turned[:-1], 0, axis), np.moveaxis(turned[1:], 0, axis)
 
 
-def f1(found: Mask, wanted: Mask) -> float:
+def f1(edges: Mask, wanted: Mask) -> float:
     """F1 in [0, 1] of edge pixels `[H, W]` within the tolerance; 0 when either has none."""
-    if not found.any() or not wanted.any():
+    if not edges.any() or not wanted.any():
         return 0.0
-    precision = float(widened(wanted)[found].mean())
-    recall = float(widened(found)[wanted].mean())
+    precision = float(widened(wanted)[edges].mean())
+    recall = float(widened(edges)[wanted].mean())
     total = precision + recall
     return 2 * precision * recall / total if total else 0.0
 
