@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 
 from c2r.weights.cli import _parser as weights_parser
 from trainer import command as train
-from trainer.data import encode
+from trainer import encode_cache
 from trainer.data.synthesize import command as synthesize
 from trainer.evaluate.options import read_options
 from trainer.phases import load_phase
@@ -68,7 +68,7 @@ def parse(words: list[str]) -> None:
         case ["eval", *rest]:
             read_options(rest)
         case ["data", "encode", *rest]:
-            encode.parser().parse_args(rest)
+            encode_cache.parser().parse_args(rest)
         case ["data", "synthesize", *rest]:
             synthesize._config(synthesize.parser().parse_args(rest))
         case ["weights", *rest]:
