@@ -48,7 +48,7 @@ proto: $(STAMP)
 # The engine's side where PyTorch is not installed, as in a game: an environment of its own.
 test-engine:
 	test -x build/engine/bin/python || $(PYTHON) -m venv build/engine
-	build/engine/bin/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[game]" pytest pytest-xdist pytest-rerunfailures hypothesis cryptography
+	build/engine/bin/pip install --quiet $(PIP_ARGS) -c constraints.txt -e ".[game]" pytest pytest-xdist hypothesis cryptography
 	build/engine/bin/python -c "import engine_bridge, importlib.util as u; assert u.find_spec('torch') is None"
 	build/engine/bin/pytest tests/wire tests/street/city tests/street/game tests/conformance tests/engine_bridge tests/test_clips.py tests/test_config.py -n auto --dist worksteal
 
