@@ -83,7 +83,7 @@ def post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *argume
             raise
 
 
-# A future may be done before its result: who awaited it was cancelled meanwhile.
+# A future may be done before its result: its awaiter was cancelled meanwhile.
 
 
 def _fulfil(future: asyncio.Future[T], result: T) -> None:
