@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import random
+import threading
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -16,11 +17,14 @@ import torch
 from c2r.wire import FailedFrame, RenderedFrame, pack_request
 from c2r.wire.events import EndReason, EndRequest, Feedback
 from c2r.wire.v1 import renderer_pb2 as pb
+from runtime.pipeline.pipeline import ChunkOutput, VideoState
+from runtime.pipeline.stage_timer import Timing
 from runtime.server.server import RunningServer
 from tests.runtime.bare_client import RENDER, Client, packed, session, stream
 from tests.runtime.serving import (
     FIRST,
     LATER,
+    PATIENCE_S,
     Clock,
     SlowPipeline,
     direct,
@@ -101,6 +105,30 @@ def test_turns_are_fair():
             await greedy.answers(FIRST + LATER)
             await modest.answers(FIRST)
             assert renderer.seeds == [1, 2, 1]
+
+    run(test())
+
+
+def test_frames_leave_before_their_keys_and_values_are_written():
+    """Meanwhile the next chunk is requested already, and begins when the write is over."""
+    write = threading.Event()
+
+    class HeldWrite(SlowPipeline):
+        def finalize(self, state: VideoState, output: ChunkOutput) -> Timing:
+            assert write.wait(PATIENCE_S)
+            return super().finalize(state, output)
+
+    async def test() -> None:
+        renderer = HeldWrite()
+        async with serving(renderer) as server, session(server) as one, session(server) as other:
+            await one.send(*frames(FIRST))
+            await one.answers(FIRST)
+            streams: list[Any] = [each.stream for each in server.admission.active]
+            await other.send(*frames(FIRST))
+            await until(lambda: [each.chunks.busy for each in streams] == [False, True])
+            assert renderer.started == 1
+            write.set()
+            await other.answers(FIRST)
 
     run(test())
 
