@@ -1,9 +1,14 @@
-"""Checkpoints (torch.distributed.checkpoint): written beside training, whole or not at all.
+"""Checkpoints (torch.distributed.checkpoint, DCP): written beside training, whole or not at all.
 
 A checkpoint is `checkpoints/step-00001000/`: it is written under a hidden name and renamed when
-every process has written its shards, so that whatever happens, the one before it is still there.
+every process has written its shards. A run that is killed at any moment leaves either the new one
+or, under the hidden name, rubbish that the next start removes; the one before is still there.
+
 Trained weights, their optimiser and EMA, the sampler's place and random states are in it; frozen
-weights are not, since they are where they were read from. Another number of processes can read it.
+weights are not: they are read again from where they were. Each process writes its own shards, and
+DCP records where in the whole tensor they lie, so another number of processes can read it and gets
+other shards of the same tensors. The optimiser's state is keyed by parameter names, not by the
+order of parameters, for the same reason.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from trainer.data.sampler import SamplerState
-from trainer.dist.parallel import World, let_go
+from trainer.dist.parallel import World, reshard
 from trainer.optim import Optimiser
 from trainer.settings import CheckpointConfig
 
@@ -47,25 +52,29 @@ class Progress:
 
 
 def _own_copy(value: Any) -> Any:
-    """Tensors on the CPU copied: training goes on in them while the checkpoint is written."""
+    """Tensors on the CPU copied: the optimiser updates them in place while the checkpoint is
+    written. DCP copies from GPUs itself, but writes CPU tensors from where they are, and a
+    checkpoint would hold parameters of several steps.
+    """
     if isinstance(value, dict):
         return {key: _own_copy(item) for key, item in value.items()}
     return value.clone() if isinstance(value, Tensor) and value.device.type == "cpu" else value
 
 
 def _weights(optimisers: dict[str, Optimiser]) -> dict[str, Any]:
-    """Everything that is a tensor, by part; loading fills these very tensors."""
-    made: dict[str, Any] = {}
+    """Everything that is a tensor, by part; loading fills these tensors in place."""
+    weights: dict[str, Any] = {}
     for part, optimiser in optimisers.items():
-        let_go(optimiser.module)
-        made[part] = {
+        # After a pass without gradients FSDP leaves the root's weights whole; DCP wants shards.
+        reshard(optimiser.module)
+        weights[part] = {
             "model": {name: p.detach() for name, p in optimiser.parameters.items()},
             "ema": dict(optimiser.ema),
             "adam": get_optimizer_state_dict(
                 optimiser.module, optimiser.optimisers, options=_OPTIONS
             ),
         }
-    return made
+    return weights
 
 
 def _random(world: World) -> dict[str, Tensor]:
@@ -81,7 +90,8 @@ class Checkpoints:
     def __init__(self, folder: Path, config: CheckpointConfig, world: World) -> None:
         self.folder, self.config, self.world = folder / "checkpoints", config, world
         self._pending: tuple[Future[Any], Path] | None = None
-        # Its own group: it is written in a thread, while training's messages go on.
+        # Its own group: a thread writes it while training's collectives run. In one group the two
+        # would meet in another order on each process, and hang.
         self._group = dist.new_group(backend="gloo") if world.layout.size > 1 else None
         if world.first:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +108,7 @@ class Checkpoints:
         return self.folder / f"step-{step:08}"
 
     def save(self, progress: Progress, optimisers: dict[str, Optimiser]) -> None:
-        """Begin to write; training goes on. The checkpoint before is finished first."""
+        """Start to write; training continues. The checkpoint before is finished first."""
         self.settle()
         final = self._path(progress.step)
         partial = final.with_name(f".{final.name}")
@@ -114,7 +124,7 @@ class Checkpoints:
         self._pending = begun, final
 
     def poll(self) -> None:
-        """Finish a checkpoint that has been written meanwhile."""
+        """Finish a checkpoint whose writing is done; never waits."""
         if self._pending is not None and self._pending[0].done():
             self.settle()
 
@@ -131,8 +141,8 @@ class Checkpoints:
         except dcp.CheckpointException as error:  # no Exception: it would pass every handler
             reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
             raise OSError(
-                f"{final} could not be written: {reasons}. The checkpoint before it is kept; mend "
-                "that, and run the same command again"
+                f"{final} could not be written: {reasons}. The checkpoint before it is kept; "
+                "repair that, and run the same command again"
             ) from error
         if self.world.first:
             final.with_name(f".{final.name}").replace(final)
@@ -155,7 +165,8 @@ class Checkpoints:
             self._set_aside(path)
         if any(self.folder.glob(f"{_DAMAGED}*")):
             raise ValueError(
-                f"none of the checkpoints in {self.folder} can be read; remove them to begin anew"
+                f"none of the checkpoints in {self.folder} can be read; remove them to train from "
+                "the start"
             )
         return None
 
@@ -169,6 +180,8 @@ class Checkpoints:
         self.world.wait()
 
     def _load(self, path: Path, optimisers: dict[str, Optimiser]) -> Progress:
+        # Asking DCP for a key that is not there fails. With more processes than wrote it, the new
+        # ones have no random state in it, and keep their own: nothing of training depends on it.
         known = dcp.FileSystemReader(path).read_metadata().state_dict_metadata
         state: dict[str, Any] = {
             "parts": _weights(optimisers),

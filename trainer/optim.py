@@ -60,7 +60,7 @@ class Optimiser:
         return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
     def update(self, number: int, updates: int) -> float:
-        """One update with the gradients at hand, then forget them; gives the learning rate."""
+        """One update with the current gradients, which are then freed; gives the learning rate."""
         rate = learning_rate(self.config, number, updates)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -72,6 +72,12 @@ class Optimiser:
 
     @torch.no_grad()
     def _follow(self, number: int) -> None:
+        """The EMA's step: `ema += (1 - decay) (weights - ema)`.
+
+        The decay is warmed up: at 0.999 from the first update on, the initial weights would still
+        be a third of the EMA after a thousand updates. Shards follow shards (`local`): the EMA of a
+        sharded weight is sharded alike, and nothing is gathered.
+        """
         if not self.ema:
             return
         decay = min(self.config.ema, (1 + number) / (10 + number))

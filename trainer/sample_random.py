@@ -1,7 +1,10 @@
-"""Random numbers of one sample, from the run's seed, the sample's number and what they are for.
+"""Random numbers of one sample: a function of (seed of the run, number of the sample, purpose).
 
 A run draws samples 0, 1, 2, ...; nothing random depends on anything but these three. So a run is
-the same on any number of processes, and a resumed run goes on as if it had not stopped.
+the same on any number of processes, and a resumed run continues as if it had not stopped: there is
+no generator whose state would have to be kept, divided among processes, or brought back in order.
+A purpose is a name for one use ("noise", "level"). Two uses of one name would be correlated, and
+another name for the same use would give other numbers, so names stay as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from torch import Tensor
 
 
 def _digest(seed: int, draw: int, purpose: str) -> int:
+    # A hash, not a sum: seed 1 of sample 2 must have nothing in common with seed 2 of sample 1.
+    # Python's own `hash` differs from process to process. Shifted to 63 bits, torch's signed seeds.
     words = f"{seed}/{draw}/{purpose}".encode()
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little") >> 1
 

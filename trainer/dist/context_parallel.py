@@ -1,8 +1,12 @@
 """Context parallelism (Ulysses, arXiv 2309.14509): several processes share one clip's tokens.
 
 Each process holds N / P of every latent's tokens, so that masks and timesteps by latent work as
-they are. Everything but self-attention looks at one token at a time; around self-attention an
-all-to-all trades "own tokens, all heads" for "all tokens, own heads" and back.
+they are. All layers but self-attention work on one token at a time. Around self-attention an
+all-to-all turns "own tokens, all heads" into "all tokens, own heads", and back: attention is
+independent across heads, so each process computes its heads exactly, without partial softmaxes.
+
+All processes of the group must make the same calls in the same order; so they get the same clip,
+the same noise and the same dropout of conditions (`World.data_rank`).
 
 Shapes: B batch, T latents, H W rows and columns of tokens, N = H x W, P processes, n = N / P,
 h heads, d head width.
@@ -15,7 +19,7 @@ import torch.distributed as dist
 from einops import rearrange
 from torch import Tensor
 
-from c2r.models.configs import (DiTConfig)
+from c2r.models.configs import DiTConfig
 from c2r.models.rope import rope_table
 
 
@@ -28,7 +32,9 @@ def _exchanged(x: Tensor, group: dist.ProcessGroup) -> Tensor:
 
 
 class _AllToAll(torch.autograd.Function):
-    """Entry p of the first axis goes to process p; so do gradients, which is its own reverse."""
+    """Entry p of the first axis goes to process p. The exchange is its own transpose, so gradients
+    take the same way; without this, autograd would end at the collective, silently.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, group: dist.ProcessGroup) -> Tensor:  # type: ignore[no-untyped-def]
@@ -42,7 +48,7 @@ class _AllToAll(torch.autograd.Function):
 
 def check_context(dit: DiTConfig, tokens: int, processes: int) -> None:
     """`ValueError` unless heads and tokens of a latent divide by the processes."""
-    for name, count in (("heads", dit.heads), ("tokens a latent", tokens)):
+    for name, count in (("heads", dit.heads), ("tokens per latent", tokens)):
         if count % processes:
             raise ValueError(
                 f"parallel.context {processes} does not divide the {count} {name}; choose a number "
@@ -53,7 +59,8 @@ def check_context(dit: DiTConfig, tokens: int, processes: int) -> None:
 class TokenShare:
     """Part `rank` of `size` of every latent's tokens; see `c2r.models.forward_pass.TokenShare`.
 
-    Latents are cut into pictures one token high: a DiT sees a grid of 1 x n.
+    A process's part of a latent is an image one token high: its DiT sees a grid of 1 x n. Rotary
+    positions are those of the whole grid all the same (`rope`).
     """
 
     def __init__(
@@ -89,7 +96,7 @@ class TokenShare:
         return x[:, :, self.own]
 
     def cut(self, x: Tensor) -> Tensor:
-        """Latents `[B, T, C, H p, W p]` -> the own tokens as pictures `[B, T, C, p, n p]`."""
+        """Latents `[B, T, C, H p, W p]` -> the own tokens as images `[B, T, C, p, n p]`."""
         p = self.patch
         tokens = rearrange(x, "b t c (h p) (w q) -> b t (h w) c p q", p=p, q=p)[:, :, self.own]
         return rearrange(tokens, "b t n c p q -> b t c p (n q)")

@@ -1,6 +1,7 @@
-"""Messages between two worlds of processes: students that ask, and a teacher's that answer.
+"""Messages between two process groups: the students', which send requests, and the teacher's.
 
-Each world has process groups of its own; this link (gloo, through main memory) is all they share.
+Each has its own default group, mesh and collectives, so sharding and checkpoints of the students
+know nothing of the teacher; this link (gloo, through main memory) is all they share.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 PATIENCE = timedelta(hours=6)
-"""How long a side waits for the other: students load, compile and write checkpoints meanwhile."""
+"""How long a side waits for the other, which may load, compile or write a checkpoint meanwhile."""
 LENGTH, BODY = 0, 1
-"""Tags of a message's two halves."""
+"""Tags of a message's two parts."""
 
 
 class Messages(Protocol):
@@ -39,11 +40,11 @@ class Link:
     teachers: int
 
     def teacher_of(self, student: int) -> int:
-        """The place in `group` of the process that answers a student."""
+        """The rank in `group` of the process that answers a student."""
         return self.students + student % self.teachers
 
     def students_of(self, teacher: int) -> range:
-        """The students whom the teacher of that rank answers, in turn."""
+        """The students that the teacher of that rank answers, in turn."""
         return range(teacher, self.students, self.teachers)
 
     def send(self, to: int, message: dict[str, Any]) -> None:
@@ -67,12 +68,12 @@ class Link:
         except RuntimeError as error:
             raise _broken(error) from error
         file = io.BytesIO(body.numpy().tobytes())
-        found: dict[str, Any] = torch.load(file, weights_only=True)
-        return found
+        message: dict[str, Any] = torch.load(file, weights_only=True)
+        return message
 
 
 def open_link(store: dist.Store, rank: int, students: int, teachers: int) -> Link:
-    """Called by every process of both worlds, `rank` counted over both."""
+    """Called by every process of both groups, `rank` counted over both."""
     prefixed, size = dist.PrefixStore("link", store), students + teachers
     group = dist.ProcessGroupGloo(prefixed, rank, size, PATIENCE)
     return Link(cast("Messages", group), students, teachers)

@@ -2,7 +2,7 @@
 
 Ranks count as (replicate, shard, context), context fastest. The ranks of a context group see the
 same clip, each its own tokens of it; weights are sharded over shard x context and the same on
-every replica. One process needs none of this and runs without a mesh.
+every replica. One process runs without a mesh.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def layout_of(config: ParallelConfig, size: int) -> Layout:
 class World:
     """This process among all. `mesh` (replicate, shard x context) is None for a single process.
 
-    With a `link`, these are the students or the teachers alone; `teaches` says which.
+    With a `link`, rank and layout are those in the students' or the teacher's own process group;
+    `teaches` says which.
     """
 
     rank: int
@@ -94,7 +95,7 @@ class World:
         return values
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process is here."""
         if self.layout.size > 1:
             dist.barrier()
 
@@ -136,7 +137,7 @@ def choose_device(name: str) -> torch.device:
 
 @dataclass(frozen=True)
 class _Place:
-    """A process among those of its own world; `store` None: PyTorch finds one."""
+    """A process in its own process group; `store` None: PyTorch finds one."""
 
     rank: int
     layout: Layout
@@ -168,8 +169,8 @@ def _place(config: ParallelConfig, rank: int, size: int, teachers: int) -> _Plac
 def open_world(config: ParallelConfig, device_name: str, teachers: int = 0) -> World:
     """Join the processes that torchrun started, or be the only one.
 
-    The last `teachers` of them are a world of their own, over which a teacher is sharded. A process
-    group is opened either way, on this machine alone if need be: checkpoints want one.
+    The last `teachers` of them form a separate process group, over which a teacher is sharded. A
+    group is opened for a single process too: DCP wants one.
     """
     device = choose_device(device_name)
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
@@ -193,9 +194,12 @@ def open_world(config: ParallelConfig, device_name: str, teachers: int = 0) -> W
 
 
 def shard(root: nn.Module, blocks: Iterable[nn.Module], world: World) -> None:
-    """Shard a module's weights (FSDP2): each block by itself, the rest with the root.
+    """Shard a module's weights (FSDP2): each block alone, the rest with the root.
 
     Parameters become shards of themselves (`DTensor`); gradients are averaged over all processes.
+    Blocks are gathered one after the other and freed after use, so a process never holds the whole
+    network; the root's few weights are used at both ends of the pass and stay until its backward.
+    The backward pass is what frees them: see `reshard` for passes without one.
     """
     assert world.mesh is not None, "one process has nothing to shard"
     for block in blocks:
@@ -203,8 +207,8 @@ def shard(root: nn.Module, blocks: Iterable[nn.Module], world: World) -> None:
     fully_shard(root, mesh=world.mesh, reshard_after_forward=False)
 
 
-def let_go(root: nn.Module) -> None:
-    """Give back what a sharded module's root still holds whole after a pass without gradients."""
+def reshard(root: nn.Module) -> None:
+    """Free the whole weights that a sharded module's root holds after a pass without gradients."""
     if isinstance(root, FSDPModule):
         root.reshard()
 
