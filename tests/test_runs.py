@@ -20,8 +20,7 @@ from trainer import command as train
 from trainer import encode_cache
 from trainer.data.synthesize import command as synthesize
 from trainer.evaluate.options import read_options
-from trainer.phases import load_phase
-from trainer.settings import read_settings
+from trainer.phases import load_phase, read_settings
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "runs").glob("*.sh"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 from c2r.command_line import ArgumentParser, silence_libraries
-from trainer.settings import TrainConfig, read_settings
+from trainer.phases import SECTIONS, read_settings
+from trainer.settings import TrainConfig
 
 
 def parser() -> ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> ArgumentParser:
     options = ArgumentParser(
         "c2r train",
         "Train one phase. A run whose folder has checkpoints goes on from the newest.",
-        changes=[field.name for field in fields(TrainConfig)],
+        changes=list(SECTIONS),
         epilog="Any setting can be changed: --optim.lr 1e-4, --model.dit.dim 384. On many GPUs: "
         "torchrun --nproc-per-node 8 -m trainer.train --config FILE.",
     )
@@ -34,29 +34,31 @@ def dry_run(config: TrainConfig) -> None:
     """Print what the run would take; `ValueError` when it cannot fit."""
     from trainer.dry_run import check_fits, planned, table
 
-    found = planned(config)
-    Console().print(table(config, found))
-    check_fits(config, found)
+    plan = planned(config)
+    Console().print(table(config, plan))
+    check_fits(config, plan)
 
 
 def train(config: TrainConfig) -> None:
     """Run the phase on this process, and on those that torchrun started beside it."""
     from trainer.dist.parallel import close_world, open_world
-    from trainer.distill.remote import answer_students, end_questions
+    from trainer.distill.remote import end_requests, serve_students
     from trainer.loop import Loop, open_dataset
     from trainer.phases import load_phase
+    from trainer.phases.settings import TaughtRun
 
     phase_class = load_phase(config.phase)
     phase_class.check(config)
-    world = open_world(config.parallel, config.device, config.distil.teacher_ranks)
+    distil = config.distil if isinstance(config, TaughtRun) else None
+    world = open_world(config.parallel, config.device, distil.teacher_ranks if distil else 0)
     try:
-        if world.teaches:
-            answer_students(config, world)
+        if distil is not None and world.teaches:
+            serve_students(config, distil, world)
             return
         phase = phase_class(config, world)
         Loop(config, phase, world, open_dataset(config, phase)).run()
         if world.link is not None:
-            end_questions(world.link, world.rank)
+            end_requests(world.link, world.rank)
     finally:
         close_world()
 

@@ -6,11 +6,12 @@ from rich.table import Table
 
 from trainer.dist.context_parallel import check_context
 from trainer.dist.parallel import layout_of
-from trainer.memory_plan import RESERVE, Plan, plan
+from trainer.memory_plan import RESERVE, Plan, count_memory
 from trainer.networks.assemble import meta_denoiser
 from trainer.networks.start import Start
 from trainer.phases import load_phase
 from trainer.phases.flow_phase import FlowPhase
+from trainer.phases.settings import AlignRun, FlowRun
 from trainer.settings import TrainConfig
 
 
@@ -21,44 +22,47 @@ def planned(config: TrainConfig) -> Plan:
     if not (isinstance(phase, type) and issubclass(phase, FlowPhase)):
         known = "those that train one denoiser by flow matching: align, ground"
         raise ValueError(f"--dry-run cannot count phase {config.phase}; it counts {known}")
+    assert isinstance(config, FlowRun)
     layout = layout_of(config.parallel, config.hardware.gpus)
     if layout.context > 1:
         check_context(config.model.dit, config.model.tokens_per_latent, layout.context)
     config.accumulate(layout.data_ranks)
     trains, control = phase.trains(config), phase.needs_control
-    denoiser = meta_denoiser(config, Start(config), control=control, trains=trains)
-    return plan(config, denoiser, layout, control=control)
+    denoiser = meta_denoiser(
+        config, Start(config), control=control, trains=trains, adapt=phase.adapt(config)
+    )
+    return count_memory(config, denoiser, layout, control=control)
 
 
-def table(config: TrainConfig, found: Plan) -> Table:
+def table(config: TrainConfig, plan: Plan) -> Table:
     """The counts for a terminal."""
-    memory, layout = found.memory, found.layout
-    made = Table("what", "count", title=f"{config.phase} {config.model.name}")
-    made.add_row("GPUs", f"{config.hardware.gpus} x {config.hardware.memory_gb:g} GB")
+    memory, layout = plan.memory, plan.layout
+    rows = Table("what", "count", title=f"{config.phase} {config.model.name}")
+    rows.add_row("GPUs", f"{config.hardware.gpus} x {config.hardware.memory_gb:g} GB")
     shares = f"{layout.replicate} x {layout.shard} x {layout.context}"
-    made.add_row("replicate x shard x context", shares)
-    made.add_row("trained parameters", f"{found.trained:,}")
-    made.add_row("frozen parameters", f"{found.frozen:,}")
-    made.add_row("tokens a clip", f"{found.tokens_clip:,}")
-    made.add_row("tokens a step", f"{found.tokens_step:,}")
-    made.add_row("weights + gradients + Adam, all GPUs", f"{found.state_bytes / 1e9:.2f} GB")
-    made.add_section()
+    rows.add_row("replicate x shard x context", shares)
+    rows.add_row("trained parameters", f"{plan.trained:,}")
+    rows.add_row("frozen parameters", f"{plan.frozen:,}")
+    rows.add_row("tokens per clip", f"{plan.tokens_clip:,}")
+    rows.add_row("tokens per step", f"{plan.tokens_step:,}")
+    rows.add_row("weights + gradients + Adam, all GPUs", f"{plan.state_bytes / 1e9:.2f} GB")
+    rows.add_section()
     for name, value in vars(memory).items():
-        made.add_row(f"{name}, one GPU", f"{value / 1e9:.2f} GB")
-    made.add_row("all, one GPU", f"{memory.total / 1e9:.2f} GB")
-    return made
+        rows.add_row(f"{name}, one GPU", f"{value / 1e9:.2f} GB")
+    rows.add_row("all, one GPU", f"{memory.total / 1e9:.2f} GB")
+    return rows
 
 
-def check_fits(config: TrainConfig, found: Plan) -> None:
+def check_fits(config: TrainConfig, plan: Plan) -> None:
     """`ValueError`, naming what to change, when one GPU cannot hold its share."""
-    memory, room = found.memory, config.hardware.memory_gb * 1e9 * (1 - RESERVE)
+    memory, room = plan.memory, config.hardware.memory_gb * 1e9 * (1 - RESERVE)
     if memory.total <= room:
         return
     state = memory.masters + memory.gradients + memory.adam + memory.ema + memory.frozen
     advice = []
     if state + memory.gathered > room / 2:
         advice.append("raise hardware.gpus and parallel.shard")
-        if config.phase == "align" and config.lora is None:
+        if isinstance(config, AlignRun) and config.lora is None:
             advice.append("set lora.rank to train low-rank updates")
         if config.optim.ema and memory.ema > room / 20:
             advice.append("set optim.ema to 0")
@@ -71,7 +75,7 @@ def check_fits(config: TrainConfig, found: Plan) -> None:
     if memory.encoders > room / 10 and config.data.cache is None:
         advice.append("use data.cache, so that no text encoder is kept")
     raise ValueError(
-        f"{memory.total / 1e9:.1f} GB a GPU do not fit hardware.memory_gb "
+        f"{memory.total / 1e9:.1f} GB per GPU do not fit hardware.memory_gb "
         f"{config.hardware.memory_gb:g} ({RESERVE:.0%} kept free): "
         f"{'; '.join(advice) or 'raise hardware.memory_gb'}"
     )

@@ -96,7 +96,7 @@ def _config(chosen: argparse.Namespace) -> TrainConfig:
     }
     if chosen.preset is not None:
         changes["model"] = {"name": chosen.preset}
-    return settings_from(changes)
+    return settings_from(TrainConfig, changes)
 
 
 def _encoders(

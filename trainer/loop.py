@@ -1,4 +1,4 @@
-"""The loop: batches in, updates out, and everything around them. It knows no particular phase.
+"""The training loop: batches, updates, records, samples, checkpoints. It knows no particular phase.
 
 A step is one update of the part whose turn it is, from `batch` samples spread over processes and
 micro-batches. What a run does next follows from its step alone, so a resumed run goes on as it
@@ -26,7 +26,7 @@ from trainer.data.scene_reader import SceneReader, SceneSampler
 from trainer.dist.parallel import World
 from trainer.logs.loss_meter import LossMeter
 from trainer.logs.run_log import Recorder
-from trainer.logs.sample_videos import Gallery
+from trainer.logs.sample_videos import SampleVideos
 from trainer.optim import Optimiser
 from trainer.phases.phase import Phase
 from trainer.settings import TrainConfig
@@ -37,7 +37,7 @@ CONFIG_FILE = "config.yaml"
 
 
 class NotFiniteError(ValueError):
-    """A loss or gradient was NaN or infinite; the batch that did it is on the disk."""
+    """A loss or gradient was NaN or infinite; the batch is saved in the run's folder."""
 
 
 class Loop:
@@ -56,28 +56,43 @@ class Loop:
             part: Optimiser(module, phase.optim(part)) for part, module in phase.parts.items()
         }
         self.checkpoints = Checkpoints(config.folder, config.checkpoint, world)
-        found = self.checkpoints.load(self.optimisers)
-        self.step = 0
-        if found is not None:
-            dataset.sampler.check(found.sampler)
-            self.step = found.step
-            log.info("resumed at step %d", self.step)
-        self.updates = dict.fromkeys(self.optimisers, 0)
-        for past in range(self.step):
-            self.updates[phase.turn(past)] += 1
-        self.totals = dict.fromkeys(self.optimisers, 0)
-        for number in range(config.steps):
-            self.totals[phase.turn(number)] += 1
+        self.step = self._resume()
+        self.updates = self._turns(self.step)
+        self.totals = self._turns(config.steps)
+
+    def _resume(self) -> int:
+        """The step of the newest checkpoint, now loaded; 0 without one."""
+        progress = self.checkpoints.load(self.optimisers)
+        if progress is None:
+            return 0
+        self.dataset.sampler.check(progress.sampler)
+        log.info("resumed at step %d", progress.step)
+        return progress.step
+
+    def _turns(self, steps: int) -> dict[str, int]:
+        """How many of the first `steps` steps are each part's: its number of updates.
+
+        Counted, not kept: it cannot disagree with the step that a checkpoint holds.
+        """
+        turns = dict.fromkeys(self.optimisers, 0)
+        for step in range(steps):
+            turns[self.phase.turn(step)] += 1
+        return turns
 
     def draws(self, micro: int) -> Sequence[int]:
-        """The samples of this process's micro-batch number `micro`, counted from the first step."""
+        """The samples of this process's micro-batch number `micro`, counted from the first step.
+
+        Sample numbers run over the whole batch, then over its micro-batches and data ranks. So a
+        step has the same samples on any number of processes, and each sample the same random
+        numbers.
+        """
         step, inside = divmod(micro, self.micro_batches)
         size, ranks = self.config.micro_batch, self.world.layout.data_ranks
         first = step * self.config.batch + (inside * ranks + self.world.data_rank) * size
         return range(first, first + size)
 
     def run(self) -> None:
-        """Train to the end and write the renderer; on the way out, whatever happens, close."""
+        """Train to the end and write the renderer; files and threads are closed in any case."""
         config = self.config
         recorder = Recorder(config, self.step) if self.world.first else None
         if self.world.first:
@@ -90,10 +105,10 @@ class Loop:
             workers=config.data.workers,
         )
         try:
-            gallery = Gallery(config, self.phase, self.world)
+            sample_videos = SampleVideos(config, self.phase, self.world)
             while self.step < config.steps:
                 self._advance(ahead, recorder)
-                gallery.look_after(self.step, recorder)
+                sample_videos.after_step(self.step, recorder)
             self._finish()
         finally:
             ahead.close()
@@ -131,6 +146,8 @@ class Loop:
                 losses = self.phase.losses(batch, self.step)
             (losses.total / self.micro_batches).backward()
             meter.add(losses)
+        # Both numbers are of all processes, so all stop together or none does; and before the
+        # update, so that the weights are still good.
         norm = optimiser.clip()
         values = meter.means(self.world)
         if len(self.optimisers) > 1:
@@ -142,7 +159,7 @@ class Loop:
         return values | {"gradient_norm": norm, "learning_rate": rate}
 
     def _stopped(self, batches: list[Batch], loss: float, norm: float) -> NotFiniteError:
-        """Save what this process saw; the weights are still those of the step before."""
+        """Save this process's batches; the weights are still those of the step before."""
         path = self.config.folder / f"not-finite-step-{self.step}-rank-{self.world.rank}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save([vars(batch) for batch in batches], path)

@@ -1,7 +1,7 @@
 """What one GPU of a run must hold, by counting parameters and tokens.
 
 State is exact; activations are an estimate of what the blocks keep for the backward pass, in bytes
-a token, from the operations of `c2r.models.dit.Block` (float32 where it computes in float32).
+per token, from the operations of `c2r.models.dit.Block` (float32 where it computes in float32).
 Memory is in bytes; 1 GB is 1e9.
 """
 
@@ -22,10 +22,10 @@ from trainer.settings import TrainConfig
 MASTER = GRADIENT = EMA = 4
 ADAM = 8
 BLOCKS_AT_ONCE = 2
-"""FSDP holds the block in work and the next one, whole."""
+"""FSDP holds two blocks whole: the one that computes and the next, prefetched."""
 RESIDUAL_BYTES = 2
 BLOCK_DIM_BYTES, BLOCK_FFN_BYTES = 60, 6
-"""Kept in a block a token: per number of the width, and per number of the feed-forward's."""
+"""Kept in a block per token: per number of the width, and per number of the feed-forward's."""
 RESERVE = 0.08
 """Share of a GPU that goes to the context, communication buffers and fragments."""
 
@@ -55,7 +55,6 @@ class Memory:
 
     @property
     def total(self) -> float:
-        """All of it."""
         return sum(getattr(self, item.name) for item in fields(self))
 
 
@@ -110,7 +109,7 @@ def encoder_bytes(config: TrainConfig, control: bool) -> float:
     return float(size * total)
 
 
-def plan(config: TrainConfig, denoiser: Denoiser, layout: Layout, *, control: bool) -> Plan:
+def count_memory(config: TrainConfig, denoiser: Denoiser, layout: Layout, *, control: bool) -> Plan:
     """Count a denoiser on meta, trained by `config` on `layout.size` GPUs."""
     everything = list(denoiser.parameters())
     own = [p for p in everything if p.requires_grad]

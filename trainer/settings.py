@@ -1,28 +1,26 @@
-"""What a training run is: frozen dataclasses, filled from YAML and `--key.sub value`.
+"""The settings that all phases share: frozen dataclasses, filled from nested changes.
 
 The shapes of the networks are those of a preset (`model.name`) or of the renderer that training
 starts from (`start.folder`); anything below `model` changes them (`model.dit.dim: 384`), and the
-renderer that the run writes keeps the result. Numbers that come from a source say so in the
-configs; knows no tensors.
+renderer that the run writes keeps the result. What one phase alone has is in
+`trainer.phases.settings`; knows no tensors and no phase.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from c2r.config import override, parse_overrides, read_yaml
+from c2r.config import override
 from c2r.models.configs import Preset, check_positive, latent_count
 from c2r.models.presets import get_preset
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.sampler import SamplerConfig
-from trainer.distill.settings import DistilConfig, DmdConfig
-from trainer.phases import PHASES
 
-TAUGHT = ("consistency", "regress", "dmd")
 PARTS = ("dit", "control", "vae", "dino", "text")
+Settings = TypeVar("Settings", bound="TrainConfig")
 
 
 def check_share(config: object, *names: str) -> None:
@@ -124,47 +122,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class FlowConfig:
-    """Flow matching: how noise levels are drawn. `mean` and `std` are of the logit."""
-
-    shift: float = 5.0
-    levels: Literal["logit_normal", "uniform"] = "logit_normal"
-    mean: float = 0.0
-    std: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_positive(self, "shift", "std")
-
-
-@dataclass(frozen=True)
-class LoraConfig:
-    """Low-rank updates (peft) in place of the whole DiT. `targets`: ends of the layers' names."""
-
-    rank: int = 64
-    alpha: int = 64
-    targets: tuple[str, ...] = ("q", "k", "v", "o", "ffn.0", "ffn.2")
-
-    def __post_init__(self) -> None:
-        check_positive(self, "rank", "alpha")
-
-
-@dataclass(frozen=True)
-class AutoencodeConfig:
-    """Phase autoencode. `learns`: the whole VAE, or its decoder alone, for latents that caches and
-    DiTs already know. `crop`: side of the square crops in pixels, 0 for whole frames. `noise`:
-    standard deviation added to latents before decoding. `gradient`, `halves`, `moments`: weights
-    of losses.
-    """
-
-    learns: Literal["all", "decoder"] = "all"
-    crop: int = 128
-    noise: float = 0.1
-    gradient: float = 1.0
-    halves: float = 0.5
-    moments: float = 0.1
-
-
-@dataclass(frozen=True)
 class OptimConfig:
     """AdamW, its schedule, clipping and EMA. `final`: last learning rate as a share of `lr`.
 
@@ -256,7 +213,7 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One phase of training. `batch` is the effective one, on any number of processes;
+    """What every run has. `batch` is the effective one, on any number of processes;
     `micro_batch` is what one process takes at a time. `folder` receives all that the run writes.
     """
 
@@ -265,11 +222,6 @@ class TrainConfig:
     model: Preset = field(default_factory=lambda: get_preset("tiny"))
     start: StartConfig = field(default_factory=StartConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    flow: FlowConfig = field(default_factory=FlowConfig)
-    autoencode: AutoencodeConfig = field(default_factory=AutoencodeConfig)
-    distil: DistilConfig = field(default_factory=DistilConfig)
-    dmd: DmdConfig = field(default_factory=DmdConfig)
-    lora: LoraConfig | None = None
     optim: OptimConfig = field(default_factory=OptimConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
@@ -284,14 +236,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.phase not in PHASES:
-            raise ValueError(f"phase {self.phase!r} is unknown; phases: {', '.join(PHASES)}")
         check_positive(self, "steps", "batch", "micro_batch")
-        if self.distil.teacher_ranks and self.phase not in TAUGHT:
-            raise ValueError(
-                f"phase {self.phase} asks no teacher; distil.teacher_ranks is for phases "
-                f"{', '.join(TAUGHT)}"
-            )
         latent_count(self.frames)
 
     @property
@@ -316,18 +261,8 @@ class TrainConfig:
 
 
 def _given(changes: Mapping[str, Any], section: str) -> Mapping[str, Any]:
-    found = changes.get(section) or {}
-    return found if isinstance(found, Mapping) else {}
-
-
-def _merged(changes: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested changes over nested changes."""
-    merged = dict(changes)
-    for key, value in more.items():
-        below = merged.get(key)
-        both = isinstance(below, dict) and isinstance(value, Mapping)
-        merged[key] = _merged(below, value) if both and below is not None else value
-    return merged
+    below = changes.get(section) or {}
+    return below if isinstance(below, Mapping) else {}
 
 
 def _base_preset(changes: Mapping[str, Any]) -> Preset:
@@ -349,19 +284,9 @@ def _base_preset(changes: Mapping[str, Any]) -> Preset:
     return preset
 
 
-def settings_from(changes: Mapping[str, Any]) -> TrainConfig:
-    """A run's settings from nested changes; `ValueError` names the path of what is wrong."""
-    base = replace(TrainConfig(), model=_base_preset(changes))
-    return override(base, changes)
-
-
-def read_settings(path: Path, arguments: Sequence[str] = ()) -> TrainConfig:
-    """A run's settings from a YAML file and `--key.sub value` arguments."""
-    changes = _merged(read_yaml(path), parse_overrides(arguments))
-    try:
-        return settings_from(changes)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+def settings_from(schema: type[Settings], changes: Mapping[str, Any]) -> Settings:
+    """Settings from nested changes; `ValueError` names the path of what is wrong."""
+    return override(replace(schema(), model=_base_preset(changes)), changes)
 
 
 def start_paths(start: StartConfig) -> dict[str, str | None]:

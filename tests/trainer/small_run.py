@@ -1,4 +1,4 @@
-"""A renderer and clips small enough to train within a test, made from seeds."""
+"""A renderer of the debug preset and clips to train it on, from seeds, and settings of runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 
 from c2r.clips import VideoWriter
 from c2r.models.build import Networks
+from c2r.models.presets import get_preset
 from c2r.models.text import TextEncoder
 from c2r.weights.renderer import save_renderer
 from tests.small_networks import randomise
@@ -28,40 +29,22 @@ from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.window import whole_window
 from trainer.networks.encoders import cache_fields
 from trainer.networks.start import Start, encoder_hash, weights_hash
-from trainer.settings import settings_from
+from trainer.phases import phase_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FPS, FRAMES, WIDTH, HEIGHT = 16, 9, 48, 32
-
-MODEL: dict[str, Any] = {
-    "name": "tiny",
-    "width": WIDTH,
-    "height": HEIGHT,
-    "frames": FRAMES,
-    "dit": {"dim": 48, "ffn_dim": 64, "heads": 4, "layers": 3, "text_dim": 16, "text_len": 24},
-    "dino": {"hidden": 24, "mlp": 32, "layers": 1, "heads": 3},
-    "vae": {
-        "kind": "tiny",
-        "patch": 2,
-        "encoder_width": 8,
-        "encoder_time": [2, 2],
-        "decoder_widths": [12, 8, 8],
-        "decoder_time": [2, 2],
-        "blocks": 1,
-    },
-    "text": {"dim": 16, "ffn": 16, "layers": 1, "heads": 2, "head_dim": 8, "length": 24},
-    "control": {"kind": "adapter", "hidden": 32},
-}
+DEBUG = get_preset("debug")
+FPS, FRAMES, WIDTH, HEIGHT = DEBUG.fps, DEBUG.frames, DEBUG.width, DEBUG.height
+MODEL: dict[str, Any] = {"name": DEBUG.name}
 
 
-def picture(random: np.random.Generator) -> np.ndarray:
-    coarse = random.integers(0, 255, (4, 6, 3)).astype(np.uint8)
-    return np.kron(coarse, np.ones((HEIGHT // 4, WIDTH // 6, 1), dtype=np.uint8))
+def random_frame(random: np.random.Generator) -> np.ndarray:
+    coarse = random.integers(0, 255, (4, 8, 3)).astype(np.uint8)
+    return np.kron(coarse, np.ones((HEIGHT // 4, WIDTH // 8, 1), dtype=np.uint8))
 
 
 def write_video(path: Path, seed: int, frames: int = FRAMES, scale: int = 1) -> None:
-    """A picture that drifts sideways."""
-    first = picture(np.random.default_rng(seed))
+    """Random blocks that drift sideways."""
+    first = random_frame(np.random.default_rng(seed))
     first = np.kron(first, np.ones((scale, scale, 1), dtype=np.uint8))
     with VideoWriter(path, FPS) as writer:
         for frame in range(frames):
@@ -105,12 +88,12 @@ def make_clips(folder: Path, real: int = 3, cg: int = 3) -> Path:
 
 
 def make_renderer(
-    folder: Path, control: bool = True, kind: Mapping[str, Any] = MODEL["control"]
+    folder: Path, control: bool = True, kind: Mapping[str, Any] = MappingProxyType({})
 ) -> Path:
-    """A renderer with random weights everywhere, zero-initialised layers included; its control of
-    another `kind`.
+    """A renderer with random weights everywhere, zero-initialised layers included; `kind`: changes
+    of its control.
     """
-    config = settings_from({"model": MODEL | {"control": kind}, "phase": "ground"})
+    config = phase_settings({"model": MODEL | {"control": kind}, "phase": "ground"})
     start = Start(config)
     dit = start.dit()
     steering = start.control(dit) if control else None
@@ -127,7 +110,7 @@ def make_renderer(
 
 def make_cache(folder: Path, renderer: Path, manifest: Path) -> Path:
     """The clips of a manifest as a renderer's encoders see them."""
-    config = settings_from({"start": {"folder": str(renderer)}})
+    config = phase_settings({"start": {"folder": str(renderer)}})
     start, preset = Start(config), config.model
     vae, text = start.vae().requires_grad_(False), start.text()
     assert isinstance(text, TextEncoder)
@@ -173,12 +156,6 @@ def write_config(path: Path, settings: dict[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def start_process(config: Path, *arguments: str) -> subprocess.Popen[str]:

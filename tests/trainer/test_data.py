@@ -15,6 +15,8 @@ from c2r.clips import VideoWriter
 from tests.trainer.small_run import (
     FPS,
     FRAMES,
+    HEIGHT,
+    WIDTH,
     changes,
     make_cache,
     make_clip,
@@ -30,11 +32,13 @@ from trainer.data.sampler import ClipSampler
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import draw_window
 from trainer.dist.parallel import close_world, open_world
-from trainer.flow_matching import draw_kept, draw_levels
+from trainer.logs.loss_meter import Losses
 from trainer.loop import Loop, open_dataset
+from trainer.phases import phase_settings
+from trainer.phases.flow_matching import draw_kept, draw_levels
 from trainer.phases.ground import Ground
-from trainer.phases.phase import Losses
-from trainer.settings import DataConfig, FlowConfig, JitterConfig, TrainConfig, settings_from
+from trainer.phases.settings import FlowConfig
+from trainer.settings import DataConfig, JitterConfig, TrainConfig
 
 
 def clips_of(tmp_path, real=3, cg=2):
@@ -81,8 +85,8 @@ def test_control_and_target_share_crop_and_timestamps(tmp_path):
     """A pair whose two videos are the same file: whatever is cut, the two must be equal."""
     write_video(tmp_path / "same.mp4", 1, frames=30, scale=3)
     row = make_clip(tmp_path, "pair", "cg", frames=30)
-    clip = replace(row, video="same.mp4", control="same.mp4", width=144, height=96)
-    config = settings_from(changes(tmp_path, None, "ground", data={"zoom": 2.0}))
+    clip = replace(row, video="same.mp4", control="same.mp4", width=3 * WIDTH, height=3 * HEIGHT)
+    config = phase_settings(changes(tmp_path, None, "ground", data={"zoom": 2.0}))
     reader = VideoReader(tmp_path, config.model, FRAMES, config.data, seed=5)
     windows = {reader.window(clip, draw) for draw in range(8)}
     assert len({w.start for w in windows}) > 1
@@ -91,7 +95,7 @@ def test_control_and_target_share_crop_and_timestamps(tmp_path):
         sample = reader.read(clip, draw, control=True)
         assert sample.frames is not None
         assert sample.control is not None
-        assert sample.frames.shape == (FRAMES, 3, 32, 48)
+        assert sample.frames.shape == (FRAMES, 3, HEIGHT, WIDTH)
         assert sample.frames.equal(sample.control)
     first, second = (reader.read(clip, draw, control=False).frames for draw in (0, 1))
     assert first is not None
@@ -101,7 +105,7 @@ def test_control_and_target_share_crop_and_timestamps(tmp_path):
 
 def test_windows_stay_inside(tmp_path):
     clip = replace(make_clip(tmp_path, "wide", "real", frames=30), width=100, height=50)
-    preset = settings_from(changes(tmp_path, None, "align")).model
+    preset = phase_settings(changes(tmp_path, None, "align")).model
     for seed in range(50):
         window = draw_window(clip, preset, FRAMES, 1.7, random.Random(seed))
         assert 0 <= window.start <= 30 - FRAMES
@@ -126,7 +130,7 @@ def test_jitter_is_one_for_the_whole_clip():
 
 def test_real_clips_are_steered_by_themselves_and_pairs_by_their_coarse_twin(tmp_path):
     manifest = make_clips(tmp_path / "clips", real=1, cg=1)
-    config = settings_from(changes(tmp_path, manifest, "ground"))
+    config = phase_settings(changes(tmp_path, manifest, "ground"))
     opened = open_clips(config)
     by_source = {clip.source: clip for clip in opened.clips}
     real = opened.reader.read(by_source["real"], 0, control=True)
@@ -151,7 +155,7 @@ def test_readers_draw_a_real_clips_colours_once(tmp_path, cached: bool):
     clip = make_clip(tmp_path / "clips", "still", "real")
     random = np.random.default_rng(3)
     with VideoWriter(tmp_path / "clips" / clip.video, FPS) as writer:
-        shown = np.kron(random.integers(60, 200, (4, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        shown = np.kron(random.integers(60, 200, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
         for _ in range(FRAMES):
             writer.write(shown)
     manifest = tmp_path / "clips" / "manifest.jsonl"
@@ -161,7 +165,7 @@ def test_readers_draw_a_real_clips_colours_once(tmp_path, cached: bool):
         make_cache(tmp_path / "cache", make_renderer(tmp_path / "renderer"), manifest)
         settings["start"] = {"folder": str(tmp_path / "renderer")}
         settings["data"] = {"cache": str(tmp_path / "cache"), "cg_ratio": 0.0}
-    opened = open_clips(settings_from(settings))
+    opened = open_clips(phase_settings(settings))
     drawn = [opened.reader.read(opened.clips[0], draw, control=True).control for draw in range(4)]
     for control in drawn:
         assert control is not None
@@ -189,15 +193,15 @@ def test_a_short_clip_is_left_out_with_a_report(tmp_path, caplog):
     clips = [make_clip(tmp_path, "long", "real"), make_clip(tmp_path, "short", "real", frames=5)]
     write_manifest(tmp_path / "manifest.jsonl", clips)
     settings = changes(tmp_path, tmp_path / "manifest.jsonl", "align", data={"cg_ratio": 0.0})
-    assert [clip.id for clip in open_clips(settings_from(settings)).clips] == ["long"]
+    assert [clip.id for clip in open_clips(phase_settings(settings)).clips] == ["long"]
     assert "clip short: it has 5 frames at 16 fps, data.frames asks for 9" in caplog.text
     settings["data"]["bad_clips"] = "error"
     with pytest.raises(ValueError, match="clip short"):
-        open_clips(settings_from(settings))
+        open_clips(phase_settings(settings))
     write_manifest(tmp_path / "manifest.jsonl", clips[1:])
     settings["data"]["bad_clips"] = "skip"
     with pytest.raises(ValueError, match="no train clip that this run can use: clip short"):
-        open_clips(settings_from(settings))
+        open_clips(phase_settings(settings))
 
 
 def opened_dataset(
@@ -211,7 +215,7 @@ def opened_dataset(
 def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault):
     manifest = make_clips(tmp_path / "clips", real=2, cg=0)
     settings = changes(tmp_path, manifest, "align", data={"cg_ratio": 0.0, "most_skips": 2})
-    opened = open_clips(settings_from(settings))
+    opened = open_clips(phase_settings(settings))
     bad = manifest.parent / "real0.mp4"
     if fault == "vanished":
         bad.unlink()
@@ -219,7 +223,7 @@ def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault
         bad.write_bytes(random.Random(1).randbytes(3000))
     else:
         write_video(bad, 1, frames=5)
-    dataset = opened_dataset(opened, settings_from(settings), control=False)
+    dataset = opened_dataset(opened, phase_settings(settings), control=False)
     batches = [dataset.batch(range(start, start + 2)) for start in (0, 2)]
     assert all(batch.clips == ("real1", "real1") for batch in batches)
     assert dataset.skipped >= 2
@@ -228,7 +232,7 @@ def test_a_bad_video_in_mid_run_is_skipped_with_a_report(tmp_path, caplog, fault
     with pytest.raises(ValueError, match=r"more than data\.most_skips allows"):
         dataset.batch(range(4, 40))
     settings["data"]["bad_clips"] = "error"
-    strict = opened_dataset(opened, settings_from(settings), control=False)
+    strict = opened_dataset(opened, phase_settings(settings), control=False)
     with pytest.raises(ValueError, match="clip real0 cannot be read"):
         strict.batch(range(4))
 
@@ -243,7 +247,7 @@ def test_a_caches_video_that_vanishes_is_skipped_and_its_source_keeps_its_share(
     settings = changes(tmp_path, None, "ground", batch=5)
     settings["start"] = {"folder": str(tmp_path / "renderer")}
     settings["data"] = {"cache": str(cache), "cg_ratio": 0.2, "most_skips": 50}
-    config = settings_from(settings | {"micro_batch": 5})
+    config = phase_settings(settings | {"micro_batch": 5})
     opened = open_clips(config)
     (cache / ("real0.mp4" if source == "real" else "cg0-coarse.mp4")).unlink()
     dataset = opened_dataset(opened, config, control=True)
@@ -262,7 +266,7 @@ def test_a_cache_with_too_few_latents_is_left_out_with_a_report(tmp_path, caplog
     settings = changes(tmp_path, None, "align")
     settings["start"] = {"folder": str(tmp_path / "renderer")}
     settings["data"] = {"cache": str(cache), "cg_ratio": 0.5}
-    assert "real1" not in [clip.id for clip in open_clips(settings_from(settings)).clips]
+    assert "real1" not in [clip.id for clip in open_clips(phase_settings(settings)).clips]
     assert "clip real1: it has 1 latents, a sample takes 3" in caplog.text
 
 
@@ -280,7 +284,7 @@ def test_phase_2_draws_the_shares_asked_for(tmp_path, ratio: float, pairs: int):
             seen.append(batch.sources)
             return super().losses(batch, step)
 
-    config = settings_from(changes(tmp_path / "run", manifest, "ground", start=start, **more))
+    config = phase_settings(changes(tmp_path / "run", manifest, "ground", start=start, **more))
     world = open_world(config.parallel, config.device)
     try:
         phase = Watching(config, world)
@@ -293,7 +297,7 @@ def test_phase_2_draws_the_shares_asked_for(tmp_path, ratio: float, pairs: int):
 
 def test_batches_ahead_are_those_of_now_and_errors_arrive(tmp_path):
     manifest = make_clips(tmp_path / "clips", real=2, cg=1)
-    config = settings_from(changes(tmp_path, manifest, "ground"))
+    config = phase_settings(changes(tmp_path, manifest, "ground"))
     dataset = opened_dataset(open_clips(config), config, control=True)
 
     def draws(n):
@@ -321,16 +325,16 @@ def test_a_cache_gives_what_its_clips_encode_to(tmp_path):
     manifest = make_clips(tmp_path / "clips", real=1, cg=1)
     cache = make_cache(tmp_path / "cache", renderer, manifest)
     data = {"manifest": None, "cache": str(cache)}
-    config = settings_from(changes(tmp_path, None, "ground", data=data))
+    config = phase_settings(changes(tmp_path, None, "ground", data=data))
     opened = open_clips(config)
     for clip in opened.clips:
         sample = opened.reader.read(clip, 0, control=True)
         assert sample.latents is not None
         assert sample.text is not None
-        assert sample.latents.shape == (3, 16, 4, 6)
-        assert sample.text.shape == (24, 16)
+        assert sample.latents.shape == (3, 16, HEIGHT // 8, WIDTH // 8)
+        assert sample.text.shape == (64, 32)
         assert sample.control is not None
-        assert sample.control.shape == (FRAMES, 3, 32, 48)
+        assert sample.control.shape == (FRAMES, 3, HEIGHT, WIDTH)
     (cache / "shard-0000.safetensors").unlink()
     with pytest.raises(ValueError, match="it is in no shard"):
         open_clips(config)
@@ -338,4 +342,4 @@ def test_a_cache_gives_what_its_clips_encode_to(tmp_path):
 
 def test_one_kind_of_data(tmp_path):
     with pytest.raises(ValueError, match=r"data\.manifest \(videos\) and data\.cache"):
-        open_clips(settings_from(changes(tmp_path, None, "align", data={"manifest": None})))
+        open_clips(phase_settings(changes(tmp_path, None, "align", data={"manifest": None})))

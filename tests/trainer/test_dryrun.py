@@ -9,7 +9,7 @@ import pytest
 
 from c2r.__main__ import run
 from trainer.dry_run import check_fits, planned
-from trainer.settings import read_settings
+from trainer.phases import read_settings
 
 CONFIGS = Path(__file__).resolve().parents[2] / "trainer" / "configs"
 

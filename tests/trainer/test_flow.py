@@ -11,9 +11,9 @@ from tests.trainer.small_run import changes, make_clips, make_renderer
 from trainer.data.batch import collate
 from trainer.data.loader import open_clips
 from trainer.dist.parallel import close_world, open_world
-from trainer.flow_matching import noised, sample_losses
-from trainer.phases import load_phase
-from trainer.settings import FlowConfig, settings_from
+from trainer.phases import load_phase, phase_settings
+from trainer.phases.flow_matching import noised, sample_losses
+from trainer.phases.settings import FlowConfig
 
 
 def test_the_target_leads_from_noise_to_the_clean_latents():
@@ -49,7 +49,7 @@ def phase_losses(root, phase: str, caption: str | None = None, **data: float) ->
     """The losses of four clips, all with `caption` where one is given."""
     start = {"folder": str(root / "renderer")}
     more = changes(root, root / "clips" / "manifest.jsonl", phase, start=start, data=data)
-    config = settings_from(more)
+    config = phase_settings(more)
     world = open_world(config.parallel, "cpu")
     try:
         made = load_phase(config.phase)(config, world)

@@ -13,22 +13,21 @@ from c2r.models.configs import TinyVAEConfig
 from c2r.models.presets import get_preset
 from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE
-from tests.trainer.small_run import MODEL, ROOT, changes, losses, make_clip, make_clips
+from tests.trainer.small_run import ROOT, changes, losses, make_clip, make_clips
 from trainer.command import train
 from trainer.data.manifest import write_manifest
 from trainer.networks.start import Start, encoder_hash
-from trainer.phases.autoencode import gradient_loss, halved, moment_loss
-from trainer.phases.principal_components import begin_linear
+from trainer.phases import phase_settings
+from trainer.phases.autoencode import gradient_loss, halved, initialise_linear, moment_loss
 from trainer.phases.train_dino import spread_loss
 from trainer.phases.train_text import (
     WORD_WEIGHT,
     WORDS,
-    look_nearby,
+    attend_to_previous_bytes,
     shortened,
     word_loss,
     word_places,
 )
-from trainer.settings import settings_from
 
 STREET = ROOT / "assets" / "street" / "manifest.jsonl"
 WRITTEN = {"autoencode": "vae.safetensors", "train_dino": "dino", "train_text": "text"}
@@ -50,8 +49,9 @@ def manifest(tmp_path_factory):
 
 
 def settings(folder, manifest, phase, **more):
-    more = {"data": {"cg_ratio": 1.0}, "autoencode": {"crop": 32}, **more}
-    return settings_from(changes(folder, manifest, phase, **more))
+    crop = {"autoencode": {"crop": 32}} if phase == "autoencode" else {}
+    more = {"data": {"cg_ratio": 1.0}, **crop, **more}
+    return phase_settings(changes(folder, manifest, phase, **more))
 
 
 @pytest.mark.parametrize("phase", list(WRITTEN))
@@ -60,7 +60,7 @@ def test_what_a_phase_writes_is_where_the_next_begins(tmp_path, manifest, phase)
     train(config)
     path = str(tmp_path / "run" / WRITTEN[phase])
     part = PART[phase]
-    after = settings_from(
+    after = phase_settings(
         changes(tmp_path / "next", manifest, "align", start={part: path}, data={"cg_ratio": 0.5})
     )
     made, fresh = (getattr(Start(c), part)() for c in (after, config))
@@ -161,7 +161,7 @@ def test_a_shortened_caption_keeps_whole_phrases_of_its_own():
     [
         ("autoencode", {"data": {"manifest": None, "cache": "somewhere"}}, "data.manifest"),
         ("train_text", {"micro_batch": 1}, "micro_batch 2"),
-        ("train_dino", {"lora": {"rank": 4}}, "lora is for phase align"),
+        ("train_dino", {"lora": {"rank": 4}}, r"lora\.rank belongs to phase align"),
     ],
 )
 def test_what_a_phase_cannot_do_is_said(tmp_path, manifest, phase, more, said):
@@ -183,7 +183,7 @@ def test_a_vae_with_linear_paths_begins_at_the_best_linear_one():
     clips = 0.5 + pixels.reshape(8, 12, 3, 64, 96)[:, 3:]
     shown = (255 * clips).round().to(torch.uint8)
     vae = TinyVAE(config).eval()
-    begin_linear(vae, list(shown[:7]))
+    initialise_linear(vae, list(shown[:7]))
     with torch.no_grad():
         latents = vae.encode(shown[7:].float() / 255)
         made = vae.decode(latents)
@@ -195,7 +195,7 @@ def test_a_vae_with_linear_paths_begins_at_the_best_linear_one():
 
 @pytest.mark.parametrize("linear", [False, True])
 def test_a_decoder_that_learns_alone_leaves_the_latents(tmp_path, manifest, linear: bool):
-    model = MODEL | {"vae": MODEL["vae"] | {"linear": linear}}
+    model = {"vae": {"linear": linear}}
     train(settings(tmp_path / "first", manifest, "autoencode", steps=2, model=model))
     first = str(tmp_path / "first" / "vae.safetensors")
     config = settings(
@@ -243,7 +243,7 @@ def test_every_byte_is_asked_for_the_words_that_tell_captions_apart():
 
 def test_heads_begin_at_the_bytes_just_before():
     text = build_text(get_preset("tiny").text, seed=0)
-    look_nearby(text)
+    attend_to_previous_bytes(text)
     attention = text.model.encoder.block[0].layer[0].SelfAttention
     seen = attention.compute_bias(12, 12)[0].softmax(-1)
     for head, one in enumerate(seen):

@@ -24,11 +24,11 @@ from tests.trainer.small_run import (
 )
 from trainer.checkpoint import Checkpoints
 from trainer.command import train
-from trainer.logs import artefact_monitor as monitor
+from trainer.logs import artefact_monitor
 from trainer.logs.run_log import kept_lines
 from trainer.loop import NotFiniteError
+from trainer.phases import phase_settings
 from trainer.phases.flow_phase import FlowPhase
-from trainer.settings import settings_from
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def test_killed_in_mid_run_it_goes_on_exactly(root):
     steps = max(int(path.name[5:]) for path in (root / "killed" / "checkpoints").glob("step-*"))
     assert 4 <= steps < done
     more["steps"] = done + 3
-    train(settings_from(settings(root, "killed", **more)))
-    train(settings_from(settings(root, "whole", **more)))
+    train(phase_settings(settings(root, "killed", **more)))
+    train(phase_settings(settings(root, "whole", **more)))
     assert losses(root / "killed") == losses(root / "whole")
     for name in ("dit", "control"):
         files = [root / run / "renderer" / f"{name}.safetensors" for run in ("killed", "whole")]
@@ -72,10 +72,10 @@ def test_killed_in_mid_run_it_goes_on_exactly(root):
 
 
 def test_a_run_with_other_data_is_not_resumed(root):
-    train(settings_from(settings(root, "once", steps=1)))
+    train(phase_settings(settings(root, "once", steps=1)))
     again = settings(root, "once", steps=2, data={"cg_ratio": 1.0})
     with pytest.raises(ValueError, match=r"data\.cg_ratio"):
-        train(settings_from(again))
+        train(phase_settings(again))
 
 
 def damage(checkpoint):
@@ -85,10 +85,10 @@ def damage(checkpoint):
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(root, caplog):
     more = {"checkpoint": {"every": 2}}
-    train(settings_from(settings(root, "damaged", steps=4, **more)))
+    train(phase_settings(settings(root, "damaged", steps=4, **more)))
     folder = root / "damaged" / "checkpoints"
     damage(folder / "step-00000004")
-    train(settings_from(settings(root, "damaged", steps=5, **more)))
+    train(phase_settings(settings(root, "damaged", steps=5, **more)))
     assert "step-00000004 cannot be read" in caplog.text
     assert len(losses(root / "damaged")) == 5
     found = sorted(path.name for path in folder.iterdir())
@@ -96,11 +96,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(root, caplog):
 
 
 def test_a_run_none_of_whose_checkpoints_can_be_read_says_so_every_time(root):
-    train(settings_from(settings(root, "lost", steps=1)))
+    train(phase_settings(settings(root, "lost", steps=1)))
     damage(root / "lost" / "checkpoints" / "step-00000001")
     for _ in range(2):
         with pytest.raises(ValueError, match="none of the checkpoints"):
-            train(settings_from(settings(root, "lost", steps=2)))
+            train(phase_settings(settings(root, "lost", steps=2)))
 
 
 def test_a_checkpoint_that_fails_in_writing_leaves_the_one_before(root, monkeypatch):
@@ -115,17 +115,17 @@ def test_a_checkpoint_that_fails_in_writing_leaves_the_one_before(root, monkeypa
 
     monkeypatch.setattr(filesystem.FileSystemWriter, "write_data", failing)
     with pytest.raises(OSError, match="step-00000004 could not be written: the disk is full"):
-        train(settings_from(settings(root, "full", steps=6, **more)))
+        train(phase_settings(settings(root, "full", steps=6, **more)))
     monkeypatch.undo()
     folder = root / "full" / "checkpoints"
     assert [path.name for path in folder.glob("step-*")] == ["step-00000002"]
-    train(settings_from(settings(root, "full", steps=6, **more)))
-    train(settings_from(settings(root, "roomy", steps=6, **more)))
+    train(phase_settings(settings(root, "full", steps=6, **more)))
+    train(phase_settings(settings(root, "roomy", steps=6, **more)))
     assert losses(root / "full") == losses(root / "roomy")
 
 
 def test_checkpoints_are_whole_or_not_there(root, tmp_path):
-    config = settings_from(settings(root, "kept", steps=6, checkpoint={"every": 1, "keep": 2}))
+    config = phase_settings(settings(root, "kept", steps=6, checkpoint={"every": 1, "keep": 2}))
     train(config)
     folder = config.folder / "checkpoints"
     assert sorted(path.name for path in folder.iterdir()) == ["step-00000005", "step-00000006"]
@@ -146,7 +146,7 @@ def test_not_finite_stops_and_saves_the_batch(root, monkeypatch):
         return type(found)(found.total * math.nan, found.samples, found.levels, found.sources)
 
     monkeypatch.setattr(FlowPhase, "losses", broken)
-    config = settings_from(settings(root, "nan", steps=5, checkpoint={"every": 2}))
+    config = phase_settings(settings(root, "nan", steps=5, checkpoint={"every": 2}))
     with pytest.raises(NotFiniteError, match=r"step 2: .*lower optim\.lr"):
         train(config)
     saved = torch.load(config.folder / "not-finite-step-2-rank-0.pt")
@@ -165,8 +165,8 @@ def test_caches_give_what_videos_give_and_samples_are_written(root):
     }
     cached = settings(root, "cached", steps=2, log=log)
     cached["data"] = {"cache": str(root / "cache"), "cg_ratio": 0.5}
-    train(settings_from(cached))
-    train(settings_from(settings(root, "videos", steps=2)))
+    train(phase_settings(cached))
+    train(phase_settings(settings(root, "videos", steps=2)))
     # The caches' float16 is the only difference.
     assert losses(root / "cached") == pytest.approx(losses(root / "videos"), abs=2e-3)
     assert len(list((root / "cached" / "samples").glob("*.mp4"))) == 2
@@ -180,16 +180,16 @@ def test_caches_give_what_videos_give_and_samples_are_written(root):
 
 def test_samples_that_look_like_graphics_are_reported(root, caplog, monkeypatch):
     guides = []
-    plain = monitor.look
+    plain = artefact_monitor.measure_artefacts
 
     def watched(frames, guide=None):
         guides.append(guide)
         # Two clips of real video, then samples flatter than they.
         return replace(plain(frames, guide), flatness=0.0 if len(guides) <= 2 else 0.9)
 
-    monkeypatch.setattr("trainer.logs.sample_videos.look", watched)
+    monkeypatch.setattr("trainer.logs.sample_videos.measure_artefacts", watched)
     log = {"sample_every": 2, "monitor_clips": 2, "sample_clips": 1, "sampler": {"steps": 1}}
-    train(settings_from(settings(root, "graphics", steps=2, log=log)))
+    train(phase_settings(settings(root, "graphics", steps=2, log=log)))
     assert "step 2: samples look like graphics: flatness 0.900 (real 0.000)" in caplog.text
     assert "lower data.cg_ratio" in caplog.text
     assert all(guide is not None for guide in guides), "real clips have guides as samples have"
@@ -197,17 +197,17 @@ def test_samples_that_look_like_graphics_are_reported(root, caplog, monkeypatch)
 
 def test_a_cache_of_another_renderer_is_refused_by_field(root, tmp_path):
     shutil.copytree(root / "cache", tmp_path / "cache")
-    for field, value in (("vae", "0" * 64), ("width", 64)):
+    for field, value in (("vae", "0" * 64), ("width", 96)):
         found = json.loads((root / "cache" / "cache.json").read_text())
         (tmp_path / "cache" / "cache.json").write_text(json.dumps(found | {field: value}))
         other = settings(root, "refused")
         other["data"] = {"cache": str(tmp_path / "cache"), "cg_ratio": 0.5}
         with pytest.raises(ValueError, match=f"does not fit this run: {field} is"):
-            train(settings_from(other))
+            train(phase_settings(other))
 
 
 def test_checkpoint_folder_without_any(tmp_path, root):
-    config = settings_from(settings(root, "none"))
+    config = phase_settings(settings(root, "none"))
     from trainer.dist.parallel import close_world, open_world
 
     world = open_world(config.parallel, "cpu")

@@ -7,9 +7,8 @@ import torch
 
 from trainer.data.batch import Batch
 from trainer.dist.parallel import Layout, World
-from trainer.logs.artefact_monitor import Monitor, look
-from trainer.logs.loss_meter import LossMeter
-from trainer.phases.phase import Losses
+from trainer.logs.artefact_monitor import Monitor, measure_artefacts
+from trainer.logs.loss_meter import Losses, LossMeter
 
 
 def street(seed: int, texture: float = 0.1, light: float = 0.5) -> torch.Tensor:
@@ -23,16 +22,16 @@ def street(seed: int, texture: float = 0.1, light: float = 0.5) -> torch.Tensor:
 
 
 def test_graphics_are_told_from_video_and_advice_is_given():
-    monitor = Monitor([look(street(seed)) for seed in range(4)])
-    assert monitor.advice(look(street(9))) == []
-    flat = look(street(9, texture=0.0), street(9, texture=0.0))
+    monitor = Monitor([measure_artefacts(street(seed)) for seed in range(4)])
+    assert monitor.advice(measure_artefacts(street(9))) == []
+    flat = measure_artefacts(street(9, texture=0.0), street(9, texture=0.0))
     assert flat.flatness > 0.5
     assert flat.leakage > 0.5
     said = " ".join(monitor.advice(flat))
     assert "textures are flatter" in said
     assert "data.cg_ratio" in said
     assert "outlines of the coarse frames show" in said
-    even = " ".join(monitor.advice(look(street(9, light=0.0) * 0.1 + 0.4)))
+    even = " ".join(monitor.advice(measure_artefacts(street(9, light=0.0) * 0.1 + 0.4)))
     assert "light is more even" in even
 
 

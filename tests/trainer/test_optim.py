@@ -9,7 +9,8 @@ from torch import nn
 from tests.trainer.small_run import changes, losses, make_clips, make_renderer
 from trainer.command import train
 from trainer.optim import Optimiser, learning_rate
-from trainer.settings import OptimConfig, settings_from
+from trainer.phases import phase_settings
+from trainer.settings import OptimConfig
 
 
 class Network(nn.Module):
@@ -88,7 +89,7 @@ def test_a_stopped_run_with_muon_goes_on_with_the_same_losses(tmp_path):
             "checkpoint": {"every": 2},
             "optim": {"kind": "muon", "warmup": 0, "lr": 1e-2},
         }
-        return settings_from(changes(tmp_path / name, manifest, "align", start=start, **more))
+        return phase_settings(changes(tmp_path / name, manifest, "align", start=start, **more))
 
     train(settings("whole", 4))
     train(settings("half", 2))

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from torch import multiprocessing
 from torch.distributed.fsdp import FSDPModule
 
 from c2r.models.adapter import ControlAdapter
@@ -21,11 +20,11 @@ from c2r.models.build import build_control
 from c2r.models.controlnet import ControlNet
 from c2r.weights.networks import load_control, load_dit
 from tests.small_networks import DINO_DIM, GRID, make_adapter, make_controlnet, make_dit
+from tests.trainer.processes import free_port, start_processes, take_place
 from tests.trainer.small_run import (
-    MODEL,
+    DEBUG,
     ROOT,
     changes,
-    free_port,
     losses,
     make_clips,
     make_renderer,
@@ -35,8 +34,8 @@ from trainer.command import train
 from trainer.dist.context_parallel import TokenShare
 from trainer.dist.parallel import close_world, layout_of, local, open_world
 from trainer.networks.denoiser import Denoiser
-from trainer.phases import load_phase
-from trainer.settings import ParallelConfig, settings_from
+from trainer.phases import load_phase, phase_settings
+from trainer.settings import ParallelConfig
 
 RUNS = {
     "align-shard": ("align", {}),
@@ -64,12 +63,9 @@ def settings(root: Path, name: str, phase: str, parallel: dict[str, Any]) -> dic
 
 
 def _train_all(rank: int, root: Path, ports: dict[str, int]) -> None:
-    torch.set_num_threads(1)
     for name, (phase, parallel) in RUNS.items():
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": ports[name]}
-        os.environ.update({key: str(value) for key, value in place.items()})
-        os.environ["MASTER_ADDR"] = "127.0.0.1"
-        train(settings_from(settings(root, name, phase, parallel)))
+        take_place(rank, 2, ports[name])
+        train(phase_settings(settings(root, name, phase, parallel)))
     _context_gradients(rank, root, ports["gradients"])
     _shares(rank, root, ports)
 
@@ -81,9 +77,9 @@ def trained(tmp_path_factory):
     make_renderer(root / "renderer")
     make_clips(root / "clips")
     for phase in ("align", "ground"):
-        train(settings_from(settings(root, phase, phase, {})))
+        train(phase_settings(settings(root, phase, phase, {})))
     ports = {name: free_port() for name in (*RUNS, "gradients", *SHARES)}
-    multiprocessing.spawn(_train_all, (root, ports), nprocs=2)
+    start_processes(_train_all, (root, ports), 2)
     return root
 
 
@@ -98,7 +94,7 @@ def test_two_processes_give_the_losses_of_one(trained, name):
 
 @pytest.mark.parametrize("name", list(RUNS))
 def test_their_renderers_are_the_same(trained, name):
-    phase, model = RUNS[name][0], settings_from(settings(trained, "x", "ground", {})).model
+    phase, model = RUNS[name][0], phase_settings(settings(trained, "x", "ground", {})).model
     for part in ["dit"] if phase == "align" else ["dit", "control"]:
         both = []
         for run in (phase, name):
@@ -121,8 +117,8 @@ def _shares(rank: int, root: Path, ports: dict[str, int]) -> None:
     found: dict[str, list[tuple[bool, float]]] = {}
     for name, parallel in SHARES.items():
         # A port for each: the one left behind may still answer the faster process.
-        os.environ["MASTER_PORT"] = str(ports[name])
-        config = settings_from(settings(root, "shares", "align", parallel))
+        take_place(rank, 2, ports[name])
+        config = phase_settings(settings(root, "shares", "align", parallel))
         world = open_world(config.parallel, "cpu")
         phase = load_phase(config.phase)(config, world)
         (denoiser,) = phase.parts.values()
@@ -138,7 +134,7 @@ def _shares(rank: int, root: Path, ports: dict[str, int]) -> None:
 
 def test_every_block_is_sharded_by_itself(trained):
     shares = json.loads((trained / "shares.json").read_text())
-    assert len(shares["shard"]) == MODEL["dit"]["layers"]
+    assert len(shares["shard"]) == DEBUG.dit.layers
     for wrapped, held in shares["shard"]:
         assert wrapped
         assert held == pytest.approx(0.5, abs=0.05)
@@ -204,21 +200,19 @@ def test_gradients_with_shared_tokens_are_those_without(trained):
 
 def test_another_number_of_processes_goes_on_from_a_checkpoint(trained):
     for name in ("align", "align-context"):
-        train(settings_from(settings(trained, name, "align", {}) | {"steps": 6}))
+        train(phase_settings(settings(trained, name, "align", {}) | {"steps": 6}))
     assert losses(trained / "align-context") == pytest.approx(losses(trained / "align"), abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("count", "parallel"),
-    [(2, {}), (4, {"replicate": 2, "shard": 2}), (4, {"shard": 2, "context": 2})],
-    ids=["2", "2 x 2 replicas and shards", "2 x 2 shards and tokens"],
-)
-def test_torchrun_starts_as_many(trained, tmp_path, count, parallel):
-    """The launcher's own environment, and the same losses."""
+def test_torchrun_starts_four(trained, tmp_path):
+    """The launcher's own environment; two replicas, each of two processes that share weights and
+    tokens; and the losses of one process.
+    """
+    parallel = {"replicate": 2, "context": 2}
     own = {"folder": str(tmp_path / "run"), "micro_batch": 1}
     run = settings(trained, "run", "ground", parallel) | own
     config = write_config(tmp_path / "run.yaml", run)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4"]
     found = subprocess.run(
         [sys.executable, *launcher, "-m", "trainer.train", "--config", str(config), "--steps", "2"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -236,7 +230,7 @@ def test_compiled_blocks_give_the_losses_of_plain_ones(trained):
     compiled = {"compile": True, "compile_backend": "aot_eager"}
     for phase in ("align", "ground"):
         more = settings(trained, f"{phase}-compiled", phase, compiled) | {"steps": 2}
-        train(settings_from(more))
+        train(phase_settings(more))
         alone = losses(trained / phase)[:2]
         assert losses(trained / f"{phase}-compiled") == pytest.approx(alone, abs=1e-4)
 

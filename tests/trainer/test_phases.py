@@ -12,9 +12,8 @@ from trainer.dist.parallel import close_world, open_world
 from trainer.loop import Loop, open_dataset
 from trainer.networks.denoiser import Denoiser
 from trainer.networks.renderer import trained_networks
-from trainer.phases import load_phase
+from trainer.phases import load_phase, phase_settings
 from trainer.phases.flow_phase import FlowPhase
-from trainer.settings import settings_from
 
 ADAPTER = {
     "control.dino_patch_adapter.temporal_downsample.convs.0.weight",
@@ -52,7 +51,7 @@ def loop_of(root, tmp_path):
         settings = changes(
             tmp_path / "run", root / "clips" / "manifest.jsonl", phase, start=start, **more
         )
-        config = settings_from(settings)
+        config = phase_settings(settings)
         world = open_world(config.parallel, "cpu")
         built = load_phase(phase)(config, world)
         return Loop(config, built, world, open_dataset(config, built))
@@ -116,8 +115,8 @@ def test_align_with_lora_trains_the_updates_alone(loop_of):
     # The merged renderer gives what the updated layers give.
     assert isinstance(loop.phase, FlowPhase)
     weights = {name: p.detach() for name, p in after.items() if name in expected}
-    merged = trained_networks(loop.config, loop.phase.start, weights)
-    x, text = torch.randn(1, 2, 16, 4, 6), torch.randn(1, 24, 16)
+    merged = trained_networks(loop.config, loop.phase.start, weights, loop.phase.fill_dit())
+    x, text = torch.randn(1, 2, 16, 6, 8), torch.randn(1, 64, 32)
     timestep = torch.tensor([500.0])
     with torch.no_grad():
         expected_velocity = loop.phase.denoiser(x, timestep, text)
@@ -153,8 +152,8 @@ def test_ground_trains_the_controlnet_alone(loop_of):
 def test_a_new_adapter_begins_as_no_control(loop_of):
     loop = loop_of("ground", renderer="plain", model={"control": {"kind": "adapter"}})
     denoiser = loop.phase.denoiser
-    x, text = torch.randn(1, 3, 16, 4, 6), torch.randn(1, 24, 16)
-    features = torch.randn(1, 9, 6, 24)
+    x, text = torch.randn(1, 3, 16, 6, 8), torch.randn(1, 64, 32)
+    features = torch.randn(1, 9, 12, 32)
     with torch.no_grad():
         with_control = denoiser(x, torch.tensor([500.0]), text, features=features)
         without = denoiser(x, torch.tensor([500.0]), text)
@@ -165,7 +164,11 @@ def test_a_new_adapter_begins_as_no_control(loop_of):
     ("phase", "more", "words"),
     [
         ("ground", {"model": {"control": {"kind": "none"}}}, r"model\.control\.kind is none"),
-        ("ground", {"lora": {"rank": 2}}, "lora is for phase align"),
+        (
+            "ground",
+            {"lora": {"rank": 2}},
+            r"lora\.rank belongs to phase align; this is phase ground",
+        ),
         ("align", {"lora": {"targets": ["wheel"]}}, r"lora\.targets"),
     ],
 )

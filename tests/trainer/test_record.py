@@ -15,13 +15,13 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 
 from tests.trainer.small_run import HEIGHT, WIDTH, changes
 from trainer.logs.run_log import Recorder
-from trainer.settings import settings_from
+from trainer.phases import phase_settings
 
 VIDEO = np.zeros((3, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
 def settings(tmp_path, **log: Any):
-    return settings_from(changes(tmp_path / "run", None, "align", log=log))
+    return phase_settings(changes(tmp_path / "run", None, "align", log=log))
 
 
 def test_tensorboard_has_the_numbers_and_the_samples(tmp_path):

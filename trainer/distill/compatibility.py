@@ -1,7 +1,7 @@
-"""Whether two renderers speak of the same things: latents, text, and the frames of a clip.
+"""Whether teacher and student are compatible: same latents, text embeddings and frames.
 
 Widths and depths may differ, but a teacher's score of a student's latents means something only when
-both count, scale and embed alike.
+their VAEs, text encoders, frame sizes and rates agree.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _NUMBERS: dict[str, Callable[[Preset], object]] = {
 }
 
 
-def check_spaces(student: Start, other: Start, who: str, least: float) -> None:
+def check_compatible(student: Start, other: Start, who: str, least: float) -> None:
     """`ValueError` naming what differs and what to do. `who`: the other renderer, for messages."""
     for name, number in _NUMBERS.items():
         own, theirs = number(student.preset), number(other.preset)
         if own != theirs:
             raise ValueError(
-                f"{who} and student do not share a space: {name} is {theirs} in {who} and {own} "
+                f"{who} and student are not compatible: {name} is {theirs} in {who} and {own} "
                 "in the student; make them equal in the config, or choose another renderer"
             )
     _check_latents(student, other, who, least)
@@ -50,11 +50,11 @@ def _check_latents(student: Start, other: Start, who: str, least: float) -> None
     own, theirs = student.vae(), other.vae()
     if weights_hash(own) == weights_hash(theirs):
         return
-    found = agreement(own, theirs)
-    if found < least:
+    agreement = latent_agreement(own, theirs)
+    if agreement < least:
         raise ValueError(
             f"{who} and student have different VAEs, and their latents of one clip agree to "
-            f"{found:.2f}, less than distil.least_agreement {least:g}; start the student with "
+            f"{agreement:.2f}, less than distil.least_agreement {least:g}; start the student with "
             f"{who}'s VAE (start.vae {other.paths['vae']})"
         )
 
@@ -93,7 +93,7 @@ def _same_files(one: str | None, other: str | None) -> bool:
 
 
 @torch.no_grad()
-def agreement(one: TinyVAE | WanVAE, other: TinyVAE | WanVAE) -> float:
+def latent_agreement(one: TinyVAE | WanVAE, other: TinyVAE | WanVAE) -> float:
     """How far two VAEs' latents of a clip of soft, drifting colours agree, scale and offset too.
 
     1 is equal, 0 what latents of their mean would give: `1 - mean (a - b)^2 / var a`.
@@ -107,5 +107,5 @@ def _probe() -> Tensor:
     """`[1, F, 3, H, W]` in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
     spots = torch.rand(1, 3, 8, 8, generator=generator)
-    picture = F.interpolate(spots, (PROBE_SIDE, PROBE_SIDE), mode="bicubic").clamp(0, 1)
-    return torch.stack([picture.roll(2 * frame, -1) for frame in range(PROBE_FRAMES)], dim=1)
+    frame = F.interpolate(spots, (PROBE_SIDE, PROBE_SIDE), mode="bicubic").clamp(0, 1)
+    return torch.stack([frame.roll(2 * number, -1) for number in range(PROBE_FRAMES)], dim=1)

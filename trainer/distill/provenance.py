@@ -1,4 +1,4 @@
-"""How a student was made: a file beside its weights that goes with them wherever they go."""
+"""Provenance of a student: a file beside its weights that says how they were trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import torch
 from trainer.logs.run_log import METRICS
 from trainer.settings import TrainConfig
 
-STORY_FILE = "made.json"
+PROVENANCE_FILE = "provenance.json"
+FORMER_FILE = "made.json"
+"""The file's name in renderers of before; the same content."""
 LAST = 100
 """Steps that the metrics are means of."""
 
@@ -27,20 +29,24 @@ def last_metrics(folder: Path) -> dict[str, float]:
     rows = [json.loads(line) for line in lines]
     names = sorted({name for row in rows for name in row if name != "step"})
     values = {name: [row[name] for row in rows if name in row] for name in names}
-    return {name: sum(found) / len(found) for name, found in values.items()}
+    return {name: sum(column) / len(column) for name, column in values.items()}
 
 
-def read_story(folder: Path | None) -> dict[str, Any] | None:
-    """The story of a renderer, when it has one."""
-    if folder is None or not (folder / STORY_FILE).is_file():
+def read_provenance(folder: Path | None) -> dict[str, Any] | None:
+    """The provenance of a renderer, when it has one; under the former name as well."""
+    if folder is None:
         return None
-    found = json.loads((folder / STORY_FILE).read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
-    return found
+    for name in (PROVENANCE_FILE, FORMER_FILE):
+        if (folder / name).is_file():
+            record = json.loads((folder / name).read_text(encoding="utf-8"))
+            assert isinstance(record, dict)
+            return record
+    return None
 
 
-def story(config: TrainConfig, teacher: Path | None) -> dict[str, Any]:
-    """Phase, steps, teacher, the run's last metrics, hardware; and the story of what it began as.
+def provenance(config: TrainConfig, teacher: Path | None) -> dict[str, Any]:
+    """Phase, steps, teacher, the run's last metrics, hardware; and, nested, the provenance of what
+    it started from.
 
     `teacher`: the folder that was learned from; None: clips alone.
     """
@@ -58,7 +64,7 @@ def story(config: TrainConfig, teacher: Path | None) -> dict[str, Any]:
         "torch": torch.__version__,
         "finished": time.strftime("%Y-%m-%d"),
         "began_as": None if config.start.folder is None else str(config.start.folder),
-        "before": read_story(config.start.folder),
+        "before": read_provenance(config.start.folder),
     }
 
 

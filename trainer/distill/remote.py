@@ -1,7 +1,8 @@
-"""A teacher on processes of its own: students ask over a link, the teacher's processes answer.
+"""A teacher in a separate process group: students send requests, its processes send predictions.
 
-Asking is in step: every student asks the same questions in the same order, so the teacher's
-processes, over which its weights are sharded, are all at work on one student each.
+Every student sends the same requests in the same order. The teacher's weights are sharded over its
+processes, so each forward pass is a collective: with each process at the same request of one of its
+students, all enter it together. Another order would let one gather weights that no other sends.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from torch import Tensor
 from c2r.models.attention import LatentMask
 from trainer.dist.link import Link
 from trainer.dist.parallel import World
+from trainer.distill.settings import DistilConfig
 from trainer.distill.student import CausalDenoiser, forcing_mask
 from trainer.distill.teacher import Conditions, Teacher
 from trainer.networks.assemble import frozen_denoiser
 from trainer.networks.start import start_of
 from trainer.settings import TrainConfig
 
-OVER = "over"
+END = "over"
+"""The request that tells the teacher that a student is done."""
 
 
 class RemoteTeacher:
@@ -32,7 +35,7 @@ class RemoteTeacher:
 
     def clean(self, x: Tensor, levels: Tensor, given: Conditions) -> Tensor:
         """See `Teacher.clean`."""
-        return self._ask("clean", given, x=x, levels=levels)
+        return self._request("clean", given, x=x, levels=levels)
 
     def forced(
         self,
@@ -45,46 +48,46 @@ class RemoteTeacher:
     ) -> Tensor:
         """See `Teacher.forced`; `mask` is that of the run's settings on both sides."""
         more = {"clean": clean, "noisy": noisy, "levels": levels, "context": context}
-        return self._ask("forced", given, **more)
+        return self._request("forced", given, **more)
 
-    def _ask(self, question: str, given: Conditions, **more: Any) -> Tensor:
+    def _request(self, question: str, given: Conditions, **more: Any) -> Tensor:
         self.link.send(self.place, {"question": question, **vars(given), **more})
-        found = self.link.receive(self.place)["answer"]
-        assert isinstance(found, Tensor)
-        return found.to(self.device)
+        prediction = self.link.receive(self.place)["answer"]
+        assert isinstance(prediction, Tensor)
+        return prediction.to(self.device)
 
 
-def end_questions(link: Link, rank: int) -> None:
-    """Tell the teacher that the student of that rank asks no more."""
-    link.send(link.teacher_of(rank), {"question": OVER})
+def end_requests(link: Link, rank: int) -> None:
+    """Tell the teacher that the student of that rank has no more requests."""
+    link.send(link.teacher_of(rank), {"question": END})
 
 
-def answer_students(config: TrainConfig, world: World) -> None:
-    """A teacher's process: build the teacher, answer until its students have no more questions."""
+def serve_students(config: TrainConfig, distil: DistilConfig, world: World) -> None:
+    """A teacher's process: build the teacher, answer until all its students are done."""
     assert world.link is not None
-    folder = config.distil.teacher or config.start.folder
+    folder = distil.teacher or config.start.folder
     if folder is None:
-        raise ValueError("there is no teacher to share out; name distil.teacher")
+        raise ValueError("distil.teacher_ranks needs a teacher; name distil.teacher")
     start = start_of(config, folder)
     denoiser = frozen_denoiser(start.config, world, start, CausalDenoiser)
-    teacher, mask = Teacher(denoiser, config.distil.guidance), forcing_mask(config)
-    asking = list(world.link.students_of(world.rank))
-    while asking:
-        for student in list(asking):
-            asked = world.link.receive(student)
-            if asked["question"] == OVER:
-                asking.remove(student)
+    teacher, mask = Teacher(denoiser, distil.guidance), forcing_mask(config)
+    students = list(world.link.students_of(world.rank))
+    while students:
+        for student in list(students):
+            request = world.link.receive(student)
+            if request["question"] == END:
+                students.remove(student)
                 continue
             with world.autocast(config.precision):
-                answer = _answer(teacher, asked, mask, world.device)
+                answer = _answer(teacher, request, mask, world.device)
             world.link.send(student, {"answer": answer})
 
 
 def _answer(
-    teacher: Teacher, asked: dict[str, Any], mask: LatentMask, device: torch.device
+    teacher: Teacher, request: dict[str, Any], mask: LatentMask, device: torch.device
 ) -> Tensor:
     moved: dict[str, Any] = {
-        k: v.to(device) if isinstance(v, Tensor) else v for k, v in asked.items()
+        k: v.to(device) if isinstance(v, Tensor) else v for k, v in request.items()
     }
     question = moved.pop("question")
     given = Conditions(*(moved.pop(name) for name in Conditions.__dataclass_fields__))

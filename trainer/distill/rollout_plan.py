@@ -1,7 +1,9 @@
-"""How a training rollout runs: how long, where it leaves the steps, which latents are scored.
+"""The plan of a training rollout: its length, the exit step, and which latents are scored.
 
-Drawn from the run's seed and the step alone, so every process and every block has the same.
-Long rollouts need long control: a clip is played there and back, as often as it takes.
+Drawn from the run's seed and the step alone, so it is the same on every process and in every block:
+sharded weights are gathered by all processes together, and one that ran another number of passes
+would leave the others waiting for it. Long rollouts need long control: a clip's frames are indexed
+forwards and backwards (ping-pong), as often as it takes.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ import torch
 from torch import Tensor
 
 from c2r.models.configs import FRAMES_PER_LATENT, StreamConfig
+from trainer.distill.settings import DmdConfig
 from trainer.sample_random import plain_random
-from trainer.settings import DmdConfig, TrainConfig
+from trainer.settings import TrainConfig
 
 
 @dataclass(frozen=True)
 class RolloutPlan:
-    """A rollout of `latents` latents. `scored`: those that a loss looks at, chunks of which run to
-    their exit with gradients; chunks before are as served. `place`: the exit among a chunk's
-    steps, 0 to 1; None: every step runs.
+    """A rollout of `latents` latents. `scored`: those in the loss; their chunks stop at the exit
+    step, with gradients, and all other chunks run every step, as served. `place`: the exit as a
+    share of a chunk's steps, 0 to 1; None: every step runs.
     """
 
     latents: int
@@ -37,7 +40,10 @@ class RolloutPlan:
         return block.start < self.scored.stop and self.scored.start < block.stop
 
     def exit_of(self, block: range, steps: int) -> int | None:
-        """The step through which a chunk is left; None: its last."""
+        """The last step that a chunk runs; None: all of them.
+
+        A share and not a number: the first chunk may have more steps than later ones.
+        """
         if self.place is None or not self.reached(block):
             return None
         return min(int(self.place * steps), steps - 1)
@@ -68,14 +74,15 @@ def longest_at(dmd: DmdConfig, latents: int, step: int) -> int:
     return latents + int(share * (most - latents))
 
 
-def draw_rollout_plan(config: TrainConfig, step: int) -> RolloutPlan:
+def draw_rollout_plan(config: TrainConfig, dmd: DmdConfig, step: int) -> RolloutPlan:
     """The rollout of a step. Scored is a clip of `dmd.clip` latents: the first ones, or, later in
-    the stream, one picture and what follows it from the beginning of a chunk on.
+    the stream, one frame and what follows it from the beginning of a chunk on.
     """
-    stream, latents = config.model.stream, config.dmd.clip or config.latents
+    stream, latents = config.model.stream, dmd.clip or config.latents
+    # The purpose's text is part of the seed: another word would give other plans to a resumed run.
     random = plain_random(config.seed, step, "course")
-    place, early = random.random(), random.random() < config.dmd.from_start
-    longest = longest_at(config.dmd, latents, step)
+    place, early = random.random(), random.random() < dmd.from_start
+    longest = longest_at(dmd, latents, step)
     grown = latents > 1 and longest > latents
     later = range(stream.chunk, longest - latents + 2, stream.chunk) if grown else range(0)
     begin = 0 if early or not len(later) else random.choice(later)

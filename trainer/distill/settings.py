@@ -28,7 +28,7 @@ class DistilConfig:
     last so many of torchrun's processes hold the teacher and nothing else, sharded over them, and
     answer the others; 0: the student's processes hold it. `least_agreement`: with
     another VAE than the teacher's, what both VAEs' latents of one clip must have in common, 1 being
-    equality (`trainer.distill.compatibility.agreement`).
+    equality (`trainer.distill.compatibility.latent_agreement`).
     """
 
     teacher: Path | None = None
@@ -63,7 +63,7 @@ class DistilConfig:
 class GanConfig:
     """Adversarial term of phase dmd on the frozen teacher's features; `weight` 0: none.
 
-    `blocks`: after which blocks of the teacher's DiT the heads look. `lr`: of the heads.
+    `blocks`: after which blocks of the teacher's DiT there is a head. `lr`: of the heads.
     """
 
     weight: float = 0.0

@@ -1,4 +1,4 @@
-"""A denoiser that looks back only: teacher-forced passes, and rollouts by the code that serves.
+"""A causal denoiser: teacher-forced passes, and rollouts by the code that serves.
 
 Shapes: B samples, T latents, F pixel frames, N tokens of one latent, S text tokens.
 """
@@ -27,7 +27,14 @@ from trainer.settings import TrainConfig
 
 
 def forcing_mask(config: TrainConfig) -> LatentMask:
-    """Of teacher forcing: what the stream's window lets a block see."""
+    """The mask of teacher forcing, within the stream's sink and window.
+
+    The sequence is T clean latents, then the same T noisy. Clean block b sees clean blocks up to b;
+    noisy block b sees itself and clean blocks before b, never its own clean copy: else the answer
+    would stand beside the question, and the loss would fall while nothing is learned. Clean latents
+    that the sliding window has dropped when b is served are masked here too: else training would
+    lean on keys that serving does not have.
+    """
     stream = config.model.stream
     return teacher_forcing(config.latents, stream.chunk, window=stream.window, sink=stream.sink)
 
@@ -53,9 +60,10 @@ class CausalDenoiser(Denoiser):
         blocks before it.
 
         `clean` goes in front of it, at level `context`, and both halves see the control of their
-        latents; `mask` says who sees whom (`c2r.models.attention.teacher_forcing`).
+        latents; `mask` is that of `forcing_mask`.
         """
         latents = noisy.shape[1]
+        # The same tokens twice: a latent has one control, whichever of its copies is looked at.
         half = self._control(noisy, features, strength)
         control = replace(half, tokens=torch.cat([half.tokens, half.tokens], dim=1))
         levels = torch.cat([torch.full_like(levels, context), levels], dim=1)
@@ -68,17 +76,20 @@ class CausalDenoiser(Denoiser):
     def roll(
         self,
         preset: Preset,
-        course: RolloutPlan,
+        plan: RolloutPlan,
         seeds: Sequence[int],
         text: Tensor,
         *,
         features: Tensor,
         strength: Tensor,
     ) -> Tensor:
-        """The stream that serving would give, `[B, T, C, h, w]` float32, T of the course.
+        """The stream that serving would give, `[B, T, C, h, w]` float32, T of the plan.
 
         `features`: DINO's of the stream's frames, `[B, F, N, Dd]`. Gradients, where they are on,
-        go through the exit steps of the chunks that are scored, and through nothing else.
+        go through the exit steps of the chunks that are scored, and through nothing else: earlier
+        steps of a chunk and the keys and values of earlier chunks are constants. Through all of
+        them, memory would grow with steps x chunks, and gradients through a long chain of passes
+        are noise (Self-Forcing, arXiv:2506.08009, truncates alike).
         """
         assert self.control is not None, "students are steered"
         rollout = Rollout(
@@ -86,27 +97,35 @@ class CausalDenoiser(Denoiser):
         )
         state = self._opened(rollout, seeds)
         prompt, carried, parts = self._prompt(text), None, []
-        for block in course.blocks(preset.stream.chunk):
-            graded = torch.is_grad_enabled() and course.reached(block)
+        for block in plan.blocks(preset.stream.chunk):
+            graded = torch.is_grad_enabled() and plan.reached(block)
             with nullcontext() if graded else torch.no_grad():
                 seen = features[:, frames_of(block)]
                 control, carried = self._steered(preset, seen, strength, carried)
-                exit_step = course.exit_of(block, len(rollout.levels_of(state)))
+                exit_step = plan.exit_of(block, len(rollout.levels_of(state)))
                 chunk = rollout.trace(state, prompt, control, exit_step=exit_step)
-            if block.stop < course.latents:  # nothing would read the last chunk's keys
+            # The clean pass that writes keys and values has no gradient. Of the last chunk nothing
+            # would read them.
+            if block.stop < plan.latents:
                 rollout.finalize(state, chunk)
             parts.append(chunk.clean)
         return torch.cat(parts, dim=1)
 
     def _opened(self, rollout: Rollout, seeds: Sequence[int]) -> StreamState:
-        """A stream whose cache has the precision that keys and values are computed in."""
+        """A stream whose cache has the precision that keys and values are computed in.
+
+        With bf16 autocast over float32 weights, the cache of `rollout` would be float32, and
+        attention would get keys of two precisions.
+        """
         spec, device = rollout.cache_spec(len(seeds)), rollout.device
         if torch.is_autocast_enabled(device.type):
             spec = replace(spec, dtype=torch.get_autocast_dtype(device.type))
         return StreamState(KVCache(spec, device), tuple(seeds))
 
     def _prompt(self, text: Tensor) -> Text:
-        """Keys and values once a rollout; where blocks are sharded, each inside its block."""
+        """The prompt's keys and values once per rollout; where blocks are sharded, each inside its
+        own block, since a block's weights are whole only while FSDP runs that block.
+        """
         weight = next(self.dit.blocks[0].parameters())
         if isinstance(weight, DTensor):
             return self.dit.embedded(text)

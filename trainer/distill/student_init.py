@@ -1,7 +1,7 @@
-"""Where a student's weights come from: the renderer it starts from, as far as shapes agree.
+"""How a student is initialised: from the renderer it starts from, as far as shapes agree.
 
-A DiT of the same widths and fewer blocks takes evenly spaced ones; other widths begin from the
-seed, and the log says so loudly. All other parts are the renderer's own.
+A DiT of the same widths and fewer blocks takes evenly spaced ones; other widths are initialised
+from the seed, and the log warns of it. All other parts are the renderer's own.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
 
-def evenly(few: int, many: int) -> tuple[int, ...]:
+def evenly_spaced(few: int, many: int) -> tuple[int, ...]:
     """`few` of `many` places, the first and the last among them: (0, 4, 7) for 3 of 8."""
     if few == 1:
         return (0,)
     return tuple(round(place * (many - 1) / (few - 1)) for place in range(few))
 
 
-def thinned(deep: DiT, shallow: DiT) -> DiT:
+def with_fewer_blocks(deep: DiT, shallow: DiT) -> DiT:
     """Fill a DiT of fewer blocks with evenly spaced ones of a deep one."""
-    sources = evenly(shallow.config.layers, deep.config.layers)
+    sources = evenly_spaced(shallow.config.layers, deep.config.layers)
     weights = deep.state_dict()
     taken = {}
     for name in shallow.state_dict():
@@ -58,35 +58,34 @@ class StudentStart(Start):
     @cached_property
     def paths(self) -> dict[str, str | None]:
         """As of `Start`, without the folder's weights where the student's shapes are others."""
-        found, start = start_paths(self.config.start), self.config.start
+        paths, start = start_paths(self.config.start), self.config.start
         if self.source is None:
-            return found
+            return paths
         source, own = self.source, self.preset
         same = source.dit == own.dit
-        if start.dit is None and not (same or self._thins(source)):
+        if start.dit is None and not (same or self._has_fewer_blocks(source)):
             log.warning("the student's DiT has other widths than that of %s", start.folder)
-            found["dit"] = None
+            paths["dit"] = None
         like = source.control == own.control and source.dino.hidden == own.dino.hidden
         adapter = own.control.kind == "adapter" and source.dit.dim == own.dit.dim
         if start.control is None and not (like and (same or adapter)):
             log.warning("the student's control network has other shapes than %s's", start.folder)
-            found["control"] = None
-        return found
+            paths["control"] = None
+        return paths
 
-    def _thins(self, source: Preset) -> bool:
+    def _has_fewer_blocks(self, source: Preset) -> bool:
         layers = self.preset.dit.layers
-        wide = {**vars(source.dit), "layers": layers} == vars(self.preset.dit)
-        return wide and layers < source.dit.layers
+        same_otherwise = {**vars(source.dit), "layers": layers} == vars(self.preset.dit)
+        return same_otherwise and layers < source.dit.layers
 
     def dit(self) -> DiT:
-        """The DiT; of fewer blocks where that is what the student has."""
         source = self.source
         given = self.config.start.dit is not None or "dit" in self.config.start.fresh
-        if source is None or given or not self._thins(source):
+        if source is None or given or not self._has_fewer_blocks(source):
             return super().dit()
         path, attention = str(self.paths["dit"]), self.config.attention
         deep = load_dit(path, source.dit, dtype=torch.float32, attention=attention)
         with seeded(self.seed):
             shallow = build_dit(self.preset, attention)
         log.info("the student takes %d of %d blocks", self.preset.dit.layers, source.dit.layers)
-        return thinned(deep, shallow)
+        return with_fewer_blocks(deep, shallow)

@@ -1,4 +1,4 @@
-"""What a frozen teacher says under guidance, all passes of a question in one batch.
+"""A frozen teacher's predictions under guidance, all passes of guidance in one batch.
 
 Guidance is `c2r.streaming.guidance.cfg`; passes that its scales cancel are not run.
 
@@ -30,18 +30,18 @@ class Conditions:
     features: Tensor
     strength: Tensor
 
-    def asked(self, question: str) -> Conditions:
+    def of_pass(self, name: str) -> Conditions:
         """For one of guidance's passes: `both`, `control` (the empty prompt) or `nothing`."""
-        text = self.text if question == "both" else self.empty
-        strength = torch.zeros_like(self.strength) if question == "nothing" else self.strength
+        text = self.text if name == "both" else self.empty
+        strength = torch.zeros_like(self.strength) if name == "nothing" else self.strength
         return Conditions(text, self.empty, self.features, strength)
 
 
-Ask = Callable[[Conditions, int], Tensor]
-"""(conditions of so many questions, batched; their number) -> velocities, batched alike."""
+Predict = Callable[[Conditions, int], Tensor]
+"""(conditions of so many passes, batched; their number) -> velocities, batched alike."""
 
 
-def questions(guidance: GuidanceConfig) -> tuple[str, ...]:
+def passes(guidance: GuidanceConfig) -> tuple[str, ...]:
     """The passes that guidance needs."""
     if guidance.kind == "none" or guidance.control_scale == guidance.text_scale == 1:
         return ("both",)
@@ -50,22 +50,22 @@ def questions(guidance: GuidanceConfig) -> tuple[str, ...]:
     return ("nothing", "control", "both")
 
 
-def guided(ask: Ask, given: Conditions, guidance: GuidanceConfig) -> Tensor:
+def guided(predict: Predict, given: Conditions, guidance: GuidanceConfig) -> Tensor:
     """The guided velocity `[B, T, C, h, w]`, in one batched pass."""
-    names = questions(guidance)
-    several = [given.asked(name) for name in names]
+    names = passes(guidance)
+    several = [given.of_pass(name) for name in names]
     together = Conditions(
         *(torch.cat([getattr(one, name) for one in several]) for name in vars(given))
     )
-    found = dict(zip(names, ask(together, len(names)).chunk(len(names)), strict=True))
+    velocity = dict(zip(names, predict(together, len(names)).chunk(len(names)), strict=True))
     if len(names) == 1:
-        return found["both"]
-    nothing = found.get("nothing", found["control"])  # its weight is then 0
-    return cfg(Predictions(nothing, found["control"], found["both"]), guidance)
+        return velocity["both"]
+    nothing = velocity.get("nothing", velocity["control"])  # its weight is then 0
+    return cfg(Predictions(nothing, velocity["control"], velocity["both"]), guidance)
 
 
 def score(denoiser: CausalDenoiser, x: Tensor, levels: Tensor, given: Conditions) -> Tensor:
-    """Clean latents `[B, T, C, h, w]` that an unguided denoiser sees in a noisy clip."""
+    """Clean latents `[B, T, C, h, w]` that an unguided denoiser predicts from a noisy clip."""
     velocity = denoiser(
         x, TRAIN_STEPS * levels, given.text, features=given.features, strength=given.strength
     )
@@ -73,22 +73,24 @@ def score(denoiser: CausalDenoiser, x: Tensor, levels: Tensor, given: Conditions
 
 
 class Teacher:
-    """A frozen renderer's denoiser. Answers have no gradient."""
+    """A frozen renderer's denoiser. Its predictions have no gradient."""
 
     def __init__(self, denoiser: CausalDenoiser, guidance: GuidanceConfig) -> None:
         self.denoiser, self.guidance = denoiser, guidance
 
     @torch.no_grad()
     def clean(self, x: Tensor, levels: Tensor, given: Conditions) -> Tensor:
-        """What it sees in a noisy clip `[B, T, C, h, w]` at `levels` `[B]`, all latents at once."""
+        """Clean latents predicted from a noisy clip `[B, T, C, h, w]` at `levels` `[B]`, all
+        latents at once.
+        """
 
-        def ask(many: Conditions, count: int) -> Tensor:
+        def predict(many: Conditions, count: int) -> Tensor:
             clip, timestep = x.repeat(count, 1, 1, 1, 1), TRAIN_STEPS * levels.repeat(count)
             return self.denoiser(
                 clip, timestep, many.text, features=many.features, strength=many.strength
             )
 
-        velocity = guided(ask, given, self.guidance)
+        velocity = guided(predict, given, self.guidance)
         return clean_from_velocity(x, velocity, levels[:, None, None, None, None])
 
     @torch.no_grad()
@@ -103,7 +105,7 @@ class Teacher:
     ) -> Tensor:
         """Velocity of a causal teacher; see `CausalDenoiser.forced`."""
 
-        def ask(many: Conditions, count: int) -> Tensor:
+        def predict(many: Conditions, count: int) -> Tensor:
             return self.denoiser.forced(
                 clean.repeat(count, 1, 1, 1, 1),
                 noisy.repeat(count, 1, 1, 1, 1),
@@ -115,11 +117,15 @@ class Teacher:
                 context=context,
             )
 
-        return guided(ask, given, self.guidance)
+        return guided(predict, given, self.guidance)
 
 
 def keep_on_cpu(denoiser: CausalDenoiser, device: torch.device) -> None:
-    """Move all but the blocks to the device; each block is there while it runs."""
+    """Move all but the blocks to the device; each block is there only while it runs.
+
+    Modules are moved one by one: `denoiser.to(device)` would put the blocks there as well, and a
+    device too small for the whole teacher would be full before training begins.
+    """
 
     def fetch(block: nn.Module, arguments: object) -> None:
         block.to(device)

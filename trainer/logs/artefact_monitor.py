@@ -1,10 +1,13 @@
-"""Watches for the look of computer graphics in samples: a model fed pairs of coarse and fine
-renders can learn their flat textures and even light instead of the real video's.
+"""Watches for artefacts of computer graphics in samples.
+
+A model trained on pairs of coarse and fine renders can learn their flat textures and even light
+instead of the real video's.
 
 Three measures, each compared with the same measure of real clips, whose mean and spread are taken
-once. They are this project's own and simple on purpose: they say when to look, not how good.
+once. They are this project's own and simple on purpose: a warning to look at the samples, not a
+score of quality.
 
-Shapes: F frames, H W rows and columns; pictures are RGB in [0, 1].
+Shapes: F frames, H W rows and columns; frames are RGB in [0, 1].
 """
 
 from __future__ import annotations
@@ -22,17 +25,17 @@ FLAT = 0.012
 STRONG = 0.12
 """Luma step between neighbours that is an edge."""
 LIGHT = 4
-"""The picture's light is its luma at LIGHT x LIGHT cells."""
+"""A frame's light is its luma at LIGHT x LIGHT cells."""
 SPREADS = 2.0
 """A measure is worth a warning beyond so many of the real clips' standard deviations."""
 LEAST_SPREAD = 0.02
 
 
 @dataclass(frozen=True)
-class Look:
+class ArtefactMeasures:
     """`flatness`: share of patches without texture. `uniformity`: 1 / (1 + 10 x spread of light
-    over the picture). `leakage`: share of the guide's edges at which the picture has an edge
-    between two flat sides, as an outline that was drawn over.
+    over the frame). `leakage`: share of the guide's edges at which the frame has an edge between
+    two flat sides, as a drawn outline has.
     """
 
     flatness: float
@@ -58,15 +61,15 @@ def _outlines(luma: Tensor) -> Tensor:
     return _edges(luma) & (calm[..., :-2] * calm[..., 2:] > 0)
 
 
-def look(frames: Tensor, guide: Tensor | None = None) -> Look:
-    """Measure pictures `[F, 3, H, W]` in [0, 1]; `guide`: their coarse frames, or themselves."""
+def measure_artefacts(frames: Tensor, guide: Tensor | None = None) -> ArtefactMeasures:
+    """Measure frames `[F, 3, H, W]` in [0, 1]; `guide`: their coarse frames, or themselves."""
     luma = _luma(frames.float())
     mean = F.avg_pool2d(luma, PATCH)
     spread = (F.avg_pool2d(luma.square(), PATCH) - mean.square()).clamp_min(0).sqrt()
     light = F.adaptive_avg_pool2d(luma, LIGHT).flatten(1).std(1).mean()
     lines = _edges(luma if guide is None else _luma(guide.float()))
     outlines = _outlines(luma) & lines
-    return Look(
+    return ArtefactMeasures(
         flatness=float((spread < FLAT).float().mean()),
         uniformity=float(1 / (1 + 10 * light)),
         leakage=float(outlines.sum() / lines.sum().clamp_min(1)),
@@ -86,22 +89,22 @@ ADVICE = {
 class Monitor:
     """Compares samples with the real clips it was made from (two or more)."""
 
-    def __init__(self, real: Sequence[Look]) -> None:
+    def __init__(self, real: Sequence[ArtefactMeasures]) -> None:
         assert len(real) >= 2, "a spread needs two clips"
         self.means, self.spreads = {}, {}
-        for item in fields(Look):
+        for item in fields(ArtefactMeasures):
             values = torch.tensor([getattr(one, item.name) for one in real])
             self.means[item.name] = float(values.mean())
             self.spreads[item.name] = max(LEAST_SPREAD, float(values.std()))
 
-    def excess(self, sample: Look) -> dict[str, float]:
+    def excess(self, sample: ArtefactMeasures) -> dict[str, float]:
         """How many spreads each measure lies above the real clips' mean."""
         return {
             name: (getattr(sample, name) - mean) / self.spreads[name]
             for name, mean in self.means.items()
         }
 
-    def advice(self, sample: Look) -> list[str]:
+    def advice(self, sample: ArtefactMeasures) -> list[str]:
         """A sentence for each measure that is well above the real clips'; none when all is well."""
         return [
             f"{name} {getattr(sample, name):.3f} (real {self.means[name]:.3f}): {ADVICE[name]}"

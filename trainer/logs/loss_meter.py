@@ -1,13 +1,14 @@
-"""Sums of losses over micro-batches and processes: in all, by source and by timestep band."""
+"""Losses of a step, averaged over micro-batches and processes: all, by source, by timestep."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trainer.data.sampler import SOURCES
 from trainer.dist.parallel import World
-from trainer.phases.phase import Losses
 
 BANDS = 4
 NAMES = (
@@ -17,6 +18,19 @@ NAMES = (
 )
 
 
+@dataclass(frozen=True)
+class Losses:
+    """The losses of a micro-batch. `total` is what `backward` is called on, the rest is logged.
+
+    `samples`: loss of each sample `[B]`; `levels`: its noise level `[B]`; `sources`: its source.
+    """
+
+    total: Tensor
+    samples: Tensor
+    levels: Tensor
+    sources: tuple[str, ...]
+
+
 class LossMeter:
     """Collects the losses of one step."""
 
@@ -24,7 +38,7 @@ class LossMeter:
         self._rows: list[Tensor] = []
 
     def add(self, losses: Losses) -> None:
-        """The samples of a micro-batch. Nothing is waited for."""
+        """The samples of a micro-batch. Sums stay on the device: nothing waits for it here."""
         samples = losses.samples.detach().double()
         band = (losses.levels * BANDS).long().clamp(0, BANDS - 1)
         masks = [torch.ones_like(samples)]

@@ -1,7 +1,7 @@
 """What a run writes down: `metrics.jsonl`, TensorBoard, Weights & Biases, sample videos.
 
-One process writes. The lines of `metrics.jsonl` are the record that others are checked against;
-what a resumed run does anew is cut from it first.
+One process writes. The lines of `metrics.jsonl` are the record; those of steps that a resumed run
+does again are cut from it first.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def kept_lines(path: Path, step: int) -> list[str]:
 
 def gif(video: Video, fps: int) -> bytes:
     """A video as an animated GIF, which TensorBoard shows."""
-    pictures = [Pillow.fromarray(picture) for picture in video]
-    held = io.BytesIO()
-    pictures[0].save(
-        held, "GIF", save_all=True, append_images=pictures[1:], duration=1000 // fps, loop=0
+    frames = [Pillow.fromarray(frame) for frame in video]
+    file = io.BytesIO()
+    frames[0].save(
+        file, "GIF", save_all=True, append_images=frames[1:], duration=1000 // fps, loop=0
     )
-    return held.getvalue()
+    return file.getvalue()
 
 
 class Recorder:
@@ -85,14 +85,14 @@ class Recorder:
             )
 
     def _run_id(self) -> str:
-        """The same for a resumed run, which goes on in the same charts."""
+        """The same for a resumed run, which continues the same charts."""
         path = self.folder / RUN_ID
         if not path.is_file():
             path.write_text(uuid4().hex[:8], encoding="utf-8")
         return path.read_text(encoding="utf-8").strip()
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
-        """One line a step, flushed: it survives what may come."""
+        """One line per step, flushed at once: a run that is killed keeps its record."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         if self._board is not None:
@@ -105,8 +105,8 @@ class Recorder:
         """A sample after `step` steps, as a file and where the numbers go."""
         path = self.folder / "samples" / f"{step:08}-{name}.mp4"
         with VideoWriter(path, self.fps) as writer:
-            for picture in video:
-                writer.write(picture)
+            for frame in video:
+                writer.write(frame)
         if self._board is not None:
             summary = import_module("tensorboard.compat.proto.summary_pb2").Summary
             image = summary.Image(
@@ -123,7 +123,6 @@ class Recorder:
             self._wandb.log({f"samples/{name}": shown}, step=step - 1)
 
     def close(self) -> None:
-        """Flush and close everything."""
         self._file.close()
         if self._board is not None:
             self._board.close()

@@ -1,8 +1,9 @@
-"""Sample videos during training, and the CG-artefact monitor that looks at them."""
+"""Sample videos during training, and warnings of the CG-artefact monitor about them."""
 
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,15 +12,31 @@ from torch import Tensor
 from trainer.data.batch import Batch, collate
 from trainer.data.loader import UsableClips, open_clips
 from trainer.dist.parallel import World
-from trainer.logs.artefact_monitor import Look, Monitor, look
+from trainer.logs.artefact_monitor import ArtefactMeasures, Monitor, measure_artefacts
 from trainer.logs.run_log import Recorder
-from trainer.phases.phase import Phase
 from trainer.settings import TrainConfig
 
 log = logging.getLogger(__name__)
 
 SAMPLE_DRAW = 1 << 40
 """Number of the first sample for show, far from those that training draws."""
+
+
+class Sampled(Protocol):
+    """What samples need of a phase."""
+
+    needs_control: bool
+    """Whether batches come with the control's pixels."""
+    only_control: bool
+    """Whether it learns from prompts and control alone, so that batches need no fine video."""
+
+    def sample_frames(self, batch: Batch) -> Tensor:
+        """Samples `[B, F, 3, H, W]` uint8 on the CPU for a batch's prompts and control; every
+        process calls it with the same batch.
+        """
+
+    def decoded(self, batch: Batch) -> Tensor:
+        """The clips of a batch as their latents show them, `[B, F, 3, H, W]` uint8, on the CPU."""
 
 
 def _shown(config: TrainConfig) -> UsableClips:
@@ -31,13 +48,13 @@ def _shown(config: TrainConfig) -> UsableClips:
         return open_clips(config, "train")
 
 
-class Gallery:
+class SampleVideos:
     """Makes samples every `log.sample_every` steps, for the same clips and from the same noise.
 
     Every process takes part, since weights may be sharded; the first writes.
     """
 
-    def __init__(self, config: TrainConfig, phase: Phase, world: World) -> None:
+    def __init__(self, config: TrainConfig, phase: Sampled, world: World) -> None:
         self.config, self.phase, self.world = config, phase, world
         self.every = config.log.sample_every
         self.batch: Batch | None = None
@@ -45,7 +62,7 @@ class Gallery:
         if not self.every:
             return
         shown = _shown(config)
-        # Pairs first: in a phase with control they are what it is about.
+        # Pairs first: their control is a coarse render, which a phase with control is about.
         clips = sorted(shown.clips, key=lambda clip: (clip.role != "cg", clip.id))
         samples = [
             shown.reader.read(
@@ -67,48 +84,51 @@ class Gallery:
         if len(real) < 2:
             log.info("the CG-artefact monitor is off: it needs two real clips or more")
             return None
-        looks = []
+        measured = []
         for place, clip in enumerate(real):
             sample = opened.reader.read(clip, SAMPLE_DRAW + place, control=self.phase.needs_control)
             batch = collate([sample])
-            looks += _looks(self.phase.decoded(batch), batch)
-        return Monitor(looks)
+            measured += _measured(self.phase.decoded(batch), batch)
+        return Monitor(measured)
 
-    def look_after(self, step: int, recorder: Recorder | None) -> None:
+    def after_step(self, step: int, recorder: Recorder | None) -> None:
         """Make samples if it is time to; warn in words when they look like graphics."""
         if self.batch is None or step % self.every:
             return
         with self.world.autocast(self.config.precision):
-            pictures = self.phase.pictures(self.batch)
+            frames = self.phase.sample_frames(self.batch)
         if recorder is None:
             return
-        for place, video in enumerate(pictures):
+        for place, video in enumerate(frames):
             shown = video if self.batch.control is None else self._beside(video, place)
             rows = np.ascontiguousarray(shown.permute(0, 2, 3, 1).numpy())
             recorder.video(step, f"{place}", rows)
         if self.monitor is not None:
-            self._watch(step, pictures, recorder)
+            self._watch(step, frames, recorder)
 
     def _beside(self, video: Tensor, place: int) -> Tensor:
         assert self.batch is not None
         assert self.batch.control is not None
         return torch.cat([self.batch.control[place], video], dim=-1)
 
-    def _watch(self, step: int, pictures: Tensor, recorder: Recorder) -> None:
+    def _watch(self, step: int, frames: Tensor, recorder: Recorder) -> None:
         assert self.batch is not None
         assert self.monitor is not None
-        looks = _looks(pictures, self.batch)
-        names = Look.__dataclass_fields__
-        mean = Look(**{n: sum(getattr(one, n) for one in looks) / len(looks) for n in names})
+        measured = _measured(frames, self.batch)
+        names = ArtefactMeasures.__dataclass_fields__
+        means = {n: sum(getattr(one, n) for one in measured) / len(measured) for n in names}
+        mean = ArtefactMeasures(**means)
         recorder.numbers(step - 1, {f"look/{n}": getattr(mean, n) for n in names})
         for sentence in self.monitor.advice(mean):
             log.warning("step %d: samples look like graphics: %s", step, sentence)
 
 
-def _looks(pictures: Tensor, batch: Batch) -> list[Look]:
-    """A look at each clip of `[B, F, 3, H, W]` uint8, the guide its control where there is one."""
+def _measured(frames: Tensor, batch: Batch) -> list[ArtefactMeasures]:
+    """Each clip of `[B, F, 3, H, W]` uint8 measured, the guide its control where there is one."""
     guides = batch.control
     return [
-        look(video.float() / 255, None if guides is None else guides[place].float() / 255)
-        for place, video in enumerate(pictures)
+        measure_artefacts(
+            video.float() / 255, None if guides is None else guides[place].float() / 255
+        )
+        for place, video in enumerate(frames)
     ]

@@ -7,53 +7,44 @@ several processes only the first reads weights: the others are made on meta and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TypeVar
 
 import torch
-from peft import LoraConfig as PeftConfig
-from peft import inject_adapter_in_model
 from torch import nn
 from torch._dynamo import config as dynamo
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.fsdp import register_fsdp_forward_method
 
 from c2r.models.build import build_control, build_dit
+from c2r.models.dit import DiT
 from c2r.models.precision import parameter_dtype
-from c2r.models.seeded import seeded
 from trainer.dist.context_parallel import TokenShare, check_context
 from trainer.dist.parallel import World, shard
 from trainer.networks.denoiser import Denoiser
 from trainer.networks.start import Start
-from trainer.settings import LoraConfig, TrainConfig
+from trainer.settings import TrainConfig
 
 Trains = Callable[[str], bool]
 """Whether the parameter of that name (in the denoiser) is trained."""
+Adapt = Callable[[DiT], None]
+"""Changes a DiT in place before what trains is chosen, on meta as well (LoRA of phase align)."""
 Kind = TypeVar("Kind", bound=Denoiser)
 
-LORA_MARK = ".lora_"
 GRAPHS = 32
-"""Compiled forms that a block may have: it is traced anew for trained and for frozen weights, with
+"""Compiled forms that a block may have: it is traced again for trained and for frozen weights, with
 and without gradients, with and without control's hints, and for another batch. PyTorch's limit of
 8 is less than phase consistency needs, and what comes after it would run uncompiled.
 """
 
 
-def add_lora(dit: nn.Module, lora: LoraConfig, seed: int) -> None:
-    """Low-rank updates beside the targeted layers of every block, in place; zero at the start."""
-    ends = "|".join(target.replace(".", r"\.") for target in lora.targets)
-    pattern = rf"blocks\.\d+\.(?:\w+\.)*(?:{ends})"
-    config = PeftConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=pattern)
-    meta = next(dit.parameters()).is_meta
-    with nullcontext() if meta else seeded(seed):
-        try:
-            inject_adapter_in_model(config, dit, low_cpu_mem_usage=meta)
-        except ValueError as error:
-            raise ValueError(f"lora.targets {lora.targets} name no layer of the DiT") from error
-
-
-def _made(
-    config: TrainConfig, start: Start, control: bool, *, meta: bool, kind: type[Kind]
+def _assembled(
+    config: TrainConfig,
+    start: Start,
+    control: bool,
+    *,
+    meta: bool,
+    kind: type[Kind],
+    adapt: Adapt | None = None,
 ) -> Kind:
     if meta:
         with torch.device("meta"):
@@ -62,8 +53,8 @@ def _made(
     else:
         dit = start.dit()
         steering = start.control(dit) if control else None
-    if config.lora is not None:
-        add_lora(dit, config.lora, config.seed)
+    if adapt is not None:
+        adapt(dit)
     return kind(dit, steering)
 
 
@@ -88,9 +79,16 @@ def _set_trained(denoiser: Denoiser, trains: Trains, precision: str) -> None:
             parameter.data = parameter.data.to(parameter_dtype(owner, plain, dtype))
 
 
-def meta_denoiser(config: TrainConfig, start: Start, *, control: bool, trains: Trains) -> Denoiser:
+def meta_denoiser(
+    config: TrainConfig,
+    start: Start,
+    *,
+    control: bool,
+    trains: Trains,
+    adapt: Adapt | None = None,
+) -> Denoiser:
     """Shapes and dtypes only, for counting."""
-    denoiser = _made(config, start, control, meta=True, kind=Denoiser)
+    denoiser = _assembled(config, start, control, meta=True, kind=Denoiser, adapt=adapt)
     choose_trained(denoiser, trains, config.precision)
     return denoiser
 
@@ -103,9 +101,10 @@ def build_denoiser(
     control: bool,
     trains: Trains,
     kind: type[Kind],
+    adapt: Adapt | None = None,
 ) -> Kind:
     """The denoiser of this process, on its device, ready to train."""
-    denoiser = _made(config, start, control, meta=not world.first, kind=kind)
+    denoiser = _assembled(config, start, control, meta=not world.first, kind=kind, adapt=adapt)
     choose_trained(denoiser, trains, config.precision)
     return _placed(denoiser, config, world)
 
@@ -113,10 +112,10 @@ def build_denoiser(
 def frozen_denoiser(
     config: TrainConfig, world: World, start: Start, kind: type[Kind], *, moved: bool = True
 ) -> Kind:
-    """A denoiser with control that only answers, on this process's device; unless `moved`, in main
-    memory.
+    """A denoiser with control that does not train, on this process's device; unless `moved`, in
+    main memory.
     """
-    denoiser = _made(config, start, True, meta=not world.first, kind=kind)
+    denoiser = _assembled(config, start, True, meta=not world.first, kind=kind)
     _set_trained(denoiser, lambda name: False, config.precision)
     return _placed(denoiser, config, world, moved=moved)
 
@@ -146,7 +145,13 @@ def _placed(denoiser: Kind, config: TrainConfig, world: World, *, moved: bool = 
 
 
 def _shard_from_first(denoiser: Denoiser, world: World) -> None:
-    """Shard, and fill every shard from the first process's weights."""
+    """Shard, and fill every shard from the first process's weights.
+
+    In this order: sharding a module that is on meta costs no memory, so no process but the first
+    ever holds the whole network, and the first holds it on the CPU. Hooks of FSDP are on `forward`
+    alone; other methods that touch weights (`entries`) are registered, or they would compute with
+    shards.
+    """
     whole = denoiser.state_dict() if world.first else {}
     denoiser.to(torch.device("meta"))
     shard(denoiser, denoiser.blocks, world)

@@ -80,12 +80,12 @@ class Encoders:
     @torch.no_grad()
     def features(self, batch: Batch) -> Tensor:
         """DINO's tokens of the control `[B, F, N, Dd]`."""
-        assert self.dino is not None, "only phases with control see DINO"
+        assert self.dino is not None, "only phases with control have a DINO"
         assert batch.control is not None, "the dataset was opened without control"
         return self.dino(batch.control, batch=FRAMES_AT_ONCE)
 
     @torch.no_grad()
-    def pictures(self, latents: Tensor) -> Tensor:
-        """Latents `[B, T, C, h, w]` as pictures `[B, F, 3, H, W]` uint8 on the CPU."""
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents `[B, T, C, h, w]` as frames `[B, F, 3, H, W]` uint8 on the CPU."""
         frames = self.vae.decode(latents).float()
         return (frames * 255).round().clamp(0, 255).to(torch.uint8).cpu()

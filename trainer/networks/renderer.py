@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,15 @@ from c2r.config import save_config
 from c2r.models.build import Networks
 from c2r.weights.renderer import save_renderer
 from trainer.networks.start import Start
-from trainer.settings import LoraConfig, TrainConfig
+from trainer.settings import TrainConfig
 
 RUN_FILE = "training.yaml"
-LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
+Fill = Callable[[nn.Module, Mapping[str, Tensor]], None]
+"""Puts a DiT's trained weights in their places."""
 
 
-def lora_merged(dit: nn.Module, updates: Mapping[str, Tensor], lora: LoraConfig) -> None:
-    """Add `alpha / rank * B A` to the layers that had updates; names are the DiT's."""
-    parameters = dict(dit.named_parameters())
-    for name, a in updates.items():
-        if name.endswith(LORA_A):
-            layer = name.removesuffix(LORA_A)
-            update = updates[layer + LORA_B].float() @ a.float()
-            parameters[f"{layer}.weight"].data += lora.alpha / lora.rank * update
-
-
-def _fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load trained weights by name; the module's others stay."""
     unexpected = module.load_state_dict(weights, strict=False).unexpected_keys
     assert not unexpected, f"trained weights {unexpected} have no place in the renderer"
 
@@ -44,22 +36,20 @@ def _of(part: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(start): t for name, t in weights.items() if name.startswith(start)}
 
 
-def trained_networks(config: TrainConfig, start: Start, weights: Mapping[str, Tensor]) -> Networks:
+def trained_networks(
+    config: TrainConfig, start: Start, weights: Mapping[str, Tensor], fill_dit: Fill = fill
+) -> Networks:
     """The whole renderer with a denoiser's trained weights in their places.
 
     Without trained control weights it has no control at all, whatever it began with: a control
-    network that learned to steer other weights would be a promise it cannot keep.
+    network that learned to steer other weights would not steer these.
     """
     preset, dit = config.model, start.dit()
-    own, steering = _of("dit", weights), _of("control", weights)
-    if config.lora is not None:
-        lora_merged(dit, own, config.lora)
-    else:
-        _fill(dit, own)
-    control = None
+    fill_dit(dit, _of("dit", weights))
+    steering, control = _of("control", weights), None
     if steering:
         control = start.control(dit)
-        _fill(control, steering)
+        fill(control, steering)
     else:
         preset = replace(preset, control=replace(preset.control, kind="none"))
     return Networks(preset, dit, control, start.dino(), start.vae(), start.text())
@@ -71,6 +61,7 @@ def write_renderer(
     weights: Mapping[str, Tensor],
     folder: Path,
     notes: Mapping[str, Any] | None = None,
+    fill_dit: Fill = fill,
 ) -> None:
     """Write the folder at once: what was there before stays until the new one is whole.
 
@@ -78,7 +69,7 @@ def write_renderer(
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    save_renderer(trained_networks(config, start, weights), partial)
+    save_renderer(trained_networks(config, start, weights, fill_dit), partial)
     save_config(config, partial / RUN_FILE)
     for name, note in (notes or {}).items():
         (partial / name).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")

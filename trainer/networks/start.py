@@ -1,7 +1,7 @@
-"""The networks as a run finds them: from weights, or from its seed, one at a time.
+"""The networks as a run starts from them: from weights, or from its seed, one at a time.
 
 Fresh DiTs and control networks are initialised for training (a head and hints that begin at zero),
-unlike the seeded ones that demos show noise with.
+unlike the seeded ones of a renderer without weights.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ class Start:
         return True
 
     def dit(self) -> DiT:
-        """The DiT."""
         if not self.fresh("dit"):
             path, attention = str(self.paths["dit"]), self.config.attention
             return load_dit(path, self.preset.dit, dtype=torch.float32, attention=attention)
@@ -89,16 +88,15 @@ class Start:
             )
         fresh = self.fresh("control")
         with seeded(self.seed):
-            made = build_control(self.preset)
-        assert made is not None
+            control = build_control(self.preset)
+        assert control is not None
         if not fresh:
-            load_control(str(self.paths["control"]), made, dtype=torch.float32)
-        elif isinstance(made, ControlNet):
-            made.clone_from(dit)
-        return made
+            load_control(str(self.paths["control"]), control, dtype=torch.float32)
+        elif isinstance(control, ControlNet):
+            control.clone_from(dit)
+        return control
 
     def dino(self) -> DinoEncoder:
-        """The frozen features."""
         if self.fresh("dino"):
             return build_dino(self.preset.dino, self.preset.grid, seed=self.seed)
         dino = load_dino(str(self.paths["dino"]), self.preset.grid)
@@ -110,7 +108,6 @@ class Start:
         return dino
 
     def vae(self) -> TinyVAE | WanVAE:
-        """The VAE."""
         if self.fresh("vae"):
             with seeded(self.seed):
                 return build_vae(self.preset)
@@ -120,7 +117,7 @@ class Start:
         return load_wan_vae(path, self.preset.vae, dtype=torch.float32)
 
     def text(self) -> PromptEncoder:
-        """The text encoder; for a large preset without weights, drawn embeddings."""
+        """The text encoder; for a large preset without weights, random embeddings."""
         if self.fresh("text"):
             return seeded_text(self.preset.text, self.seed)
         return load_text(str(self.paths["text"]), self.preset.text, dtype=torch.float32)
@@ -146,7 +143,7 @@ def weights_hash(network: nn.Module | PromptEncoder | TextEncoder) -> str:
 
 
 def encoder_hash(vae: TinyVAE | WanVAE) -> str:
-    """As `weights_hash`, of what makes latents: a decoder that has learnt more fits them too."""
+    """As `weights_hash`, of the encoder alone: with another decoder, caches stay good."""
     own = {
         name: tensor
         for name, tensor in vae.state_dict().items()

@@ -7,12 +7,18 @@ The loss is the absolute error of pixels and of their differences to the right, 
   comes to be about 1, as flow matching expects. Nothing asks a clip for mean 0 or variance 1: a
   night is darker than a noon, and need not hide it.
 * halves: latents pooled to half the size must decode to the frames at half the size, so that what
-  is coarse in the picture is coarse in the latents (the regulariser of EQ-VAE, Kouzelis et al.,
+  is coarse in a frame is coarse in the latents (the regulariser of EQ-VAE, Kouzelis et al.,
   2025, arXiv:2502.09509).
 
 Noise is added to the latents before decoding, so that the decoder forgives a DiT's small errors.
 
-Shapes: B clips, F frames, T latents, C channels, H W pixels.
+A VAE with linear paths is initialised as the best linear one, found without training: the principal
+components of a latent's 4 x 8 x 8 pixels are the matrix, its transpose the way back; the
+convolutions beside it begin at zero and learn what is missing. Coarse components vary far more than
+fine ones; latents keep a part of that, so that a DiT learns what matters first.
+
+Shapes: B clips, F frames, T latents, C channels, H W pixels, N latents of all clips, D = 768 pixels
+of a latent.
 """
 
 from __future__ import annotations
@@ -23,25 +29,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c2r.models.configs import PIXELS_PER_LATENT, TinyVAEConfig
-from c2r.models.tiny_vae import TinyVAE
+from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
+from c2r.models.tiny_vae import FOLDED, TinyVAE, folded, led_in
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch
+from trainer.data.loader import open_clips
+from trainer.logs.loss_meter import Losses
 from trainer.phases.foundation import FoundationPhase, pixels
-from trainer.phases.phase import Losses
-from trainer.phases.principal_components import begin_linear, some_clips
+from trainer.phases.settings import AutoencodeRun
 from trainer.sample_random import plain_random
 from trainer.settings import TrainConfig
 
 VAE_FILE = "vae.safetensors"
+CLIPS = 60
+"""Clips that the components are taken from."""
+SHARE = 1 / 3
+"""A latent channel's deviation, relative to the first one's: its component's to this power."""
 
 
-def gradient_loss(made: Tensor, wanted: Tensor) -> Tensor:
+def gradient_loss(output: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error `[B]` of `[B, F, 3, H, W]`'s differences along width, height, time."""
-    total = made.new_zeros(len(made))
+    total = output.new_zeros(len(output))
     for axis in (4, 3, 1):
-        if made.shape[axis] > 1:
-            total = total + (made.diff(dim=axis) - wanted.diff(dim=axis)).abs().flatten(1).mean(1)
+        if output.shape[axis] > 1:
+            total = total + (output.diff(dim=axis) - target.diff(dim=axis)).abs().flatten(1).mean(1)
     return total
 
 
@@ -50,26 +61,74 @@ def moment_loss(latents: Tensor) -> Tensor:
     return F.relu(latents.square().mean((0, 1, 3, 4)).add(1e-6).log()).square().mean()
 
 
-def halved(pictures: Tensor) -> Tensor:
+def halved(x: Tensor) -> Tensor:
     """`[B, T, C, h, w]` at half the size, each 2 x 2 averaged."""
-    return F.avg_pool2d(pictures.flatten(0, 1), 2).unflatten(0, pictures.shape[:2])
+    return F.avg_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
 
 
-class Autoencode(FoundationPhase):
+def component_clips(config: TrainConfig) -> list[Tensor]:
+    """Frames `[F, 3, H, W]` uint8 of evenly chosen clips to train on."""
+    opened = open_clips(config)
+    step = -(-len(opened.clips) // CLIPS)
+    samples = [
+        opened.reader.read(clip, draw, control=False)
+        for draw, clip in enumerate(opened.clips[::step])
+    ]
+    return [sample.frames for sample in samples if sample.frames is not None]
+
+
+def principal_components(clips: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean `[D]`, components `[D, D]` (columns, the largest first) and their deviations `[D]`."""
+    total, mean, count = torch.zeros(FOLDED, FOLDED), torch.zeros(FOLDED), 0
+    for frames in clips:
+        whole = 1 + (len(frames) - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT
+        clip = led_in(frames[None, :whole]).float() / 255
+        rows = folded(clip).permute(0, 2, 3, 1).flatten(0, 2)  # [N, D]
+        total, mean, count = total + rows.T @ rows, mean + rows.sum(0), count + len(rows)
+    mean = mean / count
+    values, vectors = torch.linalg.eigh(total / count - torch.outer(mean, mean))
+    return mean, vectors.flip(1), values.flip(0).clamp_min(1e-12).sqrt()
+
+
+@torch.no_grad()
+def initialise_linear(vae: TinyVAE, clips: list[Tensor]) -> None:
+    """Set the linear paths to the components of these clips, and what the networks add to zero."""
+    assert vae.encoder_linear is not None
+    assert vae.decoder_linear is not None
+    mean, components, deviations = principal_components(clips)
+    count = vae.config.channels
+    basis, own = components[:, :count], deviations[:count]
+    scale = (own / own[0]) ** SHARE / own  # [C]
+    _set(vae.encoder_linear, basis.T * scale[:, None], -(mean @ basis) * scale)
+    _set(vae.decoder_linear, basis / scale, mean)
+    for half in (vae.encoder, vae.decoder):
+        last = half[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        last.weight.zero_()
+        last.bias.zero_()
+
+
+def _set(layer: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    assert layer.bias is not None
+    layer.weight.copy_(weight[:, :, None, None])
+    layer.bias.copy_(bias)
+
+
+class Autoencode(FoundationPhase[AutoencodeRun]):
     """Reconstruction of crops of real and rendered frames, controls included."""
 
     name = "autoencode"
     PART = "vae"
 
     @classmethod
-    def check(cls, config: TrainConfig) -> None:
+    def check(cls, config: AutoencodeRun) -> None:
         """A tiny VAE only: the Wan VAE is published."""
         super().check(config)
         if not isinstance(config.model.vae, TinyVAEConfig):
             raise ValueError("phase autoencode trains a tiny VAE; set model.vae.kind to tiny")
 
     def build(self) -> nn.Module:
-        """The VAE."""
         network = self.start.vae().requires_grad_(True)
         assert isinstance(network, TinyVAE)
         if self._decoder_only:
@@ -77,36 +136,36 @@ class Autoencode(FoundationPhase):
             if network.encoder_linear is not None:
                 network.encoder_linear.requires_grad_(False)
         elif self.start.fresh("vae") and network.config.linear:
-            begin_linear(network, some_clips(self.config))
+            initialise_linear(network, component_clips(self.config))
         return network
 
     def losses(self, batch: Batch, step: int) -> Losses:
-        """Reconstruction of one crop a micro-batch."""
+        """Reconstruction of one crop per micro-batch."""
         assert isinstance(self.network, TinyVAE)
-        wanted = self._crop(pixels(batch, self.world.device), batch.draws[0])
+        target = self._crop(pixels(batch, self.world.device), batch.draws[0])
         with torch.set_grad_enabled(not self._decoder_only):
-            latents = self.network.encode(wanted)
+            latents = self.network.encode(target)
         generator = self._generator(batch)
-        samples = self._error(latents, wanted, generator)
+        samples = self._error(latents, target, generator)
         total = samples.mean()
         if not self._decoder_only:
             weights = self.config.autoencode
             small = halved(latents)
             rows, columns = (PIXELS_PER_LATENT * side for side in small.shape[3:])
-            shrunk = halved(wanted)[..., :rows, :columns]
+            shrunk = halved(target)[..., :rows, :columns]
             total = total + weights.halves * self._error(small, shrunk, generator).mean()
             total = total + weights.moments * moment_loss(latents.float())
         levels = torch.zeros(len(samples))
         return Losses(total, samples.detach(), levels, batch.sources)
 
-    def _error(self, latents: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
+    def _error(self, latents: Tensor, target: Tensor, generator: torch.Generator) -> Tensor:
         """Of each sample `[B]`, after noise on the latents."""
         assert isinstance(self.network, TinyVAE)
         weights = self.config.autoencode
         noise = weights.noise * torch.randn(latents.shape, generator=generator)
-        made = self.network.decode(latents + noise.to(latents)).float()
-        error = (made - wanted).abs().flatten(1).mean(1)
-        return error + weights.gradient * gradient_loss(made, wanted)
+        output = self.network.decode(latents + noise.to(latents)).float()
+        error = (output - target).abs().flatten(1).mean(1)
+        return error + weights.gradient * gradient_loss(output, target)
 
     @property
     def _decoder_only(self) -> bool:
@@ -127,14 +186,14 @@ class Autoencode(FoundationPhase):
         return frames.flip(-1) if random_.random() < 0.5 else frames
 
     @torch.no_grad()
-    def pictures(self, batch: Batch) -> Tensor:
+    def sample_frames(self, batch: Batch) -> Tensor:
         """Reconstructions of the batch's clips."""
         assert isinstance(self.network, TinyVAE)
         whole = pixels(batch, self.world.device)
-        made = self.network.decode(self.network.encode(whole)).float()
-        return (made * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+        output = self.network.decode(self.network.encode(whole)).float()
+        return (output * 255).round().clamp(0, 255).to(torch.uint8).cpu()
 
     def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
-        """`vae.safetensors` in the run's folder: what learnt, and what stayed as it was."""
+        """`vae.safetensors` in the run's folder: trained weights, and those that did not train."""
         whole = {**self.start.vae().state_dict(), **weights}
         save_weights(whole, self.config.folder / VAE_FILE)

@@ -1,8 +1,8 @@
-"""From a bidirectional renderer to one that looks back only: teacher-forced flow matching.
+"""From a bidirectional renderer to a causal one: teacher-forced flow matching.
 
 Clean clip and noised clip go through the DiT as one sequence: noisy block b sees itself and the
 clean blocks before it, each block has a noise level of its own, and both copies of a latent get the
-control of that latent. What it learns is a many-step causal model; the phases after it make the
+control of that latent. What comes out is a many-step causal model; the phases after it make the
 steps few.
 
 Shapes: B samples, T latents.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,14 +20,15 @@ from c2r.models.configs import Preset
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise
 from trainer.data.batch import Batch
 from trainer.distill.rollout_plan import RolloutPlan
-from trainer.flow_matching import draw_levels, sample_losses
-from trainer.phases.phase import Losses
+from trainer.logs.loss_meter import Losses
+from trainer.phases.flow_matching import draw_levels, sample_losses
+from trainer.phases.settings import FlowRun
 from trainer.phases.student_phase import StudentPhase
 from trainer.sample_random import noise
 from trainer.settings import TrainConfig
 
 
-def block_levels(config: TrainConfig, draws: Sequence[int]) -> Tensor:
+def block_levels(config: FlowRun, draws: Sequence[int]) -> Tensor:
     """Noise levels `[B, T]`, one for each block of each sample."""
     blocks = RolloutPlan(config.latents, range(0)).blocks(config.model.stream.chunk)
     columns = [
@@ -41,7 +41,11 @@ def block_levels(config: TrainConfig, draws: Sequence[int]) -> Tensor:
 
 
 def context_of(clean: Tensor, config: TrainConfig, draws: tuple[int, ...]) -> tuple[Tensor, float]:
-    """The clean half as later blocks will find it in the cache, and its noise level."""
+    """The clean half as serving leaves it in the K/V cache, and its noise level.
+
+    A stream whose cache is written with `context_noise` must be trained on a past as noisy: a
+    student that only knew a perfect past trusts its own mistakes, and they add up.
+    """
     level = config.model.stream.context_noise / TRAIN_STEPS
     if level == 0:
         return clean, level
@@ -49,7 +53,7 @@ def context_of(clean: Tensor, config: TrainConfig, draws: tuple[int, ...]) -> tu
     return add_noise(clean, drawn, level), level
 
 
-class Autoregress(StudentPhase):
+class Autoregress(StudentPhase[FlowRun]):
     """Flow matching of every block after its clean past."""
 
     name = "autoregress"
@@ -58,7 +62,7 @@ class Autoregress(StudentPhase):
         """Teacher forcing on a micro-batch."""
         config, batch = self.config, batch.to(self.world.device)
         clean = self.encoders.latents(batch)
-        features = self.sight.look(batch)[self.own_sight]
+        features = self.feature_cache.features(batch)[self.own_dino]
         given = self.conditions(batch, self.kept(batch), features)
         levels = block_levels(config, batch.draws).to(clean.device)
         drawn = noise(config.seed, batch.draws, tuple(clean.shape[1:]), "noise").to(clean.device)
@@ -74,8 +78,3 @@ class Autoregress(StudentPhase):
         timesteps = tuple(TRAIN_STEPS * (1 - step / steps) for step in range(steps))
         stream = replace(preset.stream, timesteps=timesteps, first_timesteps=None)
         return replace(preset, stream=stream)
-
-    @property
-    def learned_from(self) -> Path | None:
-        """Clips."""
-        return None

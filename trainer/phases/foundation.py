@@ -7,6 +7,7 @@ as files that `start.vae`, `start.dino` and `start.text` of the later phases tak
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,13 @@ from trainer.dist.parallel import World
 from trainer.networks.start import Start
 from trainer.settings import OptimConfig, TrainConfig
 
+Run = TypeVar("Run", bound=TrainConfig)
 
-class FoundationPhase:
-    """One network and what it needs to learn; see `Phase` for the interface.
 
-    `PART` names the network that trains; heads that only training needs lie beside it in `parts`
+class FoundationPhase(Generic[Run]):
+    """Training of one network of a renderer; see `Phase` for the interface.
+
+    `PART` names the network that trains; heads that only training needs are beside it in `parts`
     and are not written.
     """
 
@@ -29,7 +32,7 @@ class FoundationPhase:
     only_control = False
     PART = ""
 
-    def __init__(self, config: TrainConfig, world: World) -> None:
+    def __init__(self, config: Run, world: World) -> None:
         self.check(config)
         if world.layout.size > 1:
             raise ValueError(
@@ -41,12 +44,10 @@ class FoundationPhase:
         self.network = self.build().to(world.device)
 
     @classmethod
-    def check(cls, config: TrainConfig) -> None:
+    def check(cls, config: Run) -> None:
         """`ValueError` for settings that this phase cannot have."""
         if config.data.manifest is None:
-            raise ValueError(f"phase {cls.name} learns from pictures: give data.manifest")
-        if config.lora is not None:
-            raise ValueError(f"lora is for phase align, not for {cls.name}")
+            raise ValueError(f"phase {cls.name} learns from frames: give data.manifest")
 
     def build(self) -> nn.Module:
         """The network with its heads, in float32, on the CPU."""
@@ -54,15 +55,12 @@ class FoundationPhase:
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The network."""
         return {self.PART: self.network}
 
     def optim(self, part: str) -> OptimConfig:
-        """The run's own."""
         return self.config.optim
 
     def turn(self, step: int) -> str:
-        """Always the same."""
         return self.PART
 
     def decoded(self, batch: Batch) -> Tensor:
@@ -73,5 +71,5 @@ class FoundationPhase:
 
 def pixels(batch: Batch, device: torch.device) -> Tensor:
     """The batch's frames `[B, F, 3, H, W]` in [0, 1] on the device."""
-    assert batch.frames is not None, "a manifest gives pictures"
+    assert batch.frames is not None, "a manifest gives frames"
     return batch.frames.to(device).float() / 255

@@ -10,23 +10,21 @@ from __future__ import annotations
 from torch import Tensor
 
 from trainer.data.batch import Batch
-from trainer.flow_matching import Kept
 from trainer.networks.assemble import Trains
+from trainer.phases.flow_matching import Kept
 from trainer.phases.flow_phase import FlowPhase
-from trainer.settings import TrainConfig
+from trainer.phases.settings import FlowRun
 
 
-class Ground(FlowPhase):
+class Ground(FlowPhase[FlowRun]):
     """Flow matching of the control network."""
 
     name = "ground"
     needs_control = True
 
     @classmethod
-    def check(cls, config: TrainConfig) -> None:
-        """LoRA is phase 1's; a control network is needed."""
-        if config.lora is not None:
-            raise ValueError("lora is for phase align; phase ground leaves the DiT as it is")
+    def check(cls, config: FlowRun) -> None:
+        """A control network is needed."""
         if config.model.control.kind == "none":
             raise ValueError(
                 "phase ground trains a control network, but model.control.kind is none; set it to "
@@ -34,7 +32,7 @@ class Ground(FlowPhase):
             )
 
     @classmethod
-    def trains(cls, config: TrainConfig) -> Trains:
+    def trains(cls, config: FlowRun) -> Trains:
         """The control network's parameters, all of them."""
         return lambda name: name.startswith("control.")
 

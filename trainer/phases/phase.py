@@ -7,50 +7,37 @@ optimiser, an EMA and a place in the checkpoint of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from trainer.data.batch import Batch
 from trainer.dist.parallel import World
-from trainer.settings import OptimConfig, TrainConfig
-
-
-@dataclass(frozen=True)
-class Losses:
-    """What a micro-batch gave. `total` is gone back through; the rest is for the log.
-
-    `samples`: loss of each sample `[B]`; `levels`: its noise level `[B]`; `sources`: its source.
-    """
-
-    total: Tensor
-    samples: Tensor
-    levels: Tensor
-    sources: tuple[str, ...]
+from trainer.logs.loss_meter import Losses
+from trainer.logs.sample_videos import Sampled
+from trainer.settings import OptimConfig
 
 
 class PhaseClass(Protocol):
-    """What makes a phase. `check` refuses settings that it cannot have by `ValueError`."""
+    """The class of a phase. `config` is of the schema that stands beside it in the table.
+
+    `check` refuses settings that it cannot have by `ValueError`.
+    """
 
     name: str
     needs_control: bool
 
-    def check(self, config: TrainConfig) -> None:
+    def check(self, config: Any) -> None:
         """Called before anything is built."""
 
-    def __call__(self, config: TrainConfig, world: World) -> Phase:
+    def __call__(self, config: Any, world: World) -> Phase:
         """Build it for this process."""
 
 
-class Phase(Protocol):
+class Phase(Sampled, Protocol):
     """One phase, built for this process. `parts` are FSDP roots where weights are sharded."""
 
     name: str
-    needs_control: bool
-    """Whether batches come with the control's pixels."""
-    only_control: bool
-    """Whether it learns from prompts and control alone, so that batches need no fine video."""
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
@@ -67,14 +54,6 @@ class Phase(Protocol):
 
         Called under autocast. Every random number follows from `batch.draws`.
         """
-
-    def pictures(self, batch: Batch) -> Tensor:
-        """Samples `[B, F, 3, H, W]` uint8 on the CPU for a batch's prompts and control; every
-        process calls it with the same batch.
-        """
-
-    def decoded(self, batch: Batch) -> Tensor:
-        """The clips of a batch as their latents show them, `[B, F, 3, H, W]` uint8, on the CPU."""
 
     def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
         """Write the renderer, on the first process, from a part's trained weights (whole, EMA

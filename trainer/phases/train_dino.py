@@ -1,12 +1,12 @@
 """Trains the tiny preset's DINO: a ViT of DINOv3's architecture, by objectives of our own.
 
-Two views of one moment (a clip's frame and its control: the coarse twin of a pair, or the frame in
-other colours) go through the network, each recoloured once more. Tokens of one place must agree
+Two views of one moment (a clip's frame and its control: the coarse render of a pair, or the frame
+in other colours) go through the network, each recoloured once more. Tokens of one place must agree
 whatever the view looks like, yet differ from place to place and carry much: invariance, variance
 and covariance terms of VICReg (Bardes et al., 2022, arXiv:2105.04906) on projected tokens. And from
-either view's token a linear head must tell the true frame's patch, each patch brought to mean 0 and
-variance 1 first, as masked autoencoders do (He et al., 2022, arXiv:2111.06377): structure without
-light and paint. Both heads are thrown away.
+either view's token a linear head must predict the true frame's patch, each patch brought to mean 0
+and variance 1 first, as masked autoencoders do (He et al., 2022, arXiv:2111.06377): structure
+without light and colour. Both heads are dropped after training.
 
 Shapes: B clips, F frames, N tokens a frame, D token width, P values of a patch.
 """
@@ -25,15 +25,15 @@ from c2r.models.dino import DinoEncoder, prepare
 from c2r.models.seeded import seeded
 from trainer.data.batch import Batch
 from trainer.data.jitter import draw_jitter, jittered
+from trainer.logs.loss_meter import Losses
 from trainer.phases.foundation import FoundationPhase, pixels
-from trainer.phases.phase import Losses
 from trainer.sample_random import plain_random
-from trainer.settings import JitterConfig
+from trainer.settings import JitterConfig, TrainConfig
 
 DINO_FOLDER = "dino"
 PROJECTED = 512
 TOKENS = 2048
-"""Most tokens of a micro-batch that the variance and covariance terms look at."""
+"""Most tokens of a micro-batch in the variance and covariance terms."""
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0
 """VICReg's own weights (section 4.2); the sum is divided by the first."""
 RECOLOUR = JitterConfig(hue=0.5, saturation=0.9, value=0.5)
@@ -41,15 +41,15 @@ GREY = 0.25
 """Share of views without colour."""
 
 
-class Seer(nn.Module):
-    """The ViT with its two heads."""
+class DinoWithHeads(nn.Module):
+    """The ViT with its two heads. Attributes are names in checkpoints."""
 
     def __init__(self, dino: DinoEncoder) -> None:
         super().__init__()
         self.grid, self.size, self.prefix = dino.grid, dino.size, dino.prefix
         self.patch = (dino.size[0] // dino.grid[0], dino.size[1] // dino.grid[1])
         self.dino = dino.model.requires_grad_(True)
-        # For masked pictures, which this training has not: no gradient would ever reach it.
+        # For masked images, which this training has not: no gradient would ever reach it.
         self.dino.embeddings.mask_token.requires_grad_(False)
         self.project = nn.Sequential(
             nn.Linear(dino.dim, PROJECTED),
@@ -82,56 +82,56 @@ def spread_loss(rows: Tensor) -> tuple[Tensor, Tensor]:
     return F.relu(1 - deviation).mean(), off.square().sum() / rows.shape[1]
 
 
-class TrainDino(FoundationPhase):
-    """Tokens that know what stands where, and not how it is lit or painted."""
+class TrainDino(FoundationPhase[TrainConfig]):
+    """Tokens that say what is where, whatever its light and colours."""
 
     name = "train_dino"
     needs_control = True
     PART = "dino"
 
     def build(self) -> nn.Module:
-        """The ViT with its heads."""
         dino = self.start.dino()
         with seeded(self.start.seed):
-            return Seer(dino)
+            return DinoWithHeads(dino)
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """Both objectives on a micro-batch."""
-        seer = cast(Seer, self.network)
+        network = cast(DinoWithHeads, self.network)
         assert batch.control is not None
         truth = pixels(batch, self.world.device).flatten(0, 1)
-        target = seer.patches(truth)
-        views = [self._view(frames, batch, name) for name, frames in self._pictures_of(batch)]
-        tokens = [seer.tokens(view) for view in views]
-        told = [F.mse_loss(seer.tell(one).float(), target, reduction="none") for one in tokens]
+        target = network.patches(truth)
+        views = [self._view(frames, batch, name) for name, frames in self._moments(batch)]
+        tokens = [network.tokens(view) for view in views]
+        errors = [F.mse_loss(network.tell(one).float(), target, reduction="none") for one in tokens]
         chosen = self._chosen(tokens[0], batch)
-        rows = [seer.project(one.flatten(0, 1)[chosen]).float() for one in tokens]
+        rows = [network.project(one.flatten(0, 1)[chosen]).float() for one in tokens]
         agree = F.mse_loss(rows[0], rows[1])
         terms = [spread_loss(one) for one in rows]
         varied = (terms[0][0] + terms[1][0]) / 2
         apart = (terms[0][1] + terms[1][1]) / 2
         vicreg = (INVARIANCE * agree + VARIANCE * varied + COVARIANCE * apart) / INVARIANCE
-        samples = sum(one.mean((1, 2)).view(len(batch.draws), -1).mean(1) for one in told) / 2
+        samples = sum(one.mean((1, 2)).view(len(batch.draws), -1).mean(1) for one in errors) / 2
         assert isinstance(samples, Tensor)
         total = vicreg + samples.mean()
         levels = torch.zeros(len(batch.draws))
         return Losses(total, samples.detach(), levels, batch.sources)
 
-    def _pictures_of(self, batch: Batch) -> list[tuple[str, Tensor]]:
+    def _moments(self, batch: Batch) -> list[tuple[str, Tensor]]:
         assert batch.frames is not None
         assert batch.control is not None
         return [("frame", batch.frames), ("control", batch.control)]
 
     def _view(self, frames: Tensor, batch: Batch, name: str) -> Tensor:
         """Recoloured `[B*F, 3, H, W]` in [0, 1], the same way for all frames of a clip."""
-        seen = []
+        recoloured = []
         for clip, draw in zip(frames.cpu().numpy(), batch.draws, strict=True):
+            # The purpose's text is part of the seed; it stays for the sake of resumed runs.
             random_ = plain_random(self.config.seed, draw, f"see {name}")
             colours = torch.from_numpy(jittered(clip, draw_jitter(RECOLOUR, random_))).float() / 255
             if random_.random() < GREY:
                 colours = colours.mean(1, keepdim=True).expand_as(colours)
-            seen.append(colours)
-        return torch.cat(seen).to(self.world.device)
+            recoloured.append(colours)
+        return torch.cat(recoloured).to(self.world.device)
 
     def _chosen(self, tokens: Tensor, batch: Batch) -> Tensor:
         count = tokens.shape[0] * tokens.shape[1]
@@ -139,20 +139,20 @@ class TrainDino(FoundationPhase):
         return torch.randperm(count, generator=generator)[:TOKENS].to(tokens.device)
 
     @torch.no_grad()
-    def pictures(self, batch: Batch) -> Tensor:
-        """What the control's tokens tell of the true frames' patches, as grey relief."""
-        seer = cast(Seer, self.network)
+    def sample_frames(self, batch: Batch) -> Tensor:
+        """The true frames' patches as predicted from the control's tokens, as grey relief."""
+        network = cast(DinoWithHeads, self.network)
         assert batch.control is not None
-        seer.eval()
+        network.eval()
         flat = batch.control.to(self.world.device).flatten(0, 1).float() / 255
-        told = seer.tell(seer.tokens(flat)).float()
-        seer.train()
-        rows, columns = seer.grid
-        height, width = seer.patch
-        picture = rearrange(
-            told, "M (r s) (c y x) -> M c (r y) (s x)", r=rows, s=columns, y=height, x=width
+        patches = network.tell(network.tokens(flat)).float()
+        network.train()
+        rows, columns = network.grid
+        height, width = network.patch
+        frames = rearrange(
+            patches, "M (r s) (c y x) -> M c (r y) (s x)", r=rows, s=columns, y=height, x=width
         )
-        shown = (picture * 0.2 + 0.5).clamp(0, 1) * 255
+        shown = (frames * 0.2 + 0.5).clamp(0, 1) * 255
         size = batch.control.shape[-2:]
         shown = F.interpolate(shown, size, mode="nearest")
         return shown.to(torch.uint8).view(batch.control.shape).cpu()

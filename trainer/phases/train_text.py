@@ -2,10 +2,10 @@
 
 Captions and clips of a batch are embedded, and each caption must find its clip among the others
 and the reverse: the symmetric contrastive loss of CLIP (Radford et al., 2021, arXiv:2103.00020).
-Beside that, every single byte's embedding must tell which words the whole caption has: so a DiT
-finds what the prompt asks for wherever it looks, not only in the mean of a hundred bytes.
+Beside that, every single byte's embedding must predict which words the whole caption has: so a DiT
+finds what the prompt asks for at any byte, not only in the mean of a hundred bytes.
 Phrases of a caption are left out at random, so that a prompt need not be worded like the captions.
-The clip's side, a few convolutions, and all projections are thrown away.
+The clip encoder, a few convolutions, and all projections are dropped after training.
 
 Shapes: B clips, F frames, S bytes, D width of the embedding.
 """
@@ -26,8 +26,8 @@ from torch.nn import functional as F
 from c2r.models.seeded import seeded
 from c2r.models.text import TextEncoder, clean_prompt
 from trainer.data.batch import Batch
+from trainer.logs.loss_meter import Losses
 from trainer.phases.foundation import FoundationPhase, pixels
-from trainer.phases.phase import Losses
 from trainer.sample_random import plain_random
 from trainer.settings import TrainConfig
 
@@ -45,8 +45,10 @@ def shortened(caption: str, random_: random.Random) -> str:
     return ", ".join(kept or [random_.choice(phrases)])
 
 
-class Reader(nn.Module):
-    """The text encoder with its projection, and the clip's side."""
+class TextWithHeads(nn.Module):
+    """The text encoder with its projections, and the clip encoder. Attributes are names in
+    checkpoints.
+    """
 
     def __init__(self, text: TextEncoder) -> None:
         super().__init__()
@@ -64,8 +66,8 @@ class Reader(nn.Module):
     def clips(self, frames: Tensor) -> Tensor:
         """Frames `[B, F, 3, H, W]` in [0, 1] -> unit vectors `[B, SHARED]`."""
         small = F.interpolate(frames.flatten(0, 1), (72, 128), mode="bilinear", antialias=True)
-        seen = self.look(small).unflatten(0, frames.shape[:2]).mean(1)
-        return F.normalize(self.match(seen).float(), dim=-1)
+        features = self.look(small).unflatten(0, frames.shape[:2]).mean(1)
+        return F.normalize(self.match(features).float(), dim=-1)
 
     def captions(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Embeddings `[B, S, D]` and which of them count -> unit vectors `[B, SHARED]`."""
@@ -79,9 +81,8 @@ def word_places(caption: str) -> list[int]:
 
 
 def word_loss(scores: Tensor, mask: Tensor, captions: Sequence[str]) -> Tensor:
-    """How badly scores `[B, S, WORDS]` of the bytes that count tell their captions' words: `[B]`.
-
-    Words that all captions have, or none, teach nothing and are left out.
+    """Cross-entropy `[B]` of scores `[B, S, WORDS]`, of the bytes that count, for their captions'
+    words. Words that all captions have, or none, teach nothing and are left out.
     """
     wanted = torch.zeros(len(captions), WORDS, device=scores.device)
     for row, caption in enumerate(captions):
@@ -93,16 +94,16 @@ def word_loss(scores: Tensor, mask: Tensor, captions: Sequence[str]) -> Tensor:
 
 
 @torch.no_grad()
-def look_nearby(text: TextEncoder) -> None:
-    """Each head of the first block begins by looking at one of the bytes just before, since its
-    table of distances, from zero, would need thousands of updates to find them.
+def attend_to_previous_bytes(text: TextEncoder) -> None:
+    """Each head of the first block begins by attending to one of the bytes just before: its table
+    of relative positions, from zero, would need thousands of updates to find them.
     """
     bias = text.model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
     for head in range(bias.shape[1]):
         bias[head + 1, head] += 6.0
 
 
-class TrainText(FoundationPhase):
+class TrainText(FoundationPhase[TrainConfig]):
     """Embeddings that tell apart what prompts ask for."""
 
     name = "train_text"
@@ -113,39 +114,43 @@ class TrainText(FoundationPhase):
         """Bytes only: large encoders are published. Contrast needs several clips at once."""
         super().check(config)
         if config.model.text.tokenizer != "bytes":
-            raise ValueError("phase read trains a text encoder on bytes; model.text.tokenizer")
+            raise ValueError(
+                f"phase train_text trains a text encoder on bytes, and model.text.tokenizer is "
+                f"{config.model.text.tokenizer}; set it to bytes"
+            )
         if config.micro_batch < 2:
-            raise ValueError("phase read compares clips of a micro-batch: micro_batch 2 or more")
+            raise ValueError(
+                "phase train_text compares clips of a micro-batch; set micro_batch 2 or more"
+            )
 
     def build(self) -> nn.Module:
-        """The encoder with its heads."""
         self.encoder = cast(TextEncoder, self.start.text())
         if self.start.fresh("text"):
-            look_nearby(self.encoder)
+            attend_to_previous_bytes(self.encoder)
         with seeded(self.start.seed):
-            return Reader(self.encoder)
+            return TextWithHeads(self.encoder)
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """Captions against clips of a micro-batch."""
-        reader = cast(Reader, self.network)
+        network = cast(TextWithHeads, self.network)
         captions = [
             shortened(caption, plain_random(self.config.seed, draw, "phrases"))
             for caption, draw in zip(batch.captions, batch.draws, strict=True)
         ]
         ids, mask = self._bytes(captions)
-        hidden = reader.text(ids, attention_mask=mask).last_hidden_state.float()
-        known = reader.captions(hidden, mask)
-        scores = known @ reader.clips(pixels(batch, self.world.device)).T
-        scores = scores * reader.scale.exp().clamp(max=100.0)
+        hidden = network.text(ids, attention_mask=mask).last_hidden_state.float()
+        embedded = network.captions(hidden, mask)
+        scores = embedded @ network.clips(pixels(batch, self.world.device)).T
+        scores = scores * network.scale.exp().clamp(max=100.0)
         own = torch.arange(len(scores), device=scores.device)
         samples = F.cross_entropy(scores, own, reduction="none")
         samples = (samples + F.cross_entropy(scores.T, own, reduction="none")) / 2
-        samples = samples + word_loss(reader.words(hidden), mask, captions)
+        samples = samples + word_loss(network.words(hidden), mask, captions)
         levels = torch.zeros(len(samples))
         return Losses(samples.mean(), samples.detach(), levels, batch.sources)
 
     def _bytes(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        read = self.encoder.tokenizer(
+        tokens = self.encoder.tokenizer(
             [clean_prompt(caption) for caption in captions],
             padding=True,
             truncation=True,
@@ -153,11 +158,11 @@ class TrainText(FoundationPhase):
             return_tensors="pt",
         )
         device = self.world.device
-        return read.input_ids.to(device), read.attention_mask.to(device)
+        return tokens.input_ids.to(device), tokens.attention_mask.to(device)
 
     @torch.no_grad()
-    def pictures(self, batch: Batch) -> Tensor:
-        """The clips themselves: text has no picture."""
+    def sample_frames(self, batch: Batch) -> Tensor:
+        """The clips themselves: a text encoder makes no frames."""
         return self.decoded(batch)
 
     def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:

@@ -25,7 +25,7 @@ from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.manifest_checks import file_hash
 from trainer.encode_cache import main
 from trainer.networks.start import Start
-from trainer.settings import DataConfig, settings_from
+from trainer.settings import DataConfig, TrainConfig, settings_from
 
 FRAMES = 6
 PRESET = get_preset("tiny")
@@ -202,7 +202,7 @@ def test_windows_begin_anywhere_and_cut_both_videos_alike(small_set: Path, tmp_p
     clips = read_manifest(small_set / "manifest.jsonl")
     planned = cache_rows(clips, PRESET, WindowOptions(3, 5, 1.5, 4), [])
     assert len({(p.window.start, p.window.left, p.window.scaled) for p in planned}) > 6
-    vae = Start(settings_from({"model": {"name": "tiny"}})).vae()
+    vae = Start(settings_from(TrainConfig, {"model": {"name": "tiny"}})).vae()
     for row, plan in zip(rows, planned, strict=True):
         frames = torch.from_numpy(plan.window.cut(small_set / plan.clip.video))
         with torch.no_grad():

@@ -9,8 +9,7 @@ import pytest
 from tests.trainer.small_run import changes, make_clips, make_renderer
 from trainer.dist.parallel import close_world, open_world
 from trainer.loop import Loop, open_dataset
-from trainer.phases import load_phase
-from trainer.settings import settings_from
+from trainer.phases import load_phase, phase_settings
 
 STREAM: dict[str, Any] = {
     "shift": 2.0,
@@ -44,7 +43,7 @@ def loop_of(root, tmp_path):
     """Makes loops of a phase, ready to take steps."""
 
     def make(phase: str, **more: Any) -> Loop:
-        config = settings_from(settings(root, tmp_path / "run", phase, **more))
+        config = phase_settings(settings(root, tmp_path / "run", phase, **more))
         world = open_world(config.parallel, "cpu")
         built = load_phase(phase)(config, world)
         return Loop(config, built, world, open_dataset(config, built))

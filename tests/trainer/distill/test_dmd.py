@@ -14,9 +14,15 @@ from c2r.streaming.guidance import GuidanceConfig
 from tests.trainer.small_run import make_clips
 from trainer.data.loader import Prefetcher
 from trainer.data.manifest import read_manifest
-from trainer.distill.adversary import judge_losses, student_losses, tokens_after
-from trainer.distill.matching import matching_gradient, matching_losses, score_levels
-from trainer.distill.provenance import STORY_FILE
+from trainer.distill.losses import (
+    judge_losses,
+    matching_gradient,
+    matching_losses,
+    score_levels,
+    student_losses,
+    tokens_after,
+)
+from trainer.distill.provenance import PROVENANCE_FILE
 from trainer.distill.rollout_plan import RolloutPlan, draw_rollout_plan
 from trainer.distill.settings import DmdConfig
 from trainer.distill.student import CausalDenoiser
@@ -112,9 +118,9 @@ def test_guidance_in_one_batch_is_guidance_in_several(loop_of, guidance, passes)
     phase = loop_of("dmd").phase
     denoiser = phase.real.denoiser
     torch.manual_seed(2)
-    x, levels = torch.randn(2, 3, 16, 4, 6), torch.tensor([0.3, 0.8])
-    text, empty = torch.randn(2, 24, 16), torch.randn(1, 24, 16).expand(2, -1, -1)
-    given = Conditions(text, empty, torch.randn(2, 9, 6, 24), torch.tensor([1.0, 0.5]))
+    x, levels = torch.randn(2, 3, 16, 6, 8), torch.tensor([0.3, 0.8])
+    text, empty = torch.randn(2, 64, 32), torch.randn(1, 64, 32).expand(2, -1, -1)
+    given = Conditions(text, empty, torch.randn(2, 9, 12, 32), torch.tensor([1.0, 0.5]))
     sizes = []
     hook = denoiser.register_forward_hook(lambda module, args, out: sizes.append(len(out)))
     found = Teacher(denoiser, guidance).clean(x, levels, given)
@@ -218,7 +224,8 @@ def test_the_critic_learns_what_the_student_makes(loop_of):
     hook.remove()
     with torch.no_grad():
         scored = phase.rolled(
-            batch, RolloutPlan(4, range(3), draw_rollout_plan(phase.config, 0).place)
+            batch,
+            RolloutPlan(4, range(3), draw_rollout_plan(phase.config, phase.config.dmd, 0).place),
         )
     levels = (seen["timestep"] / 1000)[:, None, None, None, None]
     drawn = (seen["x"] - (1 - levels) * scored.x) / levels
@@ -236,13 +243,13 @@ def test_the_adversary_judges_and_the_student_hears_it(loop_of):
     phase, batch = loop.phase, loop.dataset.batch([0, 1])
     torch.manual_seed(4)
     x = torch.randn(2, 3, 16, 4, 6, requires_grad=True)
-    text, features = torch.randn(2, 24, 16), torch.randn(2, 9, 6, 24)
+    text, features = torch.randn(2, 64, 32), torch.randn(2, 9, 12, 32)
     given = Conditions(text, text, features, torch.ones(2))
     found = tokens_after(phase.real.denoiser, (0, 2), x, torch.tensor([0.2, 0.7]), given)
-    assert [one.shape for one in found] == [(2, 18, 48)] * 2
+    assert [one.shape for one in found] == [(2, 36, 48)] * 2
     assert not torch.equal(*found)
     verdicts = phase.adversary(found)
-    assert verdicts.shape == (2, 36)
+    assert verdicts.shape == (2, 72)
     student_losses(verdicts).sum().backward()
     assert x.grad is not None
     assert x.grad.any()
@@ -274,9 +281,9 @@ def test_settings_that_cannot_be(loop_of, more, words):
 def test_a_teacher_in_main_memory_says_the_same(loop_of):
     answers = []
     torch.manual_seed(5)
-    x, levels = torch.randn(1, 3, 16, 4, 6), torch.tensor([0.5])
-    text = torch.randn(1, 24, 16)
-    given = Conditions(text, text * 0, torch.randn(1, 9, 6, 24), torch.ones(1))
+    x, levels = torch.randn(1, 3, 16, 6, 8), torch.tensor([0.5])
+    text = torch.randn(1, 64, 32)
+    given = Conditions(text, text * 0, torch.randn(1, 9, 12, 32), torch.ones(1))
     for place in ("device", "cpu"):
         teacher = loop_of("dmd", distil={"teacher_on": place}).phase.real
         assert isinstance(teacher.denoiser, CausalDenoiser)
@@ -309,8 +316,7 @@ def test_it_opens_no_fine_video(loop_of, tmp_path):
     gan = {"weight": 0.1, "blocks": [1]}
     with pytest.raises(ValueError, match="cannot be read"):
         loop_of("dmd", data=data, dmd={"gan": gan}).dataset.batch([0])
-    shown = {"sample_every": 1, "sampler": {"steps": 1}}
-    loop = loop_of("dmd", data=data, steps=2, log=shown, dmd={"critic_updates": 1})
+    loop = loop_of("dmd", data=data, steps=2, log={"sample_every": 1}, dmd={"critic_updates": 1})
     loop.run()
     assert loop.step == 2
 
@@ -318,8 +324,8 @@ def test_it_opens_no_fine_video(loop_of, tmp_path):
 def test_a_causal_teacher_cannot_score_whole_clips(root, tmp_path, loop_of):
     student = tmp_path / "student"
     shutil.copytree(root / "renderer", student)
-    (student / STORY_FILE).write_text(json.dumps({"phase": "consistency"}), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"looks back only \(phase consistency\)"):
+    (student / PROVENANCE_FILE).write_text(json.dumps({"phase": "consistency"}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"is causal \(phase consistency\)"):
         loop_of("dmd", start={"folder": str(student)})
     teacher = {"teacher": str(root / "renderer")}
     assert loop_of("dmd", start={"folder": str(student)}, distil=teacher).phase.real

@@ -20,8 +20,8 @@ from trainer.distill.rollout_plan import (
     ping_pong_indices,
 )
 from trainer.distill.settings import DmdConfig
+from trainer.phases import phase_settings
 from trainer.phases.autoregress import block_levels, context_of
-from trainer.settings import settings_from
 
 
 def allowed(row: int, column: int, latents: int, chunk: int, window: int, sink: int) -> bool:
@@ -79,21 +79,21 @@ def test_both_copies_get_the_control_of_their_latent(loop_of, monkeypatch):
 
 def test_context_noise_is_the_one_of_serving():
     clean = torch.randn(2, 3, 16, 4, 6)
-    config = settings_from({"model": {"stream": {"context_noise": 250.0}}})
+    config = phase_settings({"model": {"stream": {"context_noise": 250.0}}})
     context, level = context_of(clean, config, (4, 5))
     assert level == 0.25
     drawn = (context - 0.75 * clean) / 0.25
     assert drawn.std() == pytest.approx(1, abs=0.1)
-    assert context_of(clean, settings_from({}), (4, 5))[0] is clean
-    assert block_levels(settings_from({"data": {"frames": 9}}), (4, 5)).shape == (2, 3)
+    assert context_of(clean, phase_settings({}), (4, 5))[0] is clean
+    assert block_levels(phase_settings({"data": {"frames": 9}}), (4, 5)).shape == (2, 3)
 
 
 def test_courses():
-    course = RolloutPlan(7, range(2, 5), place=0.6)
-    assert course.blocks(3) == [range(3), range(3, 6), range(6, 7)]
-    assert [course.reached(block) for block in course.blocks(3)] == [True, True, False]
-    assert [course.exit_of(block, 4) for block in course.blocks(3)] == [2, 2, None]
-    assert course.exit_of(range(3), 2) == 1
+    plan = RolloutPlan(7, range(2, 5), place=0.6)
+    assert plan.blocks(3) == [range(3), range(3, 6), range(6, 7)]
+    assert [plan.reached(block) for block in plan.blocks(3)] == [True, True, False]
+    assert [plan.exit_of(block, 4) for block in plan.blocks(3)] == [2, 2, None]
+    assert plan.exit_of(range(3), 2) == 1
     assert RolloutPlan(3, range(3)).exit_of(range(3), 4) is None
     assert RolloutPlan(3, range(3), place=0.999999).exit_of(range(3), 1) == 0
     assert frames_of(range(3)) == slice(0, 9)
@@ -109,7 +109,7 @@ def test_courses():
 def test_compiled_blocks_share_a_graph(loop_of, recompute, monkeypatch):
     """Else dynamo would give up on the ninth block and leave the others uncompiled."""
     torch._dynamo.reset()
-    counter = CompileCounterWithBackend("aot_eager")
+    counter = CompileCounterWithBackend("eager")
     torch._dynamo.register_backend(counter, name=f"counting-{recompute}")
     parallel = {"recompute": recompute, "compile": True, "compile_backend": f"counting-{recompute}"}
     loop = loop_of("autoregress", model={"frames": 9}, parallel=parallel)
@@ -123,7 +123,7 @@ def test_every_form_of_a_block_is_compiled(loop_of):
     """Phase consistency has more than dynamo keeps by itself; it would give up on the rest."""
     torch._dynamo.reset()
     few: dict[str, Any] = {"recompile_limit": 2, "fail_on_recompile_limit_hit": True}
-    parallel = {"recompute": False, "compile": True, "compile_backend": "aot_eager"}
+    parallel = {"recompute": False, "compile": True, "compile_backend": "eager"}
     with torch._dynamo.config.patch(**few):
         loop = loop_of("consistency", parallel=parallel, distil={"steps": 4})
         batch = loop.dataset.batch([0, 1])
@@ -151,5 +151,7 @@ def test_consistency_needs_the_served_levels_on_its_path(loop_of):
 
 
 def test_framewise_students_score_their_beginning_before_rollouts_grow():
-    config = settings_from({"data": {"frames": 9}, "model": {"stream": {"chunk": 1, "window": 4}}})
-    assert {draw_rollout_plan(config, step).scored for step in range(40)} == {range(3)}
+    stream = {"chunk": 1, "window": 4}
+    changes = {"phase": "dmd", "data": {"frames": 9}, "model": {"stream": stream}}
+    config = phase_settings(changes)
+    assert {draw_rollout_plan(config, config.dmd, step).scored for step in range(40)} == {range(3)}

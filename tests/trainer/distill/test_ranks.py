@@ -1,55 +1,65 @@
-"""Two processes (gloo): the same exit step on both, and the losses of one process."""
+"""Distillation on several processes (gloo): the losses of one process, the same exit step."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import multiprocessing
 
 from tests.trainer.distill.conftest import settings
-from tests.trainer.small_run import free_port, losses
+from tests.trainer.processes import free_port, start_processes, take_place
+from tests.trainer.small_run import losses
 from trainer.command import train
 from trainer.distill.student import CausalDenoiser
-from trainer.settings import settings_from
+from trainer.phases import phase_settings
 
 STEPS = 4
 DMD = {"critic_updates": 1, "critic_lr": 1e-3, "longest": 7}
+GAN = {"weight": 0.1, "blocks": [1], "lr": 1e-2}
+RUNS: dict[str, tuple[str, int, int, dict[str, Any]]] = {
+    "ranks": ("dmd", 2, 0, {"dmd": DMD | {"gan": GAN}}),
+    "away": ("dmd", 2, 2, {"dmd": DMD}),
+    "forced": ("regress", 2, 1, {"distil": {"steps": 4}}),
+}
+"""Phase, processes of the student, processes of the teacher, and what else is set: everything
+sharded over two; a sharded teacher away from them; one teacher that answers two in turn.
+"""
 
 
-def made(root: Path, folder: Path) -> dict[str, Any]:
-    found = settings(root, folder, "dmd", steps=STEPS, dmd=DMD)
+def changes(root: Path, folder: Path, name: str, teachers: int) -> dict[str, Any]:
+    phase, _, _, more = RUNS[name]
+    found = settings(root, folder, phase, steps=STEPS, checkpoint={"every": 2}, **more)
     found["optim"] |= {"lr": 1e-3}
+    found["distil"] = found.get("distil", {}) | {"teacher_ranks": teachers}
     return found
 
 
-def _train(rank: int, root: Path, folder: Path, port: int) -> None:
-    """Train, and write down where every rollout of this process ended its chunks."""
-    torch.set_num_threads(1)
+def _train(rank: int, root: Path, folder: Path, ports: dict[str, int]) -> None:
+    """All runs, one after the other, and where every rollout of this process ended its chunks."""
     exits: list[Any] = []
     plain = CausalDenoiser.roll
 
-    def spy(self, preset, course, *rest, **more):
-        steps = [course.exit_of(block, 4) for block in course.blocks(preset.stream.chunk)]
-        exits.append([course.latents, [course.scored.start, course.scored.stop], steps])
-        return plain(self, preset, course, *rest, **more)
+    def spy(self, preset, plan, *rest, **more):
+        steps = [plan.exit_of(block, 4) for block in plan.blocks(preset.stream.chunk)]
+        exits.append([plan.latents, [plan.scored.start, plan.scored.stop], steps])
+        return plain(self, preset, plan, *rest, **more)
 
     CausalDenoiser.roll = spy  # type: ignore[method-assign]
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
-    os.environ.update({key: str(value) for key, value in place.items()})
-    os.environ["MASTER_ADDR"] = "127.0.0.1"
-    train(settings_from(made(root, folder / "two")))
-    (folder / f"exits-{rank}.json").write_text(json.dumps(exits))
+    for name, (_, students, teachers, _) in RUNS.items():
+        if rank >= students + teachers:
+            continue
+        take_place(rank, students + teachers, ports[name])
+        train(phase_settings(changes(root, folder / name, name, teachers)))
+        if name == "ranks":
+            (folder / f"exits-{rank}.json").write_text(json.dumps(exits))
 
 
 @pytest.fixture(scope="module")
 def together(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(_train, (root, folder, free_port()), nprocs=2)
+    start_processes(_train, (root, folder, {name: free_port() for name in RUNS}), 4)
     return folder
 
 
@@ -62,9 +72,10 @@ def test_both_ranks_leave_at_the_same_step(together):
         assert len(set(steps) - {None}) == 1, "one exit for all scored chunks"
 
 
-def test_two_processes_give_the_losses_of_one(root, together, tmp_path):
-    """Student, critic and teacher are sharded; a student's pass is gone through many times."""
-    train(settings_from(made(root, tmp_path / "alone")))
+@pytest.mark.parametrize("name", list(RUNS))
+def test_several_processes_give_the_losses_of_one(root, together, tmp_path, name):
+    train(phase_settings(changes(root, tmp_path / "alone", name, 0)))
     alone = losses(tmp_path / "alone")
     assert len(alone) == STEPS
-    assert losses(together / "two") == pytest.approx(alone, abs=1e-4)
+    assert losses(together / name) == pytest.approx(alone, abs=1e-4)
+    assert (together / name / "renderer" / "preset.yaml").is_file()

@@ -12,7 +12,7 @@ from c2r.models.dit import DiT
 from c2r.weights.renderer import load_networks, read_renderer
 from runtime.pipeline.pipeline import Pipeline
 from tests.trainer.distill.conftest import STREAM
-from tests.trainer.small_run import MODEL, make_renderer
+from tests.trainer.small_run import HEIGHT, WIDTH, make_renderer
 from trainer.distill.rollout_plan import RolloutPlan, draw_rollout_plan, frames_of
 from trainer.distill.student import CausalDenoiser
 
@@ -20,7 +20,7 @@ ONE_STEP = STREAM | {"timesteps": [1000.0], "first_timesteps": None}
 FRAMEWISE = STREAM | {"chunk": 1, "timesteps": [1000.0, 750.0, 500.0, 250.0]}
 
 
-ADAPTER = MODEL["control"]
+ADAPTER: dict[str, Any] = {"kind": "adapter"}
 ONCE = {"kind": "controlnet", "inject": "first:2", "every_pass": False}
 
 
@@ -43,7 +43,7 @@ def test_the_rollout_gives_the_servers_frames_bit_for_bit(loop_of, tmp_path, str
     preset, paths = read_renderer(tmp_path / "renderer")
     networks = load_networks(replace(preset, stream=phase.config.model.stream), paths)
     pipeline, latents = Pipeline(networks), 6
-    frames = torch.randint(0, 255, (21, 32, 48, 3), dtype=torch.uint8).numpy()
+    frames = torch.randint(0, 255, (21, HEIGHT, WIDTH, 3), dtype=torch.uint8).numpy()
     embeddings = pipeline.prompt("a street")
     state, text = pipeline.open(77), pipeline.text(embeddings)
     served, begin = [], 0
@@ -54,13 +54,13 @@ def test_the_rollout_gives_the_servers_frames_bit_for_bit(loop_of, tmp_path, str
         served.append(rendered)
         begin += count
     assert begin == 21
-    course = RolloutPlan(latents, range(latents), place=0.9999)
+    plan = RolloutPlan(latents, range(latents), place=0.9999)
     seen = [
-        phase.sight.see(phase.own_sight, pipeline.upload(frames)[:, frames_of(block)])
-        for block in course.blocks(phase.config.model.stream.chunk)
+        phase.feature_cache.encode(phase.own_dino, pipeline.upload(frames)[:, frames_of(block)])
+        for block in plan.blocks(phase.config.model.stream.chunk)
     ]
     given = {"features": torch.cat(seen, dim=1), "strength": torch.ones(1)}
-    rolled = phase.student.roll(phase.config.model, course, [77], embeddings, **given)
+    rolled = phase.student.roll(phase.config.model, plan, [77], embeddings, **given)
     assert rolled.requires_grad
     assert torch.equal(rolled, torch.cat([one.chunk.clean for one in served], dim=1))
     vae, begin = None, 0
@@ -85,14 +85,14 @@ def passes_of(monkeypatch) -> list[tuple[float, bool, bool]]:
     return seen
 
 
-def roll(phase, course, count=2):
+def roll(phase, plan, count=2):
     torch.manual_seed(3)
-    frames = frames_of(range(course.latents)).stop
-    features = torch.randn(count, frames, 6, 24)
-    text = torch.randn(count, 24, 16)
+    frames = frames_of(range(plan.latents)).stop
+    features = torch.randn(count, frames, 12, 32)
+    text = torch.randn(count, 64, 32)
     return phase.student.roll(
         phase.config.model,
-        course,
+        plan,
         list(range(count)),
         text,
         features=features,
@@ -120,7 +120,7 @@ def test_gradients_go_through_the_exit_step_alone(loop_of, monkeypatch, place):
 def test_the_gradient_of_a_chunk_is_that_of_its_exit_pass(loop_of):
     """Against the pass by itself: noisy input, cache and everything before it held fixed."""
     phase = loop_of("dmd").phase
-    course = RolloutPlan(2, range(2), place=0.6)
+    plan = RolloutPlan(2, range(2), place=0.6)
     held: dict[str, Any] = {}
     plain = DiT.forward
 
@@ -131,11 +131,11 @@ def test_the_gradient_of_a_chunk_is_that_of_its_exit_pass(loop_of):
     student = phase.student
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DiT, "forward", spy)
-        roll(phase, course).square().mean().backward()
+        roll(phase, plan).square().mean().backward()
     together = {n: p.grad.clone() for n, p in student.named_parameters()}
     student.zero_grad()
     torch.manual_seed(3)
-    features, text = torch.randn(2, 5, 6, 24), torch.randn(2, 24, 16)
+    features, text = torch.randn(2, 5, 12, 32), torch.randn(2, 64, 32)
     level = float(held["timestep"]) / 1000
     assert level == pytest.approx(0.6667, abs=1e-3)
     assert not held["x"].requires_grad
@@ -172,24 +172,22 @@ def test_recomputed_activations_give_the_same_gradients(loop_of):
 
 def test_long_courses_are_scored_from_a_chunk_on(loop_of):
     config = loop_of("dmd", dmd={"longest": 9, "grow_from": 2, "grow_until": 4}).config
-    early = [draw_rollout_plan(config, step) for step in range(2)]
-    assert {course.scored for course in early} == {range(3)}
-    assert {course.latents for course in early} == {4}, "whole chunks"
-    late = [draw_rollout_plan(config, step) for step in range(4, 200)]
-    begins = {course.scored.start for course in late}
+    early = [draw_rollout_plan(config, config.dmd, step) for step in range(2)]
+    assert {plan.scored for plan in early} == {range(3)}
+    assert {plan.latents for plan in early} == {4}, "whole chunks"
+    late = [draw_rollout_plan(config, config.dmd, step) for step in range(4, 200)]
+    begins = {plan.scored.start for plan in late}
     assert begins == {0, 2, 4, 6}
-    assert all(len(course.scored) == (2 if course.scored.start else 3) for course in late)
-    assert max(course.scored.stop for course in late) <= 9
-    assert sum(course.scored.start == 0 for course in late) / len(late) == pytest.approx(
-        0.5, abs=0.1
-    )
-    assert draw_rollout_plan(config, 7) == draw_rollout_plan(config, 7)
+    assert all(len(plan.scored) == (2 if plan.scored.start else 3) for plan in late)
+    assert max(plan.scored.stop for plan in late) <= 9
+    assert sum(plan.scored.start == 0 for plan in late) / len(late) == pytest.approx(0.5, abs=0.1)
+    assert draw_rollout_plan(config, config.dmd, 7) == draw_rollout_plan(config, config.dmd, 7)
 
 
 def test_scored_clips_may_be_shorter_than_samples(loop_of):
     config = loop_of("dmd", dmd={"clip": 2, "longest": 6}).config
-    courses = [draw_rollout_plan(config, step) for step in range(100)]
-    assert {(c.scored.start, c.scored.stop) for c in courses} == {(0, 2), (2, 3), (4, 5)}
+    plans = [draw_rollout_plan(config, config.dmd, step) for step in range(100)]
+    assert {(c.scored.start, c.scored.stop) for c in plans} == {(0, 2), (2, 3), (4, 5)}
     with pytest.raises(ValueError, match=r"dmd\.clip is 4 latents, a sample has 3"):
         loop_of("dmd", dmd={"clip": 4})
 
@@ -198,23 +196,23 @@ def test_a_late_clip_begins_with_the_picture_before_it(loop_of):
     """Frames of its control are the picture's own and those of the scored latents, played back."""
     loop = loop_of("dmd")
     phase, batch = loop.phase, loop.dataset.batch([0, 1])
-    course = RolloutPlan(8, range(6, 8), place=0.9)
+    plan = RolloutPlan(8, range(6, 8), place=0.9)
     with torch.no_grad():
-        scored = phase.rolled(batch, course)
+        scored = phase.rolled(batch, plan)
     assert scored.held == 1
     assert scored.x.shape[1] == 3
-    features = phase.sight.look(batch)[phase.own_sight]
+    features = phase.feature_cache.features(batch)[phase.own_dino]
     # 9 frames there and back: frame 20 of the stream is the clip's 4, then 5, 6 ... and back
     places = [4, 5, 6, 7, 8, 7, 6, 5, 4]
     assert torch.equal(scored.teacher.features, features[:, places])
-    whole = roll_of(phase, batch, course)
+    whole = roll_of(phase, batch, plan)
     picture = phase.encoders.vae.decode(whole[:, 3:6])[:, -1:]
     torch.testing.assert_close(scored.x[:, :1], phase.encoders.vae.encode(picture))
     assert torch.equal(scored.x[:, 1:], whole[:, 6:8])
 
 
-def roll_of(phase, batch, course):
-    features = phase.sight.look(batch)[phase.own_sight]
+def roll_of(phase, batch, plan):
+    features = phase.feature_cache.features(batch)[phase.own_dino]
     frames = [0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1] * 2
     given = phase.conditions(batch, phase.kept(batch), features[:, frames[:29]])
     student = phase.student
@@ -222,7 +220,7 @@ def roll_of(phase, batch, course):
     with torch.no_grad():
         return student.roll(
             phase.config.model,
-            course,
+            plan,
             phase.seeds(batch.draws),
             given.text,
             features=given.features,

@@ -13,14 +13,15 @@ from trainer.data import scene_reader as game_scenes
 from trainer.data.loader import SampleLoader
 from trainer.data.scene_reader import SceneReader, SceneSampler, scene_of
 from trainer.loop import open_dataset
-from trainer.settings import ScenesConfig, TrainConfig, settings_from
+from trainer.phases import phase_settings
+from trainer.settings import ScenesConfig, TrainConfig
 
 SMALL = {"name": "tiny", "width": 48, "height": 32}
 
 
 def config_of(folder: Path, **data: object) -> TrainConfig:
     scenes = {"frames": 5, "scenes": {"reuse": 2, "recent": 3}} | data
-    return settings_from({"folder": str(folder), "model": SMALL, "data": scenes, "phase": "dmd"})
+    return phase_settings({"folder": str(folder), "model": SMALL, "data": scenes, "phase": "dmd"})
 
 
 def dataset_of(config: TrainConfig, programs: Programs) -> SampleLoader:

@@ -14,14 +14,14 @@ from c2r.models.dit import DiT
 from c2r.weights.renderer import load_networks, read_renderer
 from runtime.pipeline.pipeline import Pipeline
 from tests.trainer.distill.conftest import STREAM, settings
-from tests.trainer.small_run import MODEL, losses, make_cache, make_renderer
+from tests.trainer.small_run import HEIGHT, WIDTH, losses, make_cache, make_renderer
 from trainer.command import train
 from trainer.data.loader import Prefetcher
-from trainer.distill.compatibility import agreement
-from trainer.distill.path import places_on_path
-from trainer.distill.student_init import StudentStart, evenly
+from trainer.distill.compatibility import latent_agreement
+from trainer.distill.student_init import StudentStart, evenly_spaced
+from trainer.phases import phase_settings
 from trainer.phases.dmd import Dmd
-from trainer.settings import settings_from
+from trainer.phases.taught_phase import places_on_path
 
 SMALL = {"dim": 32, "ffn_dim": 48, "heads": 2, "layers": 2}
 
@@ -29,7 +29,7 @@ SMALL = {"dim": 32, "ffn_dim": 48, "heads": 2, "layers": 2}
 @pytest.mark.parametrize(
     ("phase", "more"),
     [
-        ("autoregress", {}),
+        ("autoregress", {"log": {"sampler": {"steps": 2}}}),
         ("consistency", {"distil": {"guidance": {"text_scale": 3.0}}}),
         ("regress", {"distil": {"steps": 8}}),
         ("dmd", {"dmd": {"critic_updates": 1, "longest": 7}}),
@@ -39,11 +39,11 @@ def test_three_steps_give_a_renderer_that_streams(root, tmp_path, phase, more):
     """In bf16, from a cache, a student of other widths than its teacher, with samples."""
     cache = tmp_path / "cache"
     make_cache(cache, root / "renderer", root / "clips" / "manifest.jsonl")
-    log = {"sample_every": 3, "sampler": {"steps": 2}}
-    model = {"dit": MODEL["dit"] | SMALL}
-    made = settings(root, tmp_path / "run", phase, precision="bf16", log=log, model=model, **more)
+    more["log"] = {"sample_every": 3} | more.pop("log", {})
+    model = {"dit": SMALL}
+    made = settings(root, tmp_path / "run", phase, precision="bf16", model=model, **more)
     made["data"] = {"cache": str(cache), "cg_ratio": 0.5}
-    train(settings_from(made))
+    train(phase_settings(made))
     found = losses(tmp_path / "run")
     assert len(found) == 3
     assert all(np.isfinite(found))
@@ -55,17 +55,17 @@ def test_three_steps_give_a_renderer_that_streams(root, tmp_path, phase, more):
     assert networks.random_parts == ()
     pipeline = Pipeline(networks)
     state = pipeline.open(1)
-    frames = np.zeros((pipeline.frames_wanted(state), 32, 48, 3), np.uint8)
+    frames = np.zeros((pipeline.frames_wanted(state), HEIGHT, WIDTH, 3), np.uint8)
     rendered = pipeline.render(state, frames, pipeline.text(pipeline.prompt("a street")))
     assert rendered.frames.shape == frames.shape
-    story = json.loads((tmp_path / "run" / "renderer" / "made.json").read_text())
+    story = json.loads((tmp_path / "run" / "renderer" / "provenance.json").read_text())
     assert (story["phase"], story["steps"], story["chunk"]) == (phase, 3, 2)
     assert story["metrics"]["loss"] == pytest.approx(np.mean(found))
     assert story["teacher"] == (None if phase == "autoregress" else str(root / "renderer"))
 
 
 def test_a_chain_of_phases_remembers_itself(root, tmp_path):
-    train(settings_from(settings(root, tmp_path / "first", "autoregress", steps=1)))
+    train(phase_settings(settings(root, tmp_path / "first", "autoregress", steps=1)))
     then = settings(
         root,
         tmp_path / "then",
@@ -74,8 +74,8 @@ def test_a_chain_of_phases_remembers_itself(root, tmp_path):
         start={"folder": str(tmp_path / "first" / "renderer")},
         distil={"teacher": str(root / "renderer")},
     )
-    train(settings_from(then))
-    story = json.loads((tmp_path / "then" / "renderer" / "made.json").read_text())
+    train(phase_settings(then))
+    story = json.loads((tmp_path / "then" / "renderer" / "provenance.json").read_text())
     assert story["before"]["phase"] == "autoregress"
     assert story["teacher"] == str(root / "renderer")
     files = [tmp_path / name / "renderer" / "dit.safetensors" for name in ("first", "then")]
@@ -96,9 +96,9 @@ def test_resumed_it_goes_on_exactly(root, tmp_path):
     every = {"checkpoint": {"every": 5}, "precision": "bf16", "batch": 2}
     whole = settings(root, tmp_path / "whole", "dmd", steps=9, dmd=dmd, **every)
     whole["optim"] |= {"ema": 0.9, "ema_from": 1}
-    train(settings_from(whole))
+    train(phase_settings(whole))
     for steps in (5, 9):
-        train(settings_from(whole | {"folder": str(tmp_path / "again"), "steps": steps}))
+        train(phase_settings(whole | {"folder": str(tmp_path / "again"), "steps": steps}))
     assert losses(tmp_path / "again") == losses(tmp_path / "whole")
     for name in ("dit", "control"):
         file = f"renderer/{name}.safetensors"
@@ -120,8 +120,8 @@ def test_ema_follows_from_its_update_on(loop_of):
 
 def test_a_student_takes_what_fits(root, tmp_path, caplog):
     def start(**dit):
-        made = settings(root, tmp_path, "autoregress", model={"dit": MODEL["dit"] | dit})
-        return StudentStart(settings_from(made))
+        made = settings(root, tmp_path, "autoregress", model={"dit": dit})
+        return StudentStart(phase_settings(made))
 
     _, paths = read_renderer(root / "renderer")
     teacher = load_file(str(paths.dit))
@@ -138,9 +138,9 @@ def test_a_student_takes_what_fits(root, tmp_path, caplog):
     assert isinstance(fresh, DiT)
     assert not fresh.head.head.weight.any(), "as for training"
     assert "RANDOM WEIGHTS: dit" in caplog.text
-    assert evenly(8, 12)[0] == 0
-    assert evenly(8, 12)[-1] == 11
-    assert evenly(3, 8) == (0, 4, 7)
+    assert evenly_spaced(8, 12)[0] == 0
+    assert evenly_spaced(8, 12)[-1] == 11
+    assert evenly_spaced(3, 8) == (0, 4, 7)
 
 
 def shaken(folder, file: str):
@@ -178,10 +178,10 @@ def test_the_critic_is_checked_too(root, tmp_path, loop_of):
 @pytest.mark.parametrize(
     ("phase", "more", "words"),
     [
-        ("dmd", {"model": {"width": 64}}, r"model\.width and model\.height is \(48, 32\)"),
+        ("dmd", {"model": {"width": 96}}, r"model\.width and model\.height is \(64, 48\)"),
         ("dmd", {"model": {"fps": 24}}, r"model\.fps is 16 in teacher and 24"),
         ("autoregress", {"model": {"control": {"kind": "none"}}}, "grounded renderer"),
-        ("dmd", {"lora": {"rank": 2}}, "lora is for phase align"),
+        ("dmd", {"lora": {"rank": 2}}, r"lora\.rank belongs to phase align"),
         ("regress", {"distil": {"steps": 6}}, "multiple of 4"),
         ("dmd", {"distil": {"guidance": {"kind": "apg"}}}, r"distil\.guidance\.kind"),
         ("dmd", {"distil": {"teacher": "/nowhere"}}, "no renderer's folder"),
@@ -194,7 +194,7 @@ def test_settings_that_a_phase_cannot_have(loop_of, phase, more, words):
 
 
 def test_context_parallelism_is_refused(root, tmp_path):
-    config = settings_from(settings(root, tmp_path, "dmd", parallel={"context": 2}))
+    config = phase_settings(settings(root, tmp_path, "dmd", parallel={"context": 2}))
     with pytest.raises(ValueError, match=r"set parallel\.context to 1"):
         Dmd.check(config)
 
@@ -209,24 +209,24 @@ def test_latents_of_one_clip_are_compared(root, loop_of):
     phase = loop_of("autoregress").phase
     vae = phase.start.vae()
     other = phase.start.vae()
-    assert agreement(vae, other) == pytest.approx(1)
+    assert latent_agreement(vae, other) == pytest.approx(1)
     plain = other.encode
     for moved in (lambda x: 2 * plain(x), lambda x: plain(x) + plain(x).std()):
         other.encode = moved
-        assert agreement(vae, other) < 0.5, "of another scale or mean is no agreement"
+        assert latent_agreement(vae, other) < 0.5, "of another scale or mean is no agreement"
 
 
 def test_a_folder_belongs_to_one_phase(root, tmp_path):
     """Else the next phase would take up the last one's checkpoint, and train no step."""
-    train(settings_from(settings(root, tmp_path / "run", "autoregress", steps=1)))
+    train(phase_settings(settings(root, tmp_path / "run", "autoregress", steps=1)))
     weights = tmp_path / "run" / "renderer" / "dit.safetensors"
     before = weights.read_bytes()
     with pytest.raises(ValueError, match=r"a run of phase autoregress; give phase regress another"):
-        train(settings_from(settings(root, tmp_path / "run", "regress", distil={"steps": 8})))
+        train(phase_settings(settings(root, tmp_path / "run", "regress", distil={"steps": 8})))
     assert weights.read_bytes() == before
 
 
 def test_paths_meet_the_students_levels():
-    stream = settings_from({"model": {"stream": STREAM}}).model.stream
+    stream = phase_settings({"model": {"stream": STREAM}}).model.stream
     assert places_on_path(stream, 8) == (0, 2, 4, 6)
     assert places_on_path(stream, 48) == (0, 12, 24, 36)

@@ -1,7 +1,7 @@
 """Flow matching: noise levels, the loss of each sample, and dropout of its conditions.
 
-`x_s = (1 - s) x_0 + s e`; the network learns `v = e - x_0` (facts of Wan 2.1). Levels are drawn
-uniformly, or with a normal logit (Esser et al. 2024, arXiv 2403.03206), then shifted.
+`x_s = (1 - s) x_0 + s e`; the network learns the velocity `v = e - x_0`, as Wan 2.1 does. Levels
+are drawn uniformly, or with a normal logit (Esser et al. 2024, arXiv:2403.03206), then shifted.
 
 Shapes: B samples, T latents, C channels, h w latent rows and columns.
 """
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from c2r.streaming.schedule import TRAIN_STEPS, add_noise, shift_level
+from trainer.phases.settings import FlowConfig
 from trainer.sample_random import noise, plain_random, torch_random
-from trainer.settings import DataConfig, FlowConfig
+from trainer.settings import DataConfig
 
 SMALLEST_LEVEL = 1e-3
 
@@ -39,15 +40,15 @@ def draw_levels(
 
 @dataclass(frozen=True)
 class Noised:
-    """Noisy latents, what the network is to say about them, and the level of each sample."""
+    """Noisy latents, their velocity (what is learned), and each sample's level `[B]`."""
 
     x: Tensor
     target: Tensor
-    levels: Tensor  # [B]
+    levels: Tensor
 
     @property
     def timesteps(self) -> Tensor:
-        """What the network is told, `[B]`."""
+        """The network's input, `[B]`."""
         return TRAIN_STEPS * self.levels
 
 
