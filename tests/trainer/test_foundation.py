@@ -76,7 +76,8 @@ def test_what_a_phase_writes_is_where_the_next_begins(tmp_path, manifest, phase)
 @pytest.mark.parametrize("phase", list(WRITTEN))
 def test_a_stopped_run_goes_on_with_the_same_losses(tmp_path, manifest, phase):
     train(settings(tmp_path / "whole", manifest, phase, steps=4))
-    half = settings(tmp_path / "half", manifest, phase, steps=4, checkpoint={"every": 2})
+    log = {"sample_every": 1, "sample_clips": 1, "monitor_clips": 0}  # samples change nothing
+    half = settings(tmp_path / "half", manifest, phase, steps=4, checkpoint={"every": 2}, log=log)
     train(replace(half, steps=2))
     train(half)
     assert losses(tmp_path / "half") == losses(tmp_path / "whole")

@@ -143,10 +143,8 @@ class TrainDino(FoundationPhase[TrainConfig]):
         """The true frames' patches as predicted from the control's tokens, as grey relief."""
         network = cast(DinoWithHeads, self.network)
         assert batch.control is not None
-        network.eval()
         flat = batch.control.to(self.world.device).flatten(0, 1).float() / 255
         patches = network.tell(network.tokens(flat)).float()
-        network.train()
         rows, columns = network.grid
         height, width = network.patch
         frames = rearrange(
