@@ -219,11 +219,7 @@ def _check_folder(config: TrainConfig) -> None:
 def open_dataset(config: TrainConfig, phase: Phase) -> SampleLoader[Any]:
     """The training split, or scenes drawn on the fly, with what the phase needs."""
     if config.data.scenes is not None:
-        if not phase.only_control:
-            raise ValueError(
-                f"phase {phase.name} learns from fine video, which data.scenes have none of; leave "
-                "data.scenes out"
-            )
+        assert phase.only_control, "settings refuse scenes to phases that need fine video"
         scenes = SceneSampler(config.data.scenes, config.seed)
         return SampleLoader(SceneReader(config), scenes, config.data, control=True, fine=False)
     opened, data = open_clips(config), config.data

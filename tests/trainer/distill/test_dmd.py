@@ -62,7 +62,7 @@ def test_the_gradient_on_a_linear_toy_is_the_analytic_one(loop_of, held):
     real, fake = Linear(0.6, 2.0, 0.3), Linear(0.9, 1.0, 0.1)
     phase.real, phase.critic = Teacher(cast(Any, real), phase.config.distil.guidance), fake
     torch.manual_seed(1)
-    x = torch.randn(2, 3, 16, 4, 6, requires_grad=True)
+    x = torch.randn(2, 3, 16, 6, 8, requires_grad=True)
     given = conditions(2)
     losses = phase._student_losses(Scored(x, held, given, given), batch)
     losses.total.backward()
@@ -242,7 +242,7 @@ def test_the_adversary_judges_and_the_student_hears_it(loop_of):
     loop = loop_of("dmd", dmd={"gan": gan})
     phase, batch = loop.phase, loop.dataset.batch([0, 1])
     torch.manual_seed(4)
-    x = torch.randn(2, 3, 16, 4, 6, requires_grad=True)
+    x = torch.randn(2, 3, 16, 6, 8, requires_grad=True)
     text, features = torch.randn(2, 64, 32), torch.randn(2, 9, 12, 32)
     given = Conditions(text, text, features, torch.ones(2))
     found = tokens_after(phase.real.denoiser, (0, 2), x, torch.tensor([0.2, 0.7]), given)

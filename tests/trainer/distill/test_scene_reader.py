@@ -90,7 +90,7 @@ def test_a_student_learns_from_scenes_alone(loop_of, tmp_path: Path, monkeypatch
 
 
 def test_phases_that_need_fine_video_refuse_scenes(loop_of):
-    with pytest.raises(ValueError, match=r"phase consistency learns from fine video"):
+    with pytest.raises(ValueError, match=r"data\.scenes belongs to phase dmd"):
         loop_of("consistency", data={"scenes": {}})
     with pytest.raises(ValueError, match=r"dmd\.gan compares with fine video"):
         loop_of("dmd", data={"scenes": {}}, dmd={"gan": {"weight": 1.0, "blocks": [0]}})
