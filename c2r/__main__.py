@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("runtime.cli.bench:main", "how fast a preset runs here, stage by stage"),
     "data": ("trainer.data.cli:main", "clips to train on: synthesize, curate, encode"),
     "export": ("export.build_trt:main", "networks as ONNX and TensorRT engines"),
-    "describe": ("c2r.models.describe_cli:main", "what a preset weighs and costs"),
+    "describe": ("c2r.models.describe:main", "what a preset weighs and costs"),
     "eval": ("trainer.evaluate.command:main", "what rendered clips and long videos are worth"),
     "train": ("trainer.train:main", "one phase of training, as a configuration says"),
     "weights": ("c2r.weights.cli:main", "inspect and convert checkpoints"),

@@ -52,7 +52,14 @@ def _merge(schema: type, base: Any, changes: Mapping[str, Any], path: str) -> di
 
 
 def _chosen(options: list[type], base: Any, value: Mapping[str, Any], path: str) -> type:
-    """The dataclass meant: the one whose `kind` is named, else that of the base value."""
+    """The dataclass meant: the one whose `kind` is named, else that of the base value.
+
+    A dataclass with `class_of_kind(kind)` is asked; else the alternatives of the hint are.
+    """
+    of_kind = getattr(options[0], "class_of_kind", None)
+    if "kind" in value and of_kind is not None:
+        chosen: type = of_kind(value["kind"])
+        return chosen
     if "kind" in value and len(options) > 1:
         kinds = {option.kind: option for option in options if hasattr(option, "kind")}
         if value["kind"] not in kinds:
@@ -61,7 +68,7 @@ def _chosen(options: list[type], base: Any, value: Mapping[str, Any], path: str)
                 f"{path}.kind is {value['kind']!r}{near or ';'} known: {', '.join(kinds)}"
             )
         return kinds[value["kind"]]
-    return type(base) if type(base) in options else options[0]
+    return type(base) if isinstance(base, tuple(options)) else options[0]
 
 
 def _checked(schema: type, values: Mapping[str, Any], path: str) -> dict[str, Any]:

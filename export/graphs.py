@@ -22,11 +22,10 @@ from torch import Tensor, nn
 
 from c2r.exported import names
 from c2r.exported.names import numbered
-from c2r.models.adapter import ControlAdapter
 from c2r.models.build import Networks
 from c2r.models.configs import Preset
-from c2r.models.control import ControlInput, ControlState
-from c2r.models.controlnet import ControlNet
+from c2r.models.control import ControlInput, ControlNetwork, ControlState
+from c2r.models.control_registry import NO_CONTROL, control_class
 from c2r.models.dino import DinoEncoder
 from c2r.models.dit import DiT
 from c2r.models.tiny_vae import TinyVAE
@@ -71,7 +70,7 @@ class ControlGraph(nn.Module):
     Without `pending`: a stream's first chunk.
     """
 
-    def __init__(self, control: ControlAdapter | ControlNet) -> None:
+    def __init__(self, control: ControlNetwork) -> None:
         super().__init__()
         self.control = control
 
@@ -154,9 +153,7 @@ class DenoiseGraph(nn.Module):
     all layers: text keys, text values `[1, s, h, d]`, keys, values `[1, 1, S, D]`.
     """
 
-    def __init__(
-        self, dit: DiT, control: ControlAdapter | ControlNet | None, preset: Preset
-    ) -> None:
+    def __init__(self, dit: DiT, control: ControlNetwork | None, preset: Preset) -> None:
         super().__init__()
         self.dit = dit
         self.control = control
@@ -196,10 +193,11 @@ def check_exportable(preset: Preset) -> None:
     """`ValueError` for a preset that cannot be exported."""
     names.fill_levels(preset.stream)
     control = preset.control
-    if control.kind == "controlnet" and not control.every_pass:
+    if control.kind != NO_CONTROL and control_class(control.kind).is_precomputed(control):
         raise ValueError(
-            "a ControlNet with every_pass off cannot be exported: its hints would be made in every "
-            "step again; export with --control.every_pass true, or serve with --backend compiled"
+            f"a {control.kind} with every_pass off cannot be exported: its hints would be made in "
+            "every step again; export with --control.every_pass true, or serve with --backend "
+            "compiled"
         )
 
 

@@ -6,7 +6,7 @@ import torch
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.configs import ControlConfig, DiTConfig
-from c2r.models.control import ControlInput, strength_tensor
+from c2r.models.control import ControlInput, ControlNetwork, strength_tensor
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
 
@@ -43,13 +43,13 @@ def make_controlnet(dit: DiT, inject: str = "first:2", every_pass: bool = True) 
     torch.manual_seed(5)
     config = ControlConfig(kind="controlnet", hidden=40, inject=inject, every_pass=every_pass)
     network = ControlNet(config, DINO_DIM, SMALL)
-    network.clone_from(dit)
+    network.start_from(dit)
     randomise(network, 6, 0.05)
     return network.requires_grad_(False)
 
 
 def make_control(
-    network: ControlAdapter | ControlNet, features: torch.Tensor, strength: float = 1.0
+    network: ControlNetwork, features: torch.Tensor, strength: float = 1.0
 ) -> ControlInput:
     tokens, _ = network.tokens(features)
     return ControlInput(network, tokens, GRID, strength_tensor(strength, "cpu"))

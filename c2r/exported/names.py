@@ -8,6 +8,7 @@ Shapes: n latents of a chunk, N tokens of a latent, D width, S slots' tokens of 
 from __future__ import annotations
 
 from c2r.models.configs import Preset, StreamConfig
+from c2r.models.control_registry import NO_CONTROL
 
 DINO, DENOISE = "dino", "denoise"
 CONTROL_FIRST, CONTROL = "control_first", "control"
@@ -32,7 +33,7 @@ def graphs_of(preset: Preset) -> tuple[str, ...]:
     stages = [
         stage
         for stage in STAGES
-        if preset.control.kind != "none" or stage not in ("dino", "control")
+        if preset.control.kind != NO_CONTROL or stage not in ("dino", "control")
     ]
     return tuple(graph for stage in stages for graph in STAGES[stage])
 

@@ -9,11 +9,13 @@ Shapes: B batch, F pixel frames, T latents, N tokens of one latent, Dd DINO widt
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
-from c2r.models.configs import ControlConfig
-from c2r.models.control import ControlInput, ControlState, Hint, injected_blocks
+from c2r.models.configs import ControlConfig, Preset
+from c2r.models.control import ControlInput, ControlNetwork, ControlState, Hint, injected_blocks
 from c2r.models.forward_pass import Pass
 
 STAGES = 2  # each halves the frame rate: 4 frames a latent
@@ -90,16 +92,19 @@ class FusionBridge(nn.Module):
         return self.fc2(nn.functional.silu(self.fc1(self.ln(x))))
 
 
-class ControlAdapter(nn.Module):
-    """The published control network; see `c2r.models.control.ControlModule` for its interface."""
+class ControlAdapter(ControlNetwork):
+    """The published control network. Its hints cost one product each, so none are kept."""
 
-    ahead = None
-    """Its hints cost a product each; to keep them all ready would cost more."""
+    kind = "adapter"
+    float32_on_cpu = True
+    width_only = True
 
     def __init__(self, config: ControlConfig, dino_dim: int, dim: int, layers: int) -> None:
         super().__init__()
+        self.blocks = nn.ModuleList()
         self.dino_patch_adapter = PatchAdapter(dino_dim, config.hidden, dim)
         self.dino_fusion_bridge = FusionBridge(dim)
+        # Zero-init: an untrained adapter adds nothing, so training starts at the DiT's own output.
         for parameter in self.dino_patch_adapter.mlp[2].parameters():
             nn.init.zeros_(parameter)
         injected = injected_blocks(config.inject, layers)
@@ -108,22 +113,19 @@ class ControlAdapter(nn.Module):
             block: config.first_scale + fall * place for place, block in enumerate(injected)
         }
 
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """No blocks of its own."""
-        return nn.ModuleList()
+    @classmethod
+    def of(cls, preset: Preset) -> Self:
+        dit = preset.dit
+        return cls(preset.control, preset.dino.hidden, dit.dim, dit.layers)
 
     def tokens(
         self, features: Tensor, state: ControlState | None = None
     ) -> tuple[Tensor, ControlState]:
-        """DINO features `[B, F, N, Dd]` -> control tokens `[B, T, N, D]` and the carried state.
-
-        Frames may come in any portions: T counts the latents that became whole.
-        """
         return self.dino_patch_adapter(features, state)
 
-    def enter(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
-        """Add the tokens, pass the bridge; at strength 0 both leave `x` exactly as it was."""
+    def inject(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+        # Strength 0 must be exactly no control. Scaling the tokens alone does not give that: the
+        # bridge has biases and is not scaled in the published model, so it is switched off.
         strength = control.scale()
         added = strength * control.tokens.flatten(1, 2)
         x = x + added.to(x.dtype)

@@ -1,6 +1,6 @@
-"""The networks of a preset, made anew: on the device in force, or with weights from a seed.
+"""Builds the networks of a preset: on the current device, or with random weights from a seed.
 
-Random weights give pictures of noise; whoever shows them to a person says so (`seeded_notice`).
+Random weights render noise; a program that shows it to a person prints `seeded_notice` first.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.configs import Preset, TextConfig, TinyVAEConfig
-from c2r.models.controlnet import ControlNet
+from c2r.models.control import ControlNetwork
+from c2r.models.control_registry import NO_CONTROL, control_class
 from c2r.models.dino import DinoEncoder
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
@@ -25,15 +25,14 @@ from c2r.models.vae import WanVAE
 
 SEEDED_NOTICE = (
     "RANDOM WEIGHTS: no trained weights were given for {parts}; they were made from seed {seed}. "
-    "Speed is real; the pictures are noise."
+    "Speed is real; the frames are noise."
 )
 
-Settled = TypeVar("Settled", bound=nn.Module)
-
+Module = TypeVar("Module", bound=nn.Module)
 
 PART_NAMES = ("dit", "control", "vae", "dino", "text")
 LARGEST_SEEDED_TEXT = 1024
-"""Width up to which a text encoder is made from a seed; above it embeddings are drawn instead."""
+"""Width up to which a text encoder is made from a seed; above it `SeededText` stands in."""
 
 
 class PromptEncoder(Protocol):
@@ -50,12 +49,12 @@ class PromptEncoder(Protocol):
 class Networks:
     """Everything that one renderer runs, on one device. Sessions share it; none of it is state.
 
-    `random_parts`: those of `PART_NAMES` whose weights were drawn from a seed.
+    `random_parts`: those of `PART_NAMES` whose weights are random, from a seed.
     """
 
     preset: Preset
     dit: DiT
-    control: ControlAdapter | ControlNet | None
+    control: ControlNetwork | None
     dino: DinoEncoder
     vae: TinyVAE | WanVAE
     text: PromptEncoder
@@ -72,14 +71,10 @@ def build_dit(preset: Preset, attention: str = "sdpa") -> DiT:
     return DiT(preset.dit, attention)
 
 
-def build_control(preset: Preset) -> ControlAdapter | ControlNet | None:
+def build_control(preset: Preset) -> ControlNetwork | None:
     """The control network that the preset's configuration names; None for `kind='none'`."""
-    if preset.control.kind == "none":
-        return None
-    if preset.control.kind == "adapter":
-        dit = preset.dit
-        return ControlAdapter(preset.control, preset.dino.hidden, dit.dim, dit.layers)
-    return ControlNet(preset.control, preset.dino.hidden, preset.dit)
+    kind = preset.control.kind
+    return None if kind == NO_CONTROL else control_class(kind).of(preset)
 
 
 def build_vae(preset: Preset) -> TinyVAE | WanVAE:
@@ -89,7 +84,7 @@ def build_vae(preset: Preset) -> TinyVAE | WanVAE:
     return WanVAE(preset.vae)
 
 
-def seeded_control(preset: Preset, seed: int) -> ControlAdapter | ControlNet | None:
+def seeded_control(preset: Preset, seed: int) -> ControlNetwork | None:
     """A control network from a seed, its zero-initialised layers random too: not for training."""
     with seeded(seed), torch.no_grad():
         control = build_control(preset)
@@ -100,26 +95,27 @@ def seeded_control(preset: Preset, seed: int) -> ControlAdapter | ControlNet | N
 
 
 def seeded_text(config: TextConfig, seed: int) -> PromptEncoder:
-    """A text encoder from a seed; for large ones drawn embeddings, which cost no memory."""
+    """A text encoder from a seed; for large ones random embeddings, which cost no memory."""
     if config.dim > LARGEST_SEEDED_TEXT:
         return SeededText(config, seed)
     return build_text(config, seed=seed)
 
 
-def settle(module: Settled, dtype: torch.dtype, device: torch.device | str) -> Settled:
-    """Ready to render: cast, on its device, frozen, in evaluation mode."""
+def prepare_inference(module: Module, dtype: torch.dtype, device: torch.device | str) -> Module:
+    """The module cast, on its device, frozen, in evaluation mode."""
     return cast(module, dtype).to(device).requires_grad_(False).eval()
 
 
 def tune_for_cpu(networks: Networks) -> Networks:
-    """float32 networks as a CPU that multiplies in bfloat16 serves them best, in place.
+    """Set float32 networks up for a CPU that multiplies in bfloat16, in place.
 
-    DiT and VAE turn to bfloat16. DINO keeps float32 but for its products, and the adapter, which
-    is little work, altogether: their rounding would show in every frame.
+    DiT and VAE turn to bfloat16. DINO does so in its products only, and a control network that is
+    little work (`float32_on_cpu`) not at all: their rounding would show in every frame.
     """
-    for part in (networks.dit, networks.vae, networks.control):
-        if part is not None and not isinstance(part, ControlAdapter):
-            cast(part, torch.bfloat16)
+    cast(networks.dit, torch.bfloat16)
+    cast(networks.vae, torch.bfloat16)
+    if networks.control is not None and not networks.control.float32_on_cpu:
+        cast(networks.control, torch.bfloat16)
     networks.dino.halve_products(torch.bfloat16)
     networks.dit.join_qkv()
     return networks

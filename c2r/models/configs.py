@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from c2r.models.control_registry import NO_CONTROL, check_kind, control_class
+
 FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
 
@@ -83,10 +85,11 @@ class DinoConfig:
 class ControlConfig:
     """How DINO tokens steer the DiT.
 
-    `kind`: `adapter` (published C2R), `controlnet` (cloned blocks) or `none`.
+    `kind`: one of `c2r.models.control_registry`: `adapter` (published C2R), `controlnet` (cloned
+    blocks); or `none`. A kind with settings of its own has a subclass of this dataclass.
     `inject`: `first_third`, `first:N` or `strided:k`, the blocks that receive a hint.
     `first_scale` .. `last_scale`: the adapter's linear fall from the first hint to the last.
-    `every_pass`: ControlNet only; False runs the cloned blocks once a chunk, without x_t and t.
+    `every_pass`: ControlNet only; False runs the cloned blocks once per chunk, without x_t and t.
     """
 
     kind: str = "adapter"
@@ -98,10 +101,13 @@ class ControlConfig:
 
     def __post_init__(self) -> None:
         check_positive(self, "hidden")
-        if self.kind not in ("adapter", "controlnet", "none"):
-            raise ValueError(
-                f"control kind {self.kind!r} is unknown; use 'adapter', 'controlnet' or 'none'"
-            )
+        check_kind(self.kind)
+
+    @staticmethod
+    def class_of_kind(kind: str) -> type[ControlConfig]:
+        """The settings class of a kind of control; `ValueError` for an unknown kind."""
+        check_kind(kind)
+        return ControlConfig if kind == NO_CONTROL else control_class(kind).config_class
 
 
 @dataclass(frozen=True)

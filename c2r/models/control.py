@@ -1,26 +1,33 @@
-"""What every kind of control has in common: the tokens it makes and the hints it gives the DiT.
+"""What every kind of control network has in common: the tokens it makes and the hints for the DiT.
 
-The DiT asks `ControlModule.enter` once a pass; it does not know which kind of control answers.
+The DiT calls `ControlNetwork.inject` once per pass and does not know which kind answers.
+`c2r.models.control_registry` lists the kinds.
 
-Shapes: B batch, F pixel frames, T latents, N tokens of one latent, Dd DINO width, D DiT width.
+Shapes: B batch, F pixel frames, T latents, N tokens of one latent, L = T x N, Dd DINO width,
+D DiT width.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from c2r.models.configs import ControlConfig, DiTConfig, Preset
+from c2r.models.costs import ControlCost
 from c2r.models.forward_pass import Pass
+
+if TYPE_CHECKING:
+    from c2r.models.dit import DiT
 
 Hint = Callable[[int], Tensor | None]
 """Block index -> what to add to the tokens before that block, or None."""
 
-
-HintsAhead = Callable[[Tensor, Pass], Mapping[int, Tensor]]
+PrecomputeHints = Callable[[Tensor, Pass], Mapping[int, Tensor]]
 """(control tokens, pass) -> hints by block, before strength."""
 
 
@@ -31,23 +38,59 @@ class ControlState:
     pending: tuple[Tensor, ...]
 
 
-class ControlModule(Protocol):
-    """A trained control network: `ControlAdapter` or `ControlNet`."""
+class ControlNetwork(nn.Module, ABC):
+    """A trained network that steers the DiT. A subclass is one kind of control.
+
+    `kind`: its key in the registry. `config_class`: its settings, a subclass of `ControlConfig`
+    where the kind has settings of its own.
+    `float32_on_cpu`: stays float32 where a CPU serves the others in bfloat16.
+    `width_only`: its weights fit every DiT of the same width, whatever its depth.
+    """
+
+    kind: ClassVar[str]
+    config_class: ClassVar[type[ControlConfig]] = ControlConfig
+    float32_on_cpu: ClassVar[bool] = False
+    width_only: ClassVar[bool] = False
+
+    blocks: nn.ModuleList
+    """Own transformer blocks; their layers follow the DiT's in the K/V cache and in text K/V."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, preset: Preset) -> Self:
+        """The network for a preset, with the initialisation that training starts from."""
+
+    @classmethod
+    def is_precomputed(cls, config: ControlConfig) -> bool:
+        """Whether hints are made once per chunk: they depend neither on x_t nor on t."""
+        return False
+
+    @classmethod
+    def cost(
+        cls, config: ControlConfig, dit: DiTConfig, tokens: int, window_tokens: int
+    ) -> ControlCost:
+        """What `inject` adds to a pass over `tokens`; nothing worth counting by default."""
+        return ControlCost()
+
+    def start_from(self, dit: DiT) -> None:
+        """Take from the DiT what training starts from; called for a network without weights."""
 
     @property
-    def blocks(self) -> nn.ModuleList:
-        """Own transformer blocks; their layers follow the DiT's in caches and text K/V."""
+    def precompute_hints(self) -> PrecomputeHints | None:
+        """Makes the hints of a chunk, when `is_precomputed`; else None."""
+        return None
 
-    @property
-    def ahead(self) -> HintsAhead | None:
-        """Makes the hints once a chunk, when they do not depend on x_t and t; else None."""
-
+    @abstractmethod
     def tokens(
         self, features: Tensor, state: ControlState | None = None
     ) -> tuple[Tensor, ControlState]:
-        """DINO features `[B, F, N, Dd]` -> control tokens `[B, T, N, D]` of the whole latents."""
+        """DINO features `[B, F, N, Dd]` -> control tokens `[B, T, N, D]` and the carried state.
 
-    def enter(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+        Frames may come in any portions: T counts the latents that became whole.
+        """
+
+    @abstractmethod
+    def inject(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
         """Tokens `[B, L, D]` as the first block shall see them, and the hints for all blocks."""
 
 
@@ -56,16 +99,16 @@ class ControlInput:
     """Control of one pass: the network, its tokens and how much of it.
 
     `tokens`: `[B, T, N, D]`. `grid`: (H, W) tokens of one latent. `strength`: `[B]` or `[1]`, at
-    least 0; 0 is exactly no control. `ready`: hints made ahead by `DiT.prepare_control`;
-    `written`: their keys and values are in the cache (not so when they were made with gradients).
+    least 0; 0 is exactly no control. `hints`: made once per chunk by `DiT.prepare_control`;
+    `cached`: making them wrote their keys and values (not so with gradients on).
     """
 
-    module: ControlModule
+    module: ControlNetwork
     tokens: Tensor
     grid: tuple[int, int]
     strength: Tensor
-    ready: Mapping[int, Tensor] | None = None
-    written: bool = True
+    hints: Mapping[int, Tensor] | None = None
+    cached: bool = True
 
     def scale(self) -> Tensor:
         """Strength as a factor of tokens `[B, L, D]`, in their dtype."""

@@ -1,23 +1,27 @@
-"""What a preset weighs and costs, by counting: parameters, tokens, K/V bytes, TFLOP a chunk.
+"""`c2r describe`: parameters, tokens, K/V bytes and TFLOP per chunk of a preset, by counting.
 
-Operations are counted as two a multiply-add, matrix products and attention only (what decides the
-time on a GPU). The DiT is counted by formula, the other networks by tracing them on the meta
-device; tests hold the formula against traced counts of the real module.
+Operations are counted as two per multiply-add, matrix products and attention only (what decides
+the time on a GPU). The DiT is counted by formula (`c2r.models.costs`), the other networks by
+tracing them on the meta device; tests compare the formula with traced counts of the real module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from c2r.command_line import ArgumentParser
+from c2r.config import override, parse_overrides
 from c2r.models.build import build_control, build_dit, build_vae
-from c2r.models.configs import DiTConfig, Preset
-from c2r.models.control import injected_blocks
+from c2r.models.configs import Preset
+from c2r.models.control_registry import NO_CONTROL, control_class
+from c2r.models.costs import ControlCost, PassCost, pass_cost
 from c2r.models.dino import build_dino
+from c2r.models.presets import PRESETS, get_preset
 
 H200_BF16 = 790e12
 """bf16 matrix products a second that one H200 sustains; the bound quoted by `Cost.fps_bound`."""
@@ -26,45 +30,6 @@ H200_BF16 = 790e12
 def count_parameters(module: nn.Module) -> int:
     """Parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-@dataclass(frozen=True)
-class PassCost:
-    """Operations of one pass over a chunk: everything but self-attention, and that."""
-
-    linear: float
-    attention: float
-
-    @property
-    def total(self) -> float:
-        """All operations of the pass."""
-        return self.linear + self.attention
-
-    def __add__(self, other: PassCost) -> PassCost:
-        return PassCost(self.linear + other.linear, self.attention + other.attention)
-
-
-def pass_cost(dit: DiTConfig, tokens: int, window_tokens: int) -> PassCost:
-    """One pass over `tokens` that see `window_tokens`, themselves included; text K/V at hand."""
-    blocks = blocks_cost(dit, dit.layers, tokens, window_tokens)
-    ends = 2 * dit.channels * dit.patch**2 * dit.dim
-    return PassCost(blocks.linear + 2.0 * tokens * ends, blocks.attention)
-
-
-def clones_cost(dit: DiTConfig, clones: int, tokens: int, window_tokens: int) -> PassCost:
-    """One pass of a ControlNet's cloned blocks and their projections."""
-    blocks = blocks_cost(dit, clones, tokens, window_tokens)
-    return PassCost(blocks.linear + 2.0 * tokens * clones * dit.dim**2, blocks.attention)
-
-
-def blocks_cost(dit: DiTConfig, layers: int, tokens: int, window_tokens: int) -> PassCost:
-    """`layers` transformer blocks over `tokens` that see `window_tokens`."""
-    width = dit.dim
-    self_linear, cross_linear = 4 * width * width, 2 * width * width
-    feed_forward, cross = 2 * width * dit.ffn_dim, 2 * dit.text_len * width
-    linear = layers * (self_linear + cross_linear + feed_forward + cross)
-    attention = 2 * window_tokens * width * layers
-    return PassCost(2.0 * tokens * linear, 2.0 * tokens * attention)
 
 
 @dataclass(frozen=True)
@@ -77,10 +42,8 @@ class Cost:
     dit_pass: PassCost
     parameters: dict[str, int]
     operations: dict[str, float]
-    """Of one later chunk, by stage. `dit_pass` holds the clones of a ControlNet that runs in it."""
-    clones: int = 0
-    ahead: float = 0.0
-    """Operations of clones that run once a chunk."""
+    """Of one later chunk, by stage. `dit_pass` holds what control does in every pass."""
+    control: ControlCost
 
     @property
     def tokens(self) -> int:
@@ -89,14 +52,15 @@ class Cost:
 
     @property
     def kv_bytes(self) -> int:
-        """K/V cache in bf16, a ControlNet's own layers included."""
+        """K/V cache in bf16, a control network's own layers included."""
         dit = self.preset.dit
-        layers = dit.layers + self.clones
+        layers = dit.layers + self.control.layers
         return 2 * layers * self.window * self.preset.tokens_per_latent * dit.dim * 2
 
     def fps_bound(self, rate: float = H200_BF16) -> float:
         """Frames a second if denoising and the K/V write ran at `rate` and nothing else did."""
-        busy = ((self.steps + 1) * self.dit_pass.total + self.ahead) / rate
+        once = self.control.per_chunk.total
+        busy = ((self.steps + 1) * self.dit_pass.total + once) / rate
         return self.preset.chunk_frames(first=False) / busy
 
 
@@ -118,18 +82,21 @@ def cost(preset: Preset, *, window: int | None = None, steps: int | None = None)
     networks, operations = _trace_networks(preset)
     tokens = preset.stream.chunk * preset.tokens_per_latent
     seen = window * preset.tokens_per_latent
-    dit_pass, control = pass_cost(preset.dit, tokens, seen), preset.control
-    ahead, clones = 0.0, 0
-    if control.kind == "controlnet":
-        clones = len(injected_blocks(control.inject, preset.dit.layers))
-        cloned = clones_cost(preset.dit, clones, tokens, seen)
-        if control.every_pass:
-            dit_pass = dit_pass + cloned
-        else:
-            ahead = operations["control clones"] = cloned.total
+    control = control_cost(preset, tokens, seen)
+    dit_pass = pass_cost(preset.dit, tokens, seen) + control.per_pass
+    if control.per_chunk.total:
+        operations["control blocks"] = control.per_chunk.total
     operations |= {f"denoise x {steps}": steps * dit_pass.total, "K/V write": dit_pass.total}
     parameters = {name: count_parameters(module) for name, module in networks.items()}
-    return Cost(preset, window, steps, dit_pass, parameters, operations, clones, ahead)
+    return Cost(preset, window, steps, dit_pass, parameters, operations, control)
+
+
+def control_cost(preset: Preset, tokens: int, window_tokens: int) -> ControlCost:
+    """What the preset's kind of control adds to the DiT's passes."""
+    config = preset.control
+    if config.kind == NO_CONTROL:
+        return ControlCost()
+    return control_class(config.kind).cost(config, preset.dit, tokens, window_tokens)
 
 
 def _trace_networks(preset: Preset) -> tuple[dict[str, nn.Module], dict[str, float]]:
@@ -154,23 +121,44 @@ def _trace_networks(preset: Preset) -> tuple[dict[str, nn.Module], dict[str, flo
 
 def describe(preset: Preset, *, window: int | None = None, steps: int | None = None) -> str:
     """The counts as lines of text."""
-    found = cost(preset, window=window, steps=steps)
-    share = found.dit_pass.attention / found.dit_pass.total
+    total = cost(preset, window=window, steps=steps)
+    share = total.dit_pass.attention / total.dit_pass.total
     lines = [
         f"{preset.name}: {preset.width}x{preset.height} at {preset.fps} fps, chunk "
         f"{preset.stream.chunk} latents = {preset.chunk_frames(False)} frames, window "
-        f"{found.window} latents ({preset.stream.sink} sink)",
+        f"{total.window} latents ({preset.stream.sink} sink)",
         "",
-        *(f"  {name + ' parameters':22}{count:>18,}" for name, count in found.parameters.items()),
-        f"  {'tokens a latent':22}{preset.tokens_per_latent:>18,}",
-        f"  {'tokens a chunk':22}{found.tokens:>18,}",
-        f"  {'K/V cache, bf16':22}{found.kv_bytes / 2**30:>14.3f} GiB",
+        *(f"  {name + ' parameters':22}{count:>18,}" for name, count in total.parameters.items()),
+        f"  {'tokens per latent':22}{preset.tokens_per_latent:>18,}",
+        f"  {'tokens per chunk':22}{total.tokens:>18,}",
+        f"  {'K/V cache, bf16':22}{total.kv_bytes / 2**30:>14.3f} GiB",
         "",
-        f"  one DiT pass {found.dit_pass.total / 1e12:.4g} TFLOP, self-attention {share:.0%} of it",
-        *(f"  {name:22}{value / 1e12:>12.4g} TFLOP" for name, value in found.operations.items()),
-        f"  {'a chunk':22}{sum(found.operations.values()) / 1e12:>12.4g} TFLOP",
+        f"  one DiT pass {total.dit_pass.total / 1e12:.4g} TFLOP, self-attention {share:.0%} of it",
+        *(f"  {name:22}{value / 1e12:>12.4g} TFLOP" for name, value in total.operations.items()),
+        f"  {'whole chunk':22}{sum(total.operations.values()) / 1e12:>12.4g} TFLOP",
         "",
-        f"  DiT alone at {H200_BF16 / 1e12:.0f} TFLOP/s: at most {found.fps_bound():.0f} FPS "
-        f"({found.steps} steps + K/V write)",
+        f"  DiT alone at {H200_BF16 / 1e12:.0f} TFLOP/s: at most {total.fps_bound():.0f} FPS "
+        f"({total.steps} steps + K/V write)",
     ]
     return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `c2r describe`; unknown `--key.sub value` arguments change the preset."""
+    parser = ArgumentParser(
+        "c2r describe",
+        "Parameters, tokens, K/V bytes and TFLOP of a preset's chunk, by counting.",
+        changes=[field.name for field in fields(Preset) if field.name != "name"],
+        epilog="Any part of the preset can be changed: --stream.chunk 1, --control.inject first:8.",
+    )
+    parser.add_argument(
+        "--preset", action="append", choices=list(PRESETS), help="may be repeated (all)"
+    )
+    parser.add_argument("--window", type=int, help="K/V window in latents, current chunk included")
+    parser.add_argument("--steps", type=int, help="denoising steps per chunk")
+    chosen, rest = parser.parse_known_args(arguments)
+    changes = parse_overrides(rest)
+    for name in chosen.preset or PRESETS:
+        preset = override(get_preset(name), changes)
+        print(describe(preset, window=chosen.window, steps=chosen.steps), end="\n\n")
+    return 0

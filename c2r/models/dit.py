@@ -23,7 +23,7 @@ from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.kernels.linear import Product, join, linear_gelu
 from c2r.models.attention import LatentMask, attend_masked
 from c2r.models.configs import DiTConfig
-from c2r.models.control import ControlInput, ControlModule
+from c2r.models.control import ControlInput, ControlNetwork
 from c2r.models.forward_pass import EmbeddedText, LayerCache, Pass, Text, TextKV, TokenShare
 from c2r.models.precision import full_precision
 from c2r.models.rope import rope_table
@@ -211,7 +211,7 @@ class DiT(nn.Module):
         """Text embeddings `[B, S, text_dim]`, for layers that make keys and values as they run."""
         return EmbeddedText(self.text_embedding(embeddings.to(self.dtype)))
 
-    def text_kv(self, embeddings: Tensor, control: ControlModule | None = None) -> TextKV:
+    def text_kv(self, embeddings: Tensor, control: ControlNetwork | None = None) -> TextKV:
         """Text embeddings `[B, S, text_dim]` -> keys and values of every layer, once a prompt.
 
         The layers of a control network with blocks of its own follow the DiT's.
@@ -233,13 +233,16 @@ class DiT(nn.Module):
 
         `forward` does so itself when this was not called before; once a chunk is enough.
         """
-        if control is None or control.ready is not None or control.module.ahead is None:
+        if control is None or control.hints is not None:
+            return control
+        precompute = control.module.precompute_hints
+        if precompute is None:
             return control
         tokens = control.tokens
         zero = torch.zeros(tokens.shape[0], 1, device=tokens.device)
         call, _ = self._begin(zero, text, tokens.shape[1], control.grid, positions, mask, cache)
-        ready = control.module.ahead(tokens, call)
-        return replace(control, ready=ready, written=not torch.is_grad_enabled())
+        hints = precompute(tokens, call)
+        return replace(control, hints=hints, cached=not torch.is_grad_enabled())
 
     def forward(
         self,
@@ -269,7 +272,7 @@ class DiT(nn.Module):
         control = self.prepare_control(control, text, cache=cache, mask=mask, positions=positions)
         tokens = self._embed(x)
         if control is not None:
-            tokens, hint = control.module.enter(tokens, control, call)
+            tokens, hint = control.module.inject(tokens, control, call)
         for layer, block in enumerate(self.blocks):
             if control is not None and (extra := hint(layer)) is not None:
                 tokens = tokens + extra

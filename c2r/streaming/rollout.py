@@ -247,7 +247,7 @@ class Rollout:
         """
         level = self.context_level
         x = clean if noise is None else add_noise(clean, noise, level)
-        if control is not None and not control.written:
-            control = replace(control, ready=None)
+        if control is not None and not control.cached:
+            control = replace(control, hints=None)
         timestep = velocity_timestep(level, x.device)
         self.velocity(x, timestep, text, control=control, cache=cache)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from c2r.weights.hub import WEIGHTS, fetch, is_hub_id
-from c2r.weights.layouts import NETWORKS, Network, recognise
+from c2r.weights.layouts import Network, recognise, title
 from c2r.weights.sources import FETCH_AGAIN, Source, open_file
 
 INDEX = ".index.json"
@@ -100,7 +100,7 @@ def _only_one(place: Path, choices: Sequence[Path], network: Network | None) -> 
             fitting.append(source)
     if len(fitting) == 1:
         return fitting[0]
-    wanted = NETWORKS[network] if network else "weights"
+    wanted = title(network) if network else "weights"
     if fitting:
         names = ", ".join(str(source.path.relative_to(place)) for source in fitting)
         raise ValueError(f"{place} holds several files of {wanted}: {names}; name one of them")

@@ -6,22 +6,25 @@ Only the files that the wanted network can be in are downloaded.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from c2r.models.control_registry import CONTROL_KINDS
 from c2r.weights.layouts import Network
 
 HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?::(.+))?")
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin")
 
-# Patterns match sub-folders too, so other networks of a pipeline are named to be left out.
-_SHARDED = ["*.safetensors", "*.safetensors.index.json"]
-FILES: dict[Network, tuple[list[str], list[str]]] = {
-    "dit": (_SHARDED, ["text_encoder*/*", "image_encoder*/*", "vae/*"]),
-    "adapter": (["*adapter*.safetensors"], []),
-    "controlnet": (_SHARDED, []),
+FILES: dict[Network, tuple[Sequence[str], Sequence[str]]] = {
+    # Patterns match sub-folders too, so the other networks of a pipeline are excluded by name.
+    "dit": (
+        ["*.safetensors", "*.safetensors.index.json"],
+        ["text_encoder*/*", "image_encoder*/*", "vae/*"],
+    ),
     "tiny-vae": (["*taew2_1*"], []),
     "wan-vae": (["Wan2.1_VAE.pth", "vae/*.safetensors"], []),
 }
+"""Network -> patterns of the files to download, and of those to leave out."""
 
 
 def is_hub_id(text: str) -> bool:
@@ -39,11 +42,14 @@ def fetch(hub_id: str, network: Network) -> Path:
     match = HUB_ID.fullmatch(hub_id)
     assert match is not None, "ask is_hub_id first"
     repository, file = match[1], match[2]
-    allow, ignore = FILES[network]
+    control = CONTROL_KINDS.get(network)
+    allow, ignore = FILES[network] if control is None else (control.hub_files, ())
     try:
         if file:
             return Path(hf_hub_download(repository, file))
-        return Path(snapshot_download(repository, allow_patterns=allow, ignore_patterns=ignore))
+        return Path(
+            snapshot_download(repository, allow_patterns=[*allow], ignore_patterns=[*ignore])
+        )
     except (OSError, ValueError) as error:  # offline, no such repository, not allowed, ill-formed
         reason = str(error).strip().split("\n", 1)[0]
         wanted = f"{repository} {file}" if file else repository

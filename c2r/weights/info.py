@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2r.weights.folders import locate, open_weights, weight_files
-from c2r.weights.layouts import NETWORKS, Naming, Network, recognise
+from c2r.weights.layouts import Naming, Network, recognise, title
 from c2r.weights.match import describe_dit, matching_preset, shapes_in
 from c2r.weights.sources import Source
 
@@ -35,8 +35,8 @@ class WeightsInfo:
     metadata: Mapping[str, str]
 
     def text(self) -> str:
-        """A line a fact."""
-        kind = f"{NETWORKS[self.network]}, layout {self.layout}" if self.network else "unknown"
+        """One fact per line."""
+        kind = f"{title(self.network)}, layout {self.layout}" if self.network else "unknown"
         lines = [str(self.path), f"  network     {kind}"]
         if self.network:
             fits = self.preset or "none as it is: of other sizes or settings, or not whole"

@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from c2r.models.control_registry import CONTROL_KINDS
 from c2r.weights.dit_names import to_official
 
-Network = Literal["dit", "adapter", "controlnet", "tiny-vae", "wan-vae", "text-encoder", "dino"]
-NETWORKS: dict[Network, str] = {
+Network = str
+"""A key of `TITLES`, or a kind of control network (`c2r.models.control_registry`)."""
+TITLES: dict[Network, str] = {
     "dit": "Wan DiT",
-    "adapter": "C2R control adapter",
-    "controlnet": "C2R ControlNet",
     "tiny-vae": "tiny VAE",
     "wan-vae": "Wan VAE",
     "text-encoder": "UMT5 text encoder",
@@ -66,7 +65,7 @@ def recognise(names: Iterable[str]) -> Naming | None:
     names = list(names)
     root = next((root for root in ROOTS if any(n.startswith(root) for n in names)), "")
     bare = {name: bare_name(name[len(root) :]) for name in names if name.startswith(root)}
-    layout = next((x for x in LAYOUTS if any(map(x.signature.match, bare.values()))), None)
+    layout = next((x for x in all_layouts() if any(map(x.signature.match, bare.values()))), None)
     if layout is None:
         return None
     ours = layout.translate(bare.values())
@@ -86,6 +85,22 @@ def recognise(names: Iterable[str]) -> Naming | None:
     )
 
 
+def title(network: Network) -> str:
+    """A network's name in messages."""
+    return TITLES[network] if network in TITLES else CONTROL_KINDS[network].title
+
+
+def all_layouts() -> tuple[Layout, ...]:
+    """Every layout, in the order in which they are tried.
+
+    Control comes first: a ControlNet's clones have the DiT's tensor names.
+    """
+    control = (
+        _layout(row.layout, kind, row.signature, _unchanged) for kind, row in CONTROL_KINDS.items()
+    )
+    return (*control, *LAYOUTS)
+
+
 def bare_name(name: str) -> str:
     """The name without what training tools put before and into it."""
     for infix in INFIXES:
@@ -97,7 +112,7 @@ def bare_name(name: str) -> str:
 
 def layout_names() -> str:
     """All layouts, for messages."""
-    return ", ".join([*(layout.name for layout in LAYOUTS), "self-forcing", "c2r-backbone"])
+    return ", ".join([*(layout.name for layout in all_layouts()), "self-forcing", "c2r-backbone"])
 
 
 def _full_name(layout: Layout, root: str, bare: Mapping[str, str]) -> str:
@@ -109,7 +124,7 @@ def _full_name(layout: Layout, root: str, bare: Mapping[str, str]) -> str:
     return "c2r-backbone" if any(n.startswith("pipe.dit.") for n in bare) else "wan"
 
 
-def _as_they_are(names: Iterable[str]) -> dict[str, str]:
+def _unchanged(names: Iterable[str]) -> dict[str, str]:
     return {name: name for name in names}
 
 
@@ -121,17 +136,15 @@ def _from_wan_vae(names: Iterable[str]) -> dict[str, str]:
     """Diffusers' own converter; it moves values unread, so names take the tensors' place."""
     from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers  # 2 s
 
-    return {name: ours for ours, name in convert_wan_vae_to_diffusers(_as_they_are(names)).items()}
+    return {name: ours for ours, name in convert_wan_vae_to_diffusers(_unchanged(names)).items()}
 
 
 def _layout(name: str, network: Network, signature: str, translate: Translate) -> Layout:
     return Layout(name, network, re.compile(signature), translate)
 
 
-# In this order: a ControlNet also has the adapter's and the DiT's names, DINOv2 may have registers.
+# In this order: DINOv2 may have registers, as DINOv3 has.
 LAYOUTS = (
-    _layout("c2r-controlnet", "controlnet", r"projections\.\d+\.", _as_they_are),
-    _layout("c2r-adapter", "adapter", r"dino_(patch_adapter|fusion_bridge)\.", _as_they_are),
     _layout(
         "diffusers",
         "dit",
@@ -139,10 +152,10 @@ LAYOUTS = (
         _from_diffusers,
     ),
     _layout("wan-vae", "wan-vae", r"(encoder\.down|decoder\.up)samples\.", _from_wan_vae),
-    _layout("diffusers-vae", "wan-vae", r"(encoder\.down|decoder\.up)_blocks\.", _as_they_are),
-    _layout("taehv", "tiny-vae", r"(encoder|decoder)(\.\d+|_linear)\.", _as_they_are),
-    _layout("umt5", "text-encoder", r"shared\.weight|encoder\.block\.\d+\.", _as_they_are),
-    _layout("dinov2", "dino", r"embeddings\.position_embeddings", _as_they_are),
-    _layout("dinov3", "dino", r"embeddings\.register_tokens|layer\.\d+\.att", _as_they_are),
-    _layout("wan", "dit", r"blocks\.\d+\.(self|cross)_attn\.|head\.modulation", _as_they_are),
+    _layout("diffusers-vae", "wan-vae", r"(encoder\.down|decoder\.up)_blocks\.", _unchanged),
+    _layout("taehv", "tiny-vae", r"(encoder|decoder)(\.\d+|_linear)\.", _unchanged),
+    _layout("umt5", "text-encoder", r"shared\.weight|encoder\.block\.\d+\.", _unchanged),
+    _layout("dinov2", "dino", r"embeddings\.position_embeddings", _unchanged),
+    _layout("dinov3", "dino", r"embeddings\.register_tokens|layer\.\d+\.att", _unchanged),
+    _layout("wan", "dit", r"blocks\.\d+\.(self|cross)_attn\.|head\.modulation", _unchanged),
 )

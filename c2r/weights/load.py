@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.precision import is_finite, parameter_dtype
-from c2r.weights.layouts import NETWORKS, Naming, Network, layout_names, recognise
+from c2r.weights.layouts import Naming, Network, layout_names, recognise, title
 from c2r.weights.match import describe_dit, matching_preset, shapes_in, shapes_of
 from c2r.weights.sources import Entry, Source
 
@@ -51,7 +51,7 @@ def shorten(lines: tuple[str, ...]) -> str:
 def identify(source: Source, network: Network) -> Naming:
     """The names in `source`; `ValueError` if it is unknown, or of another network."""
     naming = recognise(source.entries)
-    wanted = NETWORKS[network]
+    wanted = title(network)
     if naming is None:
         raise ValueError(
             f"{source.path} is of no layout known here; its first tensors: "
@@ -59,7 +59,7 @@ def identify(source: Source, network: Network) -> Naming:
         )
     if naming.network != network:
         raise ValueError(
-            f"{source.path} holds a {NETWORKS[naming.network]} (layout {naming.layout}) where "
+            f"{source.path} holds a {title(naming.network)} (layout {naming.layout}) where "
             f"a {wanted} is wanted; name the file of that network"
         )
     return naming

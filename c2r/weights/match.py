@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.configs import Preset, TinyVAEConfig, WanVAEConfig
-from c2r.models.controlnet import ControlNet
+from c2r.models.control_registry import CONTROL_KINDS, control_class
 from c2r.models.dino import build_dino
 from c2r.models.dit import DiT
 from c2r.models.presets import PRESETS
@@ -35,14 +35,11 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def build_on_meta(network: Network, preset: Preset) -> nn.Module | None:
     """That network of a preset without memory behind it; None if the preset has no such network."""
-    dit, control, dino_dim = preset.dit, preset.control, preset.dino.hidden
     with torch.device("meta"):
         if network == "dit":
-            return DiT(dit)
-        if network == "adapter":
-            return ControlAdapter(control, dino_dim, dit.dim, dit.layers)
-        if network == "controlnet":
-            return ControlNet(control, dino_dim, dit)
+            return DiT(preset.dit)
+        if network in CONTROL_KINDS:
+            return _control_of_kind(network, preset)
         if network == "tiny-vae" and isinstance(preset.vae, TinyVAEConfig):
             return TinyVAE(preset.vae)
         if network == "wan-vae" and isinstance(preset.vae, WanVAEConfig):
@@ -53,6 +50,14 @@ def build_on_meta(network: Network, preset: Preset) -> nn.Module | None:
         if network == "text-encoder":
             return build_text(preset.text).model
     return None
+
+
+def _control_of_kind(kind: str, preset: Preset) -> nn.Module:
+    """A control network with the preset's settings, where they are of that kind; else defaults."""
+    network, own = control_class(kind), preset.control
+    shared = type(own) is network.config_class
+    config = replace(own, kind=kind) if shared else network.config_class(kind=kind)
+    return network.of(replace(preset, control=config))
 
 
 def matching_preset(network: Network, shapes: Shapes) -> str | None:

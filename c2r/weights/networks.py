@@ -11,15 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.configs import DiTConfig, TinyVAEConfig, WanVAEConfig
+from c2r.models.control import ControlNetwork
 from c2r.models.dit import DiT
 from c2r.models.tiny_vae import TinyVAE, trim_tgrow
 from c2r.models.vae import WanVAE
 from c2r.weights.folders import open_source
-from c2r.weights.layouts import Network
 from c2r.weights.load import identify, load_into
 from c2r.weights.sources import source_of_tensors
 
@@ -42,15 +40,14 @@ def load_dit(
 
 def load_control(
     path: str | Path,
-    module: nn.Module,
+    module: ControlNetwork,
     *,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Fill a `ControlAdapter` or `ControlNet`, on meta or real."""
-    network: Network = "adapter" if isinstance(module, ControlAdapter) else "controlnet"
-    source = open_source(path, network)
-    load_into(module, source, identify(source, network), dtype=dtype, device=device)
+    """Fill a control network, on meta or real, from a checkpoint of its kind."""
+    source = open_source(path, module.kind)
+    load_into(module, source, identify(source, module.kind), dtype=dtype, device=device)
     module.eval()
 
 

@@ -20,11 +20,12 @@ from c2r.models.build import (
     build_control,
     build_dit,
     build_vae,
+    prepare_inference,
     seeded_control,
     seeded_text,
-    settle,
 )
 from c2r.models.configs import Preset, TinyVAEConfig
+from c2r.models.control_registry import CONTROL_KINDS, NO_CONTROL
 from c2r.models.dino import DinoEncoder, build_dino, load_dino
 from c2r.models.presets import get_preset
 from c2r.models.seeded import seeded
@@ -69,7 +70,7 @@ def read_renderer(folder: Path) -> tuple[Preset, WeightPaths]:
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     wanted = {"dit": "dit.safetensors", "vae": "vae.safetensors", "dino": "dino", "text": "text"}
-    if preset.control.kind != "none":
+    if preset.control.kind != NO_CONTROL:
         wanted["control"] = "control.safetensors"
     missing = [name for name in wanted.values() if not (folder / name).exists()]
     if missing:
@@ -90,10 +91,10 @@ def load_networks(
 
     `Networks.random_parts` names the latter. `ValueError` or `FileNotFoundError` as the loaders.
     """
-    if paths.control is not None and preset.control.kind == "none":
+    if paths.control is not None and preset.control.kind == NO_CONTROL:
         raise ValueError(
             f"control weights {paths.control} were given, but control.kind is none; leave them out "
-            "or choose --control.kind adapter or controlnet"
+            f"or choose --control.kind {' or '.join(CONTROL_KINDS)}"
         )
     if paths.dit is not None:
         dit = load_dit(paths.dit, preset.dit, dtype=dtype, device=device, attention=attention)
@@ -107,10 +108,10 @@ def load_networks(
     random_parts = [part for part in paths.absent if part != "control" or control is not None]
     return Networks(
         preset=preset,
-        dit=settle(dit, dtype, device),
-        control=None if control is None else settle(control, dtype, device),
-        dino=settle(dino, dtype, device),
-        vae=settle(vae, dtype, device),
+        dit=prepare_inference(dit, dtype, device),
+        control=None if control is None else prepare_inference(control, dtype, device),
+        dino=prepare_inference(dino, dtype, device),
+        vae=prepare_inference(vae, dtype, device),
         text=_text(preset, paths.text, seed, dtype).to(device),
         random_parts=tuple(random_parts),
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from c2r.models.build import Networks, build_control, build_dit, build_vae, settle
+from c2r.models.build import Networks, build_control, build_dit, build_vae, prepare_inference
 from c2r.models.configs import Preset
 from c2r.models.dino import build_dino
 from c2r.models.seeded import SeededText
@@ -35,10 +35,10 @@ def random_networks(
                 nn.init.normal_(parameter, std=0.02)
     return Networks(
         preset=preset,
-        dit=settle(dit, dtype, device),
-        control=None if control is None else settle(control, dtype, device),
-        dino=settle(dino, dtype, device),
-        vae=settle(vae, dtype, device),
+        dit=prepare_inference(dit, dtype, device),
+        control=None if control is None else prepare_inference(control, dtype, device),
+        dino=prepare_inference(dino, dtype, device),
+        vae=prepare_inference(vae, dtype, device),
         text=SeededText(preset.text, seed),
         random_parts=("dit", "control", "vae", "dino", "text"),
     )

@@ -10,7 +10,7 @@ from torch import nn
 
 from c2r.models.adapter import CausalPool, ControlAdapter
 from c2r.models.configs import ControlConfig
-from c2r.models.control import injected_blocks, strength_tensor
+from c2r.models.control import ControlNetwork, injected_blocks, strength_tensor
 from c2r.models.controlnet import ControlNet
 from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
 
@@ -109,7 +109,7 @@ def test_bad_strength(strength):
 def test_fresh_networks_change_nothing(dit):
     """Zero-initialised ends: training starts from the backbone's own output."""
     config = ControlConfig(hidden=40, inject="first:2")
-    networks: list[ControlAdapter | ControlNet] = [
+    networks: list[ControlNetwork] = [
         ControlAdapter(config, DINO_DIM, SMALL.dim, SMALL.layers),
         ControlNet(replace(config, kind="controlnet"), DINO_DIM, SMALL),
     ]
@@ -129,7 +129,7 @@ def test_injection_formula(dit):
     tokens = 0.7 * control.tokens.flatten(1, 2)
     text = dit.text_kv(torch.randn(1, 16, 32))
     call, _ = dit._begin(torch.zeros(1, 1), text, 3, GRID, None, None, None)
-    entered, hint = adapter.enter(x, control, call)
+    entered, hint = adapter.inject(x, control, call)
     bridge, fused = adapter.dino_fusion_bridge, x + tokens
     inner = nn.functional.silu(bridge.fc1(bridge.ln(fused)))
     torch.testing.assert_close(entered, fused + bridge.fc2(inner))
@@ -182,7 +182,7 @@ def test_which_blocks():
 def test_controlnet_clones_are_the_originals(dit):
     config = ControlConfig(kind="controlnet", hidden=40, inject="strided:2")
     network = ControlNet(config, DINO_DIM, SMALL)
-    network.clone_from(dit)
+    network.start_from(dit)
     assert network.sources == (0, 2)
     for clone, source in zip(network.blocks, network.sources, strict=True):
         expected = dit.blocks[source].state_dict()

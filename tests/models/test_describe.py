@@ -11,12 +11,12 @@ from c2r.__main__ import run
 from c2r.models.build import build_control, build_dit
 from c2r.models.configs import ControlConfig, DiTConfig, StreamConfig
 from c2r.models.control import ControlInput
+from c2r.models.costs import pass_cost
 from c2r.models.describe import (
-    clones_cost,
+    control_cost,
     cost,
     count_parameters,
     describe,
-    pass_cost,
     traced_operations,
 )
 from c2r.models.presets import PRESETS, get_preset
@@ -87,7 +87,7 @@ def test_parameters_of_a_module():
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_the_text_names_what_matters(name):
     text = describe(get_preset(name))
-    for word in ("DiT parameters", "tokens a latent", "K/V cache", "TFLOP", "a chunk"):
+    for word in ("DiT parameters", "tokens per latent", "K/V cache", "TFLOP", "whole chunk"):
         assert word in text
 
 
@@ -151,5 +151,5 @@ def test_formula_of_clones_equals_what_they_do():
         tokens = torch.empty(1, 3, 144, 256)
         control = ControlInput(network, tokens, preset.grid, torch.empty(1))
         found = traced_operations(lambda: dit.prepare_control(control, text))
-    formula = clones_cost(preset.dit, 3, 432, 432).total
+    formula = control_cost(preset, 432, 432).per_chunk.total
     assert found == pytest.approx(formula, rel=0.02)

@@ -10,11 +10,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.attention import block_causal
 from c2r.models.configs import StreamConfig
-from c2r.models.control import ControlInput
-from c2r.models.controlnet import ControlNet
+from c2r.models.control import ControlInput, ControlNetwork
 from c2r.models.dit import DiT
 from c2r.models.precision import cast
 from c2r.streaming import rollout as rollout_module
@@ -71,7 +69,7 @@ def without_cache(dit: DiT, config: StreamConfig, seed: int, text, control, chun
 
 @pytest.mark.parametrize("kind", ["none", "adapter", "controlnet", "controlnet-once"])
 def test_equals_the_block_causal_forward(dit, kind):
-    network: ControlAdapter | ControlNet | None = None
+    network: ControlNetwork | None = None
     if kind == "adapter":
         network = make_adapter()
     elif kind != "none":

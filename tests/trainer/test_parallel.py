@@ -14,10 +14,9 @@ import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.attention import block_causal
 from c2r.models.build import build_control
-from c2r.models.controlnet import ControlNet
+from c2r.models.control import ControlNetwork
 from c2r.weights.networks import load_control, load_dit
 from tests.small_networks import DINO_DIM, GRID, make_adapter, make_controlnet, make_dit
 from tests.trainer.processes import free_port, start_processes, take_place
@@ -158,7 +157,7 @@ def _context_gradients(rank: int, root: Path, port: int) -> None:
 def _worst_gradient(kind, mask, rank: int) -> float:
     """The largest difference of a gradient, relative to its largest value."""
     dit = make_dit()
-    control: ControlAdapter | ControlNet | None = None
+    control: ControlNetwork | None = None
     if kind != "none":
         control = make_adapter() if kind == "adapter" else make_controlnet(dit)
     denoiser = Denoiser(dit, control).requires_grad_(True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
 from c2r.models.configs import ControlConfig, DiTConfig, TinyVAEConfig, WanVAEConfig
+from c2r.models.control import ControlNetwork
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
 from c2r.models.presets import get_preset
@@ -38,7 +39,7 @@ def randomised(module: nn.Module) -> State:
     }
 
 
-def make_control(kind: str, dit: DiTConfig) -> nn.Module:
+def make_control(kind: str, dit: DiTConfig) -> ControlNetwork:
     config = ControlConfig(kind=kind, hidden=40, inject="first:2")
     if kind == "controlnet":
         return ControlNet(config, 24, dit)

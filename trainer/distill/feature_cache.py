@@ -14,7 +14,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
-from c2r.models.build import settle
+from c2r.models.build import prepare_inference
 from c2r.models.dino import DinoEncoder
 from trainer.data.batch import Batch
 from trainer.networks.encoders import FRAMES_AT_ONCE
@@ -37,7 +37,7 @@ class FeatureCache:
         dino = start.dino()
         key = weights_hash(dino)
         if key not in self._dinos:
-            self._dinos[key] = settle(dino, self.dtype, self.device)
+            self._dinos[key] = prepare_inference(dino, self.dtype, self.device)
         return key
 
     @torch.no_grad()

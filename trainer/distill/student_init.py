@@ -14,6 +14,7 @@ import torch
 
 from c2r.models.build import build_dit
 from c2r.models.configs import Preset
+from c2r.models.control_registry import NO_CONTROL, control_class
 from c2r.models.dit import DiT
 from c2r.models.seeded import seeded
 from c2r.weights.networks import load_dit
@@ -67,8 +68,10 @@ class StudentStart(Start):
             log.warning("the student's DiT has other widths than that of %s", start.folder)
             paths["dit"] = None
         like = source.control == own.control and source.dino.hidden == own.dino.hidden
-        adapter = own.control.kind == "adapter" and source.dit.dim == own.dit.dim
-        if start.control is None and not (like and (same or adapter)):
+        kind = own.control.kind
+        width_only = kind != NO_CONTROL and control_class(kind).width_only
+        fits = same or (width_only and source.dit.dim == own.dit.dim)
+        if start.control is None and not (like and fits):
             log.warning("the student's control network has other shapes than %s's", start.folder)
             paths["control"] = None
         return paths

@@ -13,10 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.attention import LatentMask
-from c2r.models.control import ControlInput, strength_tensor
-from c2r.models.controlnet import ControlNet
+from c2r.models.control import ControlInput, ControlNetwork, strength_tensor
 from c2r.models.dit import DiT
 from c2r.streaming.sampler import Sampler, SamplerConfig
 from trainer.dist.context_parallel import TokenShare
@@ -33,7 +31,7 @@ class Denoiser(nn.Module):
     def __init__(
         self,
         dit: DiT,
-        control: ControlAdapter | ControlNet | None = None,
+        control: ControlNetwork | None = None,
         share: TokenShare | None = None,
     ) -> None:
         super().__init__()

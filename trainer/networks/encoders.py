@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from c2r.models.build import PromptEncoder, settle
+from c2r.models.build import PromptEncoder, prepare_inference
 from c2r.models.configs import Preset
 from c2r.models.text import TextEncoder
 from trainer.data.batch import Batch
@@ -58,8 +58,8 @@ class Encoders:
         self.empty = text.encode([""]).to(self.device)  # [1, S, text_dim]
         ready = config.data.cache is not None and config.data.scenes is None
         self.text_encoder: PromptEncoder | None = None if ready else text.to(self.device)
-        self.vae = settle(vae, dtype, self.device)
-        self.dino = settle(start.dino(), dtype, self.device) if control else None
+        self.vae = prepare_inference(vae, dtype, self.device)
+        self.dino = prepare_inference(start.dino(), dtype, self.device) if control else None
 
     @torch.no_grad()
     def latents(self, batch: Batch) -> Tensor:

@@ -16,10 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from c2r.models.adapter import ControlAdapter
 from c2r.models.build import PromptEncoder, build_control, build_dit, build_vae, seeded_text
 from c2r.models.configs import TinyVAEConfig
-from c2r.models.controlnet import ControlNet
+from c2r.models.control import ControlNetwork
 from c2r.models.dino import DinoEncoder, build_dino, load_dino
 from c2r.models.dit import DiT
 from c2r.models.seeded import seeded
@@ -79,8 +78,8 @@ class Start:
         with seeded(self.seed):
             return initialise_dit(build_dit(self.preset, self.config.attention))
 
-    def control(self, dit: DiT) -> ControlAdapter | ControlNet:
-        """The control network; a fresh ControlNet is cloned from `dit`."""
+    def control(self, dit: DiT) -> ControlNetwork:
+        """The control network; a fresh one takes from `dit` what its kind starts from."""
         if self.preset.control.kind == "none":
             raise ValueError(
                 "this run needs control, but model.control.kind is none; set it to adapter or "
@@ -92,8 +91,8 @@ class Start:
         assert control is not None
         if not fresh:
             load_control(str(self.paths["control"]), control, dtype=torch.float32)
-        elif isinstance(control, ControlNet):
-            control.clone_from(dit)
+        else:
+            control.start_from(dit)
         return control
 
     def dino(self) -> DinoEncoder:
