@@ -1,4 +1,4 @@
-"""What a run measured, in one form for demo and bench, so that files can be compared.
+"""The measurements of a run, in one form for demo and bench, so that files can be compared.
 
 Imports no torch. Milliseconds everywhere; percentiles are of single values, not of means.
 """
@@ -22,7 +22,7 @@ PACKAGES = ("torch", "transformers", "diffusers", "grpcio", "protobuf", "av", "n
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Half, nine in ten and ninety-nine in a hundred values lie at or below these."""
+    """Percentiles of a series of measurements."""
 
     p50: float
     p90: float
@@ -30,7 +30,7 @@ class Percentiles:
 
 
 def percentiles(values: Sequence[float]) -> Percentiles:
-    """Percentiles of a series; NaN of an empty one is refused by `ValueError`."""
+    """Percentiles of a series; `ValueError` for an empty one."""
     if not values:
         raise ValueError("nothing was measured; let the run last longer")
     return Percentiles(*(float(value) for value in np.percentile(values, (50, 90, 99))))
@@ -38,17 +38,17 @@ def percentiles(values: Sequence[float]) -> Percentiles:
 
 def versions() -> dict[str, str]:
     """Python, the machine and the packages that matter, as installed."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
+    installed = {"python": platform.python_version(), "machine": platform.machine()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def processor_name() -> str:
-    """The processor as the system names it, or its architecture where it does not."""
+    """The processor's name, or its architecture where the system does not name it."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -60,7 +60,7 @@ def processor_name() -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """One run. `left_out` says in words what the times do not contain."""
+    """One run. `left_out`: what the times do not contain, in words."""
 
     preset: str
     weights: str
@@ -80,7 +80,7 @@ class Report:
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def write(self, path: Path) -> None:
-        """As JSON, whole or not at all."""
+        """Write JSON, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
         partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
@@ -92,7 +92,7 @@ class Report:
             f"{self.preset} {self.width}x{self.height} on {self.device}: "
             f"{self.fps_steady:.2f} FPS, first frame after {self.ttff_ms:.0f} ms"
         )
-        made = Table("stage", "p50 ms", "p90 ms", "p99 ms", title=title)
+        table = Table("stage", "p50 ms", "p90 ms", "p99 ms", title=title)
         for name, row in {**self.stages_ms, "end to end": self.latency_ms}.items():
-            made.add_row(name, *(f"{value:.1f}" for value in (row.p50, row.p90, row.p99)))
-        return made
+            table.add_row(name, *(f"{value:.1f}" for value in (row.p50, row.p90, row.p99)))
+        return table

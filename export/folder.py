@@ -23,7 +23,6 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 import c2r
-from c2r.exported.fingerprint import weights_sha256
 from c2r.exported.manifest import (
     MANIFEST,
     EngineEntry,
@@ -34,6 +33,7 @@ from c2r.exported.manifest import (
     manifest_text,
     read_manifest,
 )
+from c2r.exported.open_engines import weights_sha256
 from c2r.models.build import Networks
 from export.graphs import OPSET
 

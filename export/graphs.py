@@ -191,7 +191,7 @@ def attention_of_graphs(dit: DiT) -> Iterator[None]:
 
 def check_exportable(preset: Preset) -> None:
     """`ValueError` for a preset that cannot be exported."""
-    names.fill_levels(preset.stream)
+    names.seen_latents(preset.stream)
     control = preset.control
     if control.kind != NO_CONTROL and control_class(control.kind).is_precomputed(control):
         raise ValueError(
@@ -256,7 +256,7 @@ def denoise_graph(networks: Networks, level: int | None = None) -> Graph:
     """The denoise step of every fill level, or of the one that sees `level` latents."""
     preset, dit, device = networks.preset, networks.dit, networks.device
     module = DenoiseGraph(dit, networks.control, preset)
-    levels = names.fill_levels(preset.stream) if level is None else (level,)
+    levels = names.seen_latents(preset.stream) if level is None else (level,)
     config, stream = preset.dit, preset.stream
     inputs: dict[str, Tensor] = {
         "x": torch.zeros(1, stream.chunk, config.channels, *preset.latent_size, device=device),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from c2r.exported.libraries import ONNX, RTX
 from c2r.exported.manifest import Manifest, read_manifest
-from c2r.exported.names import fill_levels
+from c2r.exported.names import seen_latents
 from c2r.exported.open_engines import EngineOpener, capability_of, check_networks
 from c2r.exported.stages import Stages, eager_stages, engine_stages
 from c2r.exported.stream import rollout_of, stream_chunks, text_of
@@ -153,7 +153,7 @@ def _stages(networks: Networks, eager: Stages, exported: Stages) -> Iterator[tup
         control, following = eager.control(tokens, state)
         yield f"control {label}", agreement(control, exported.control(tokens, state)[0])
         state = following
-    for level in fill_levels(preset.stream):
+    for level in seen_latents(preset.stream):
         yield f"denoise {level}", _denoise(networks, eager, exported, level, random)
     past: VAEState | None = None
     for label in ("first", "later"):

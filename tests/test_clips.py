@@ -102,7 +102,7 @@ def test_audio_alone_is_refused(tmp_path):
 def test_an_error_leaves_what_was_there(tmp_path):
     path = tmp_path / "b.mp4"
     path.write_bytes(b"an older video")
-    refused = pytest.raises(ValueError, match="takes pictures")
+    refused = pytest.raises(ValueError, match="takes frames")
     with refused, VideoWriter(path, 16) as writer:
         writer.write(np.zeros((48, 64), np.uint8))
     assert path.read_bytes() == b"an older video"

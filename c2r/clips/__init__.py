@@ -1,4 +1,4 @@
-"""Clips on disk as pictures `[height, width, 3]` uint8, row 0 at the top. Imports no torch."""
+"""Clips on disk as frames `[height, width, 3]` uint8, row 0 at the top. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Image", "ImageClip", "VideoClip", "VideoWriter", "read_clip", "write
 
 
 def read_clip(path: Path, *, width: int, height: int, fps: float) -> Iterator[Image]:
-    """The pictures of a video file at `fps`, or of a folder of images.
+    """The frames of a video file at `fps`, or of a folder of images.
 
-    Nothing is stretched: pictures are scaled to cover and cut. `ValueError` when there is nothing
-    to read, with the name of the file and the reason.
+    Frames are scaled to cover the size and cropped, not stretched. `ValueError`, with the file and
+    the reason, when there is nothing to read.
     """
     if path.is_dir():
         return iter(ImageClip(path, width, height))

@@ -1,4 +1,4 @@
-"""How a picture of another shape is made to fit: scaled to cover, the rest cut off evenly."""
+"""Fits an image of another shape: scaled to cover, the rest cropped evenly on both sides."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-"""A picture `[height, width, 3]`: RGB, row 0 at the top."""
+"""`[height, width, 3]`: RGB, row 0 at the top."""
 
 
 def check_shape(width: int, height: int) -> None:
-    """ValueError for an empty picture."""
+    """`ValueError` for an empty frame."""
     if width < 1 or height < 1:
         raise ValueError(f"a frame of {width}x{height} pixels is empty; give a positive size")
 
 
 def check_rate(fps: float) -> None:
-    """ValueError for a rate that is none."""
+    """`ValueError` unless the rate is finite and positive."""
     if not (math.isfinite(fps) and fps > 0):
         raise ValueError(f"fps is {fps}; give a positive number of frames a second")
 
@@ -26,8 +26,7 @@ def check_rate(fps: float) -> None:
 def cover(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, int, int, int]:
     """The largest box in the middle of `have` (width, height) with the proportions of `want`.
 
-    Gives left, top, width, height. Cropping to it and scaling fills `want` without stretching: what
-    does not fit is cut off, half on either side.
+    Returns left, top, width, height. Cropping to it and scaling fills `want` without stretching.
     """
     scale = min(have[0] / want[0], have[1] / want[1])
     width = min(have[0], max(1, round(want[0] * scale)))

@@ -1,4 +1,4 @@
-"""A folder of images as a clip, one a frame, in natural order (2 before 10)."""
+"""A folder of images as a clip, one image per frame, in natural order (2 before 10)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DEEP = ("I", "F")
 
 
 class ImageClip:
-    """The images in `folder` as `[height, width, 3]`, scaled to cover, the rest cut off evenly.
+    """The images in `folder` as `[height, width, 3]`, scaled to cover and cropped.
 
-    ValueError when there are none, or when a file is no image; OSError when it cannot be read.
+    `ValueError` when there are none, or when a file is no image; `OSError` when it cannot be read.
     """
 
     def __init__(self, folder: Path, width: int, height: int) -> None:
@@ -43,7 +43,7 @@ class ImageClip:
             with Pillow.open(path) as file:
                 return self._fit(ImageOps.exif_transpose(file), path)
         except (UnidentifiedImageError, SyntaxError, Pillow.DecompressionBombError) as error:
-            advice = "remove it from the folder, or save it anew as PNG"
+            advice = "remove it from the folder, or save it again as PNG"
             raise ValueError(f"{path} is no image that can be read ({error}); {advice}") from error
         except OSError as error:
             if error.errno is not None:

@@ -21,9 +21,9 @@ _ADVICE = "convert it, for example: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p
 class VideoClip:
     """The first video track of `path`. Each output frame is the one nearest to it in time.
 
-    Pictures `[height, width, 3]` are scaled to cover, the rest cut off evenly; rotation flags are
-    honoured. The first `start` frames are left out, which is faster than to pass over them.
-    ValueError, naming the file, when it is missing, has no video or is damaged.
+    Frames `[height, width, 3]` are scaled to cover and cropped; rotation flags are honoured. The
+    first `start` frames are skipped without being scaled. `ValueError`, naming the file, when it is
+    missing, has no video or is damaged.
     """
 
     def __init__(self, path: Path, width: int, height: int, fps: float, start: int = 0) -> None:
@@ -47,8 +47,8 @@ class VideoClip:
             raise ValueError(f"{self.path} is no video ({error}); {_ADVICE}") from error
 
     def _resampled(self) -> Iterator[Image]:
-        """Every decoded frame as often as it is the nearest one to an output time."""
-        index, scaler = 0, VideoReformatter()  # one for all frames: its tables take long to make
+        """Every decoded frame, once for each output time that it is the nearest to."""
+        index, scaler = 0, VideoReformatter()  # one for all frames: its tables take long to build
         for frame, until in self._spans():
             image = None
             while index / self.fps < until:
@@ -57,11 +57,11 @@ class VideoClip:
                     continue
                 if image is None:
                     image = self._fit(frame, scaler)
-                # A frame shown twice needs arrays of its own: the client keeps them.
+                # A frame that is shown twice must not share an array: the client keeps them.
                 yield image.copy()
 
     def _spans(self) -> Iterator[tuple[av.VideoFrame, float]]:
-        """Frames, each with the second until which it is the nearest; the first begins at 0."""
+        """Frames, each with the second until which it is the nearest; the first starts at 0."""
         previous: tuple[av.VideoFrame, float] | None = None
         start, step = 0.0, 1 / self.fps
         for frame, time in self._timed():
@@ -71,10 +71,10 @@ class VideoClip:
                 step = time - start - previous[1]
                 yield previous[0], previous[1] + step / 2
             else:
-                continue  # a timestamp that does not go up names no time of its own
+                continue  # timestamps that do not increase are dropped
             previous = frame, time - start
         if previous is None:
-            raise ValueError(f"{self.path} holds no picture; {_ADVICE}")
+            raise ValueError(f"{self.path} holds no frames; {_ADVICE}")
         yield previous[0], previous[1] + step
 
     def _timed(self) -> Iterator[tuple[av.VideoFrame, float]]:

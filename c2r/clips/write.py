@@ -19,12 +19,12 @@ _LIMITED = 1
 
 
 class VideoWriter:
-    """Writes `path` at `fps`; the first picture sets the size, and odd sides are padded by one.
+    """Writes `path` at `fps`; the first frame sets the size, and odd sides are padded by one.
 
-    The file appears under its name when it is closed; an error inside the block leaves what was
-    there before. `crf` is x264's quality, lower is better. `repeatable`: equal pictures give equal
-    files, at some cost in speed and size. OSError when the file cannot be made,
-    ValueError for a picture of another size than the first.
+    The file appears under its name when it is closed; an error inside the block leaves an earlier
+    file unchanged. `crf` is x264's quality, lower is better. `repeatable`: equal frames give equal
+    files, at some cost in speed and size. `OSError` when the file cannot be made, `ValueError` for
+    a frame of another size than the first.
     """
 
     def __init__(self, path: Path, fps: float, *, crf: int = 18, repeatable: bool = False) -> None:
@@ -41,20 +41,20 @@ class VideoWriter:
         self._last = -1
 
     def write(self, rgb: Image, position: int | None = None) -> None:
-        """The picture `[height, width, 3]` at frame `position`, by default the next one.
+        """Write `[height, width, 3]` as frame `position`, by default the next one.
 
-        Where positions are left out, the picture before them stays.
+        Where positions are skipped, the frame before them stays.
         """
         if self._stream is None:
             self._begin(rgb)
         if rgb.shape != self._shape:
             have, want = "x".join(map(str, rgb.shape)), "x".join(map(str, self._shape))
-            raise ValueError(f"{self.path} has pictures of {want}; this one is {have}")
+            raise ValueError(f"{self.path} has frames of {want}; this one is {have}")
         self._last = self._last + 1 if position is None else position
         self._encode(rgb, self._last)
 
     def close(self, *, keep: bool = True) -> None:
-        """Finish the file, or with `keep` off throw it away; closing twice is no error."""
+        """Finish the file, or with `keep` off discard it; closing twice is no error."""
         container, self._container = self._container, None
         if container is None:
             return
@@ -80,7 +80,7 @@ class VideoWriter:
 
     def _begin(self, rgb: Image) -> None:
         if rgb.ndim != 3 or rgb.shape[2] != 3:
-            raise ValueError(f"{self.path} takes pictures [height, width, 3], not {rgb.shape}")
+            raise ValueError(f"{self.path} takes frames [height, width, 3], not {rgb.shape}")
         self._shape = rgb.shape
         height, width = rgb.shape[:2]
         stream = self._container.add_stream("libx264", rate=self._rate)
@@ -89,7 +89,7 @@ class VideoWriter:
         stream.options = {"crf": str(self._crf), "preset": "veryfast"}
         context = stream.codec_context
         if self._repeatable:
-            # x264's file depends on the number of threads. With its macroblock tree on, pictures
+            # x264's file depends on the number of threads. With its macroblock tree on, frames
             # whose height is no multiple of 16 now and then give other files from run to run.
             context.thread_count = 1
             stream.options = {**stream.options, "x264-params": "mbtree=0"}
@@ -110,6 +110,6 @@ class VideoWriter:
 
 
 def write_image(path: Path, rgb: Image) -> None:
-    """One picture as an image file, by its suffix; makes the folder."""
+    """Write one frame as an image file, by its suffix; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Pillow.fromarray(np.ascontiguousarray(rgb)).save(path)

@@ -1,7 +1,7 @@
-"""One engine, ready to run: tensors by name in, tensors by name filled.
+"""The interface of one exported engine: input tensors by name, output tensors by name.
 
-Sessions take addresses, not values: what goes in and what comes out stays on the device, in memory
-that the caller owns. An output that is an alias of an input is given the same tensor.
+Sessions take addresses, not values: inputs and outputs stay on the device, in memory that the
+caller owns. An output that is an alias of an input is given the same tensor.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class EngineSession(Protocol):
 
 
 def sizes_of(entry: EngineEntry, inputs: Mapping[str, Tensor]) -> dict[str, int]:
-    """Values of the changing sizes, as the inputs have them.
+    """Values of the dynamic sizes, from the inputs.
 
-    Inputs are made by our own code, so a wrong one is no user's mistake.
+    Inputs come from our own code, so a wrong one is an assertion, not a user's mistake.
     """
     sizes: dict[str, int] = {}
     for spec in entry.inputs:
@@ -45,6 +45,6 @@ def sizes_of(entry: EngineEntry, inputs: Mapping[str, Tensor]) -> dict[str, int]
 
 
 def empty_output(spec: TensorSpec, sizes: Mapping[str, int], device: torch.device) -> Tensor:
-    """Memory for an output."""
+    """Uninitialised memory for an output."""
     shape = [sizes[side] if isinstance(side, str) else side for side in spec.shape]
     return torch.empty(shape, dtype=getattr(torch, spec.dtype), device=device)

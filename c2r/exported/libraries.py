@@ -1,4 +1,4 @@
-"""The packages that run engines: how they are imported and installed, and which version is here."""
+"""The packages that run exported engines: how they are imported, installed, and their versions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Library:
             ) from error
 
     def versions(self) -> dict[str, str]:
-        """The version that is here, by distribution. `ValueError` where there is none."""
+        """The installed version, by distribution; `ValueError` where there is none."""
         try:
             return {self.distribution: version(self.distribution)}
         except PackageNotFoundError:  # wheels for one CUDA version carry it in their name
@@ -44,4 +44,4 @@ LIBRARIES = {
     RTX: Library("tensorrt_rtx", "tensorrt-rtx", "pip install tensorrt-rtx"),
     TENSORRT: Library("tensorrt", "tensorrt", f"pip install tensorrt {NVIDIA_INDEX}"),
 }
-"""Target -> what runs its engines."""
+"""Target -> the library that runs its engines."""

@@ -1,8 +1,8 @@
-"""The manifest of an engine folder: what the engines are of, and whether they fit what is asked.
+"""The manifest of a folder of exported engines: what they were built from, and whether they fit.
 
-A folder holds engines and `manifest.json`, which is written last: without it the folder is not
-whole. Everything that an engine has baked in is a field here, and whoever opens the folder has the
-fields compared. Knows no network and no engine's library; imports no torch.
+A folder holds engines and `manifest.json`, which is written last: without it the folder is
+incomplete. Everything that an engine has baked in is a field here, and opening the folder compares
+the fields. Knows no network and no engine's library; imports no torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or output: dtype as PyTorch names it; a name in the shape is a changing size."""
+    """An input or output: dtype as PyTorch names it; a name in the shape is a dynamic size."""
 
     name: str
     dtype: str
@@ -35,9 +35,9 @@ class EngineEntry:
     """One graph as one engine.
 
     `files`: SHA-256 of each file, the engine first. `profiles`: the sets of values that the
-    changing sizes take. `aliases`: outputs written where an input is. `key`: hash of everything
-    that the engine follows from; the same key need not be built again. `build`: what the builder
-    said of itself (time, peak memory, precision of layers).
+    dynamic sizes take. `aliases`: outputs written in place of an input. `key`: hash of everything
+    that the engine depends on; the same key need not be built again. `build`: the builder's report
+    (time, peak memory, precision of layers).
     """
 
     graph: str
@@ -61,10 +61,10 @@ class EngineEntry:
 class Manifest:
     """Everything about an engine folder.
 
-    `settings`: what of the preset is baked in. `weights`: hash of the networks' weights.
-    `versions`: of the libraries that made the engines. `verified`: the comparison with PyTorch, or
-    why there was none. `calibration`: what fewer bits cost, layer by layer, where that was asked
-    for. `quantized`: "fp8" when the denoise engine was built so, else empty.
+    `settings`: the preset's settings that are baked in. `weights`: hash of the networks' weights.
+    `versions`: of the libraries that built the engines. `verified`: the comparison with PyTorch, or
+    why there was none. `calibration`: the error of quantization by layer, where it was measured.
+    `quantized`: "fp8" when the denoise engine was built so, else empty.
     """
 
     preset: str
@@ -81,7 +81,7 @@ class Manifest:
     format: int = FORMAT
 
     def entry(self, graph: str, compute_capability: int | None = None) -> EngineEntry:
-        """The engine of a graph; `ValueError` naming what there is instead."""
+        """The engine of a graph; `ValueError` names those that there are."""
         of_graph = [entry for entry in self.engines if entry.graph == graph]
         for entry in of_graph:
             if entry.compute_capability in (None, compute_capability):
@@ -97,7 +97,7 @@ class Manifest:
 
 
 def baked_settings(preset: Preset) -> dict[str, Any]:
-    """What of a preset the graphs have baked in, as nested plain values."""
+    """The settings of a preset that graphs have baked in, as nested JSON values."""
     whole = dataclasses.asdict(preset)
     kept = {key: whole[key] for key in ("width", "height", "dit", "dino", "vae", "control")}
     kept["stream"] = {key: whole["stream"][key] for key in ("chunk", "window")}
@@ -112,7 +112,7 @@ def file_sha256(path: Path) -> str:
 
 
 def json_sha256(value: Any) -> str:
-    """SHA-256 of a plain value, whatever the order of its keys."""
+    """SHA-256 of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -145,7 +145,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} was changed after the build: digest does not match its content; put the "
             "original back or build again"
         )
-    from pydantic import TypeAdapter, ValidationError  # reading one needs it, naming one not
+    from pydantic import TypeAdapter, ValidationError  # slow to import; only needed here
 
     try:
         manifest = TypeAdapter(Manifest).validate_python(content)
@@ -161,7 +161,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, entry: EngineEntry) -> None:
-    """`ValueError` unless the files of an engine are those that the build wrote."""
+    """`ValueError` unless the files of an engine are as the build wrote them."""
     for name, expected in entry.files.items():
         if file_sha256(folder / name) != expected:
             raise ValueError(
@@ -178,10 +178,10 @@ def check_fit(
     weights: str,
     versions: Mapping[str, str],
 ) -> None:
-    """`ValueError`, naming the field, unless the engines were made of just this.
+    """`ValueError`, naming the field, unless the engines were built from exactly this.
 
     `versions`: of the libraries that will run them. `precision`: dtype of the networks in PyTorch,
-    which keep the cache that the engines write into.
+    whose cache the engines write into.
     """
     for field_name, ours, theirs in _pairs(baked_settings(preset), manifest.settings, "settings"):
         _refuse(field_name, theirs, ours, "build engines of this preset, or change the preset back")

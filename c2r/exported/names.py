@@ -1,8 +1,8 @@
-"""What the exported graphs of a renderer are called, and their inputs and outputs.
+"""Names of a renderer's exported graphs and of their inputs and outputs.
 
-Export writes these names and the runtime binds them; nothing else joins the two.
+Export writes these names and the runtime binds them; they share nothing else.
 
-Shapes: n latents of a chunk, N tokens of a latent, D width, S slots' tokens of the window.
+Shapes: n latents of a chunk, N tokens of a latent, D width, S tokens of the window.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STAGES = {
     "denoise": (DENOISE,),
     "vae": (DECODE_FIRST, DECODE),
 }
-"""The graphs that each stage of the pipeline is made of. Denoise writes the keys and values too."""
+"""Graphs of each stage of a chunk. Denoise writes the keys and values too."""
 
 
 def numbered(name: str, count: int) -> list[str]:
@@ -38,15 +38,16 @@ def graphs_of(preset: Preset) -> tuple[str, ...]:
     return tuple(graph for stage in stages for graph in STAGES[stage])
 
 
-def fill_levels(stream: StreamConfig) -> tuple[int, ...]:
-    """Latents that a chunk sees, its own included, from a stream's first chunk to a full window.
+def seen_latents(stream: StreamConfig) -> tuple[int, ...]:
+    """How many latents a chunk attends to, its own included, at each fill level of the cache.
 
-    `ValueError` for a short first chunk: engines are made for chunks of one size.
+    Each is one profile of the denoise engine. `ValueError` for a short first chunk: engines take
+    chunks of one size.
     """
     if stream.first_chunk not in (None, stream.chunk):
         raise ValueError(
             f"stream.first_chunk is {stream.first_chunk}; engines take chunks of one size: leave "
             "it out, or use --backend eager or compiled"
         )
-    seen = list(range(stream.chunk, stream.window + 1, stream.chunk))
+    seen = range(stream.chunk, stream.window + 1, stream.chunk)
     return tuple(sorted({*seen, stream.window}))

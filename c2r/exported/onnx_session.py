@@ -24,7 +24,7 @@ ELEMENTS = {  # onnx.TensorProto.DataType
 
 
 class OnnxSession:
-    """An ONNX file as a `EngineSession`; `onnxruntime` is the module.
+    """An ONNX file as an `EngineSession`; `onnxruntime` is the module.
 
     `ValueError` when it cannot run the file here.
     """
@@ -43,11 +43,10 @@ class OnnxSession:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=[provider])
-        except Exception as error:  # onnxruntime's own classes have no common base
+        except Exception as error:  # its exception classes have no common base
             raise ValueError(f"onnxruntime cannot run {path}: {error}") from error
 
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        """See `EngineSession.run`."""
         binding = self._session.io_binding()
         index = self.device.index or 0
         for bind, tensors in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
@@ -55,6 +54,7 @@ class OnnxSession:
                 kind, shape = ELEMENTS[tensor.dtype], tuple(tensor.shape)
                 bind(name, self.device.type, index, kind, shape, tensor.data_ptr())
         if self.device.type == "cuda":
-            # onnxruntime has a stream of its own: what PyTorch was asked for must be there first.
+            # onnxruntime runs on another CUDA stream, so inputs that PyTorch still computes must be
+            # finished first. This is the one wait on the device; TensorRT sessions have none.
             torch.cuda.current_stream(self.device).synchronize()
         self._session.run_with_iobinding(binding)

@@ -1,7 +1,6 @@
-"""The stages of a chunk behind one call signature, whoever computes them.
+"""The stages of a chunk as four calls, the same for PyTorch modules and for exported engines.
 
-PyTorch modules and engines stand behind the same four calls, so that a pipeline may take each
-stage from where it runs best.
+So a pipeline can take each stage from the backend where it runs best.
 
 Shapes: F frames, N tokens of a latent, n latents of the chunk, D width, Dd DINO width.
 """
@@ -36,7 +35,7 @@ Decode = Callable[[Tensor, VAEState | None], tuple[Tensor, VAEState]]
 
 @dataclass(frozen=True)
 class Stages:
-    """How each stage is computed. `dino` and `control` are None in a renderer without control."""
+    """What computes each stage. `dino` and `control` are None in a renderer without control."""
 
     dino: Dino | None
     control: Control | None
@@ -48,7 +47,7 @@ STAGE_NAMES = tuple(field.name for field in fields(Stages))
 
 
 def eager_stages(networks: Networks) -> Stages:
-    """The networks as they are."""
+    """The PyTorch networks."""
     control = networks.control
     return Stages(
         dino=None if control is None else networks.dino,
@@ -58,10 +57,10 @@ def eager_stages(networks: Networks) -> Stages:
     )
 
 
-class Call:
-    """An engine as a function. What it gives is new memory, except for what is `reused`.
+class EngineCall:
+    """An engine as a function. Outputs are new memory, except for those named in `reused`.
 
-    Reused outputs are overwritten by the next call: only for what is consumed before it.
+    Reused outputs are overwritten by the next call, so only what is consumed before it may be one.
     """
 
     def __init__(
@@ -70,10 +69,10 @@ class Call:
         self.session = session
         self.device = device
         self.reused = reused
-        self._kept: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._reusable: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Outputs by name, without those that are aliases of inputs."""
+        """Outputs by name, without aliases of inputs: those are written in place."""
         entry = self.session.entry
         sizes = sizes_of(entry, inputs)
         outputs = {}
@@ -83,9 +82,9 @@ class Call:
                 outputs[spec.name] = inputs[alias]
             elif spec.name in self.reused:
                 key = spec.name, tuple(sizes.values())
-                if key not in self._kept:
-                    self._kept[key] = empty_output(spec, sizes, self.device)
-                outputs[spec.name] = self._kept[key]
+                if key not in self._reusable:
+                    self._reusable[key] = empty_output(spec, sizes, self.device)
+                outputs[spec.name] = self._reusable[key]
             else:
                 outputs[spec.name] = empty_output(spec, sizes, self.device)
         self.session.run(inputs, outputs)
@@ -101,41 +100,41 @@ def unit_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:
     return pixels.contiguous()
 
 
-def _dino(call: Call, size: tuple[int, int], frames: Tensor) -> Tensor:
+def _dino(call: EngineCall, size: tuple[int, int], frames: Tensor) -> Tensor:
     return call({"frames": unit_frames(frames, size)})["tokens"]
 
 
-def _given(name: str, state: Sequence[Tensor]) -> dict[str, Tensor]:
-    """A state as inputs; PyTorch may have left it in another order of memory."""
+def _state_inputs(name: str, state: Sequence[Tensor]) -> dict[str, Tensor]:
+    """A state as inputs; PyTorch may have left it in another memory format."""
     tensors = (tensor.contiguous() for tensor in state)
     return dict(zip(numbered(name, len(state)), tensors, strict=True))
 
 
-def _state(made: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def _next_state(outputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
     """The outputs `next.0`, `next.1` ... in order."""
-    return tuple(tensor for name, tensor in made.items() if name.startswith("next."))
+    return tuple(tensor for name, tensor in outputs.items() if name.startswith("next."))
 
 
 def _control(
-    first: Call, later: Call, features: Tensor, state: ControlState | None
+    first: EngineCall, later: EngineCall, features: Tensor, state: ControlState | None
 ) -> tuple[Tensor, ControlState]:
-    given = _given("pending", () if state is None else state.pending)
-    made = (later if given else first)({"features": features.contiguous(), **given})
-    return made["control"], ControlState(_state(made))
+    pending = _state_inputs("pending", () if state is None else state.pending)
+    outputs = (later if pending else first)({"features": features.contiguous(), **pending})
+    return outputs["control"], ControlState(_next_state(outputs))
 
 
 def _decode(
-    first: Call, later: Call, latents: Tensor, state: VAEState | None
+    first: EngineCall, later: EngineCall, latents: Tensor, state: VAEState | None
 ) -> tuple[Tensor, VAEState]:
-    given = _given("past", () if state is None else state.past)
-    made = (later if given else first)({"latents": latents.contiguous(), **given})
-    return made["frames"], VAEState(_state(made))
+    past = _state_inputs("past", () if state is None else state.past)
+    outputs = (later if past else first)({"latents": latents.contiguous(), **past})
+    return outputs["frames"], VAEState(_next_state(outputs))
 
 
 class EngineVelocity:
-    """The denoise engine, called as a rollout calls the DiT: it writes into the cache itself."""
+    """The denoise engine, called as a rollout calls the DiT. The engine writes into the cache."""
 
-    def __init__(self, call: Call, window: int) -> None:
+    def __init__(self, call: EngineCall, window: int) -> None:
         self.call = call
         self.positions = torch.arange(window, device=call.device)
 
@@ -148,7 +147,6 @@ class EngineVelocity:
         control: ControlInput | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        """See `DiT.forward`."""
         assert cache is not None, "an engine denoises against a cache"
         assert not isinstance(text, EmbeddedText), "engines take keys and values"
         seen = cache.length + x.shape[1]
@@ -171,28 +169,28 @@ def engine_stages(
     open_session: Callable[[str], EngineSession],
     stages: Sequence[str] = STAGE_NAMES,
 ) -> Stages:
-    """Stages whose engines `open_session` gives by the graph's name.
+    """Stages whose engines `open_session` opens by the graph's name.
 
-    `stages`: those to open; the others are the networks as they are. `ValueError` for a stream
-    that engines cannot take.
+    `stages`: those to open; the others are the PyTorch networks. `ValueError` for a stream that
+    engines cannot take.
     """
-    names.fill_levels(networks.preset.stream)
+    names.seen_latents(networks.preset.stream)
     device = networks.device
-    made = eager_stages(networks)
+    chosen = eager_stages(networks)
 
-    def call(graph: str, *reused: str) -> Call:
-        return Call(open_session(graph), device, reused)
+    def call(graph: str, *reused: str) -> EngineCall:
+        return EngineCall(open_session(graph), device, reused)
 
     if networks.control is not None and "dino" in stages:
         run_dino = partial(_dino, call(names.DINO, "tokens"), networks.dino.size)
-        made = replace(made, dino=run_dino)
+        chosen = replace(chosen, dino=run_dino)
     if networks.control is not None and "control" in stages:
         first, later = call(names.CONTROL_FIRST), call(names.CONTROL)
-        made = replace(made, control=partial(_control, first, later))
+        chosen = replace(chosen, control=partial(_control, first, later))
     if "denoise" in stages:
         window = networks.preset.stream.window
-        made = replace(made, denoise=EngineVelocity(call(names.DENOISE, "velocity"), window))
+        chosen = replace(chosen, denoise=EngineVelocity(call(names.DENOISE, "velocity"), window))
     if "vae" in stages:
         first, later = call(names.DECODE_FIRST, "frames"), call(names.DECODE, "frames")
-        made = replace(made, vae=partial(_decode, first, later))
-    return made
+        chosen = replace(chosen, vae=partial(_decode, first, later))
+    return chosen

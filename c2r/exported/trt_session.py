@@ -1,7 +1,7 @@
 """Plans of TensorRT and of TensorRT for RTX, run on the current CUDA stream.
 
-Addresses of PyTorch's own memory are given to the engine: nothing passes through the host, and no
-call waits for the device.
+The engine is given the addresses of PyTorch's memory: nothing passes through the host, and no call
+waits for the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class TensorRTSession:
-    """A plan as a `EngineSession`; `trt` is the module `tensorrt` or `tensorrt_rtx`.
+    """A plan as an `EngineSession`; `trt` is the module `tensorrt` or `tensorrt_rtx`.
 
     `onnx_file`: where a plan without weights takes them from. `ValueError` when the plan cannot be
     run here, or is not what its entry says.
@@ -58,7 +58,6 @@ class TensorRTSession:
         self._ready: set[int] = set()
 
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        """See `EngineSession.run`."""
         sizes = sizes_of(self.entry, inputs)
         stream = torch.cuda.current_stream(self.device).cuda_stream
         profiles = [dict(profile) for profile in self.entry.profiles]
@@ -85,7 +84,7 @@ class TensorRTSession:
             raise ValueError(f"{self.entry.file} did not take the weights of {onnx_file}")
 
     def _make_context(self) -> Any:
-        """TensorRT for RTX compiles its kernels on the player's GPU, once: they are kept."""
+        """TensorRT for RTX compiles its kernels on this GPU; they are cached beside the plan."""
         if not hasattr(self._trt, "IRuntimeCache"):
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
@@ -106,7 +105,7 @@ class TensorRTSession:
             log.warning("kernels are compiled again at the next start: %s", error)
 
     def _named(self) -> dict[str, str]:
-        """Our name -> the plan's; torch-tensorrt has names of its own, in the same order."""
+        """Our name -> the plan's; torch-tensorrt renames the tensors but keeps their order."""
         wanted = [spec.name for spec in (*self.entry.inputs, *self.entry.outputs)]
         if not self.entry.build.get("by_position"):
             return {name: name for name in wanted}
@@ -114,7 +113,7 @@ class TensorRTSession:
         return dict(zip(wanted, map(self._engine.get_tensor_name, range(count)), strict=True))
 
     def _check(self, path: Path) -> None:
-        """Inputs, outputs, types and the number of profiles, against the manifest."""
+        """`ValueError` where inputs, outputs, types or profiles differ from the manifest."""
         engine = self._engine
         found = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
         if found != {*self._names.values()}:

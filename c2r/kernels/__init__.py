@@ -1,1 +1,1 @@
-"""Kernels that networks are built from: attention, fused pieces, FP8 products; each with a twin."""
+"""What networks are built from: attention, fused ops, FP8 products. Fast ones have a reference."""

@@ -1,4 +1,4 @@
-"""Attention kernels behind one name each, and the fastest of them on the shapes at hand.
+"""Attention kernels, one name each, all with the same call.
 
 Shapes: B batch, L query tokens, S key tokens, h heads, d head width.
 """
@@ -19,7 +19,7 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(q [B, L, h, d], k [B, S, h, d], v [B, S, h, d]) -> [B, L, h, d]`; all queries see all keys."""
 
 SCORES_AT_ONCE = 2**26
-"""Of `products`, to bound its memory: 128 MiB in half precision."""
+"""Most attention scores that `products` holds, to bound its memory: 128 MiB in bf16."""
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -37,17 +37,17 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention as two matrix products and a softmax, some queries at a time."""
+    """Attention as two matrix products and a softmax, a block of queries at a time."""
     batch, queries, heads, width = q.shape
     keys = k.permute(0, 2, 3, 1).reshape(batch * heads, width, -1)
     values = v.transpose(1, 2).reshape(batch * heads, -1, width)
     rows = max(1, SCORES_AT_ONCE // (batch * heads * keys.shape[-1]))
-    unread = q.new_empty(())
-    made = []
+    unread = q.new_empty(())  # baddbmm's addend: with beta 0 it is never read
+    blocks = []
     for part in q.transpose(1, 2).reshape(batch * heads, queries, width).split(rows, dim=1):
         scores = torch.baddbmm(unread, part, keys, beta=0, alpha=width**-0.5)
-        made.append(torch.bmm(scores.softmax(-1), values))
-    out = made[0] if len(made) == 1 else torch.cat(made, dim=1)
+        blocks.append(torch.bmm(scores.softmax(-1), values))
+    out = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
     return out.view(batch, heads, queries, width).transpose(1, 2)
 
 
@@ -69,37 +69,37 @@ def _flash_attn_3() -> Attention:
     kernel = import_module("flash_attn_interface").flash_attn_func
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        made = kernel(q, k, v)
-        return made[0] if isinstance(made, tuple) else made  # older ones give the log-sums too
+        out = kernel(q, k, v)
+        return out[0] if isinstance(out, tuple) else out  # older versions return the log-sums too
 
     return attend
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _Backend:
     load: Callable[[], Attention]
     install: str
 
 
 _IN_TORCH = "pip install torch (built for CUDA)"
-BACKENDS: dict[str, _Entry] = {
-    "sdpa": _Entry(lambda: sdpa, ""),
-    "products": _Entry(lambda: products, ""),
-    "cudnn": _Entry(partial(_sdpa_by, SDPBackend.CUDNN_ATTENTION), _IN_TORCH),
-    "flash": _Entry(partial(_sdpa_by, SDPBackend.FLASH_ATTENTION), _IN_TORCH),
-    "efficient": _Entry(partial(_sdpa_by, SDPBackend.EFFICIENT_ATTENTION), _IN_TORCH),
-    "flash-attn": _Entry(
+BACKENDS: dict[str, _Backend] = {
+    "sdpa": _Backend(lambda: sdpa, ""),
+    "products": _Backend(lambda: products, ""),
+    "cudnn": _Backend(partial(_sdpa_by, SDPBackend.CUDNN_ATTENTION), _IN_TORCH),
+    "flash": _Backend(partial(_sdpa_by, SDPBackend.FLASH_ATTENTION), _IN_TORCH),
+    "efficient": _Backend(partial(_sdpa_by, SDPBackend.EFFICIENT_ATTENTION), _IN_TORCH),
+    "flash-attn": _Backend(
         partial(_imported, "flash_attn", "flash_attn_func"),
         "pip install flash-attn --no-build-isolation (needs CUDA)",
     ),
-    "flash-attn-3": _Entry(_flash_attn_3, "building hopper/ of flash-attention (needs Hopper)"),
-    "xformers": _Entry(
+    "flash-attn-3": _Backend(_flash_attn_3, "building hopper/ of flash-attention (needs Hopper)"),
+    "xformers": _Backend(
         partial(_imported, "xformers.ops", "memory_efficient_attention"),
         "pip install xformers (needs CUDA)",
     ),
 }
 """`cudnn`, `flash` and `efficient` are kernels inside PyTorch; `sdpa` lets it choose. `products` is
-plain products and a softmax, which a compiler can join.
+two products and a softmax, which a compiler can fuse.
 """
 
 

@@ -1,7 +1,6 @@
-"""The fastest of several kernels on the shapes at hand: measured at warm-up, then remembered.
+"""Picks the fastest of several kernels for given shapes: measured at warm-up, then cached.
 
-A kernel that cannot run here, or whose numbers are not those of its twin, is left out and the
-reason kept.
+A kernel that cannot run here, or that differs from its reference, is left out with the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from c2r.kernels.fused_ops import NAMES, REFERENCE, FusedOps, get_fused_ops
 
 RUNS, WARM_UPS = 7, 3
 TOLERANCE = 2e-2
-"""Largest |difference| / |twin| of a kernel in half precision; float32 stays far below."""
+"""Largest |difference| / |reference| of a kernel in half precision; float32 stays far below."""
 
 
 @dataclass(frozen=True)
@@ -33,64 +32,66 @@ class AttentionShape:
     head_dim: int
     batch: int = 1
 
-    def draw(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    def random_inputs(
+        self, device: torch.device, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Random q, k and v of this shape, the same ones every time."""
         generator = torch.Generator(device).manual_seed(0)
 
-        def drawn(tokens: int) -> Tensor:
+        def random(tokens: int) -> Tensor:
             shape = (self.batch, tokens, self.heads, self.head_dim)
             return torch.randn(shape, generator=generator, device=device, dtype=dtype)
 
-        return drawn(self.queries), drawn(self.keys), drawn(self.keys)
+        return random(self.queries), random(self.keys), random(self.keys)
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The kernel to use, by name; milliseconds of all that ran, and why others did not."""
+class KernelChoice:
+    """The fastest kernel by name, milliseconds of all that ran, and why the others did not."""
 
     name: str
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-_REMEMBERED: dict[tuple[object, ...], Choice] = {}
+_CACHE: dict[tuple[object, ...], KernelChoice] = {}
 
 
 @torch.no_grad()
 def choose_attention(
     shapes: Sequence[AttentionShape], device: torch.device, dtype: torch.dtype
-) -> Choice:
-    """The fastest attention kernel for one call of each of `shapes`; `get_attention` gives it.
+) -> KernelChoice:
+    """The fastest attention kernel for one call of each of `shapes`; `get_attention` loads it.
 
-    Off CUDA, and in float32, that is `sdpa`, unmeasured. Measured once a process.
+    Off CUDA, and in float32, that is `sdpa`, unmeasured. Measured once per process.
     """
     if device.type != "cuda" or dtype == torch.float32:
-        return Choice("sdpa")
+        return KernelChoice("sdpa")
     key = (tuple(shapes), str(device), dtype)
-    if key not in _REMEMBERED:
-        inputs = [shape.draw(device, dtype) for shape in shapes]
-        expected = [sdpa(*given) for given in inputs]
-        _REMEMBERED[key] = fastest(
-            {name: _trial(name, inputs, expected) for name in BACKENDS}, device
+    if key not in _CACHE:
+        inputs = [shape.random_inputs(device, dtype) for shape in shapes]
+        expected = [sdpa(*qkv) for qkv in inputs]
+        _CACHE[key] = fastest(
+            {name: _attention_trial(name, inputs, expected) for name in BACKENDS}, device
         )
-    return _REMEMBERED[key]
+    return _CACHE[key]
 
 
-def _trial(
+def _attention_trial(
     name: str, inputs: Sequence[tuple[Tensor, Tensor, Tensor]], expected: Sequence[Tensor]
 ) -> Callable[[], Callable[[], object]]:
-    def ready() -> Callable[[], None]:
+    def prepare() -> Callable[[], None]:
         attend = get_attention(name)
-        for given, wanted in zip(inputs, expected, strict=True):
-            check_close(attend(*given), wanted)
+        for qkv, reference in zip(inputs, expected, strict=True):
+            check_close(attend(*qkv), reference)
 
         def run() -> None:
-            for given in inputs:
-                attend(*given)
+            for qkv in inputs:
+                attend(*qkv)
 
         return run
 
-    return ready
+    return prepare
 
 
 @dataclass(frozen=True)
@@ -106,28 +107,29 @@ class TokenShape:
 @torch.no_grad()
 def choose_fused_ops(
     shape: TokenShape, device: torch.device, dtype: torch.dtype
-) -> tuple[FusedOps, dict[str, Choice]]:
-    """Each step between products in its fastest form, and by step's name how it was chosen.
+) -> tuple[FusedOps, dict[str, KernelChoice]]:
+    """The fastest implementation of every fused op, and how each was chosen, by the op's name.
 
-    For eager passes: a compiler fuses the plain ones itself. Off CUDA all are plain, unmeasured.
+    For eager passes: a compiler fuses the reference ops itself. Off CUDA all are the reference,
+    unmeasured.
     """
-    names = [step.name for step in fields(FusedOps)]
+    names = [op.name for op in fields(FusedOps)]
     if device.type != "cuda":
-        return REFERENCE, {name: Choice("plain") for name in names}
+        return REFERENCE, {name: KernelChoice("reference") for name in names}
     calls = _calls(shape, device, dtype)
-    made = {}
+    choices = {}
     for name in names:
         expected = calls[name](REFERENCE)
-        trials = {form: partial(_ready_piece, form, calls[name], expected) for form in NAMES}
-        made[name] = fastest(trials, device)
-    steps = {name: getattr(get_fused_ops(choice.name), name) for name, choice in made.items()}
-    return FusedOps(**steps), made
+        trials = {by: partial(_prepare_op, by, calls[name], expected) for by in NAMES}
+        choices[name] = fastest(trials, device)
+    ops = {name: getattr(get_fused_ops(choice.name), name) for name, choice in choices.items()}
+    return FusedOps(**ops), choices
 
 
 def _calls(
     shape: TokenShape, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Callable[[FusedOps], Tensor]]:
-    """One call of every step, on numbers of that shape."""
+    """One call of every op, on random tensors of that shape."""
     width, length = shape.heads * shape.head_dim, shape.latents * shape.tokens
     x = torch.randn(1, shape.latents, shape.tokens, width, device=device).to(dtype)
     shift, scale, gate = torch.randn(3, 1, 1, 1, width, device=device).unbind(0)
@@ -143,35 +145,35 @@ def _calls(
     }
 
 
-def _ready_piece(
-    form: str, call: Callable[[FusedOps], Tensor], expected: Tensor
+def _prepare_op(
+    implementation: str, call: Callable[[FusedOps], Tensor], expected: Tensor
 ) -> Callable[[], object]:
-    fused_ops = get_fused_ops(form)
+    fused_ops = get_fused_ops(implementation)
     check_close(call(fused_ops), expected)
     return lambda: call(fused_ops)
 
 
-def check_close(found: Tensor, expected: Tensor) -> None:
-    """`ValueError` unless a kernel gave its twin's numbers, to half precision."""
-    off = (found.float() - expected.float()).norm() / expected.float().norm()
+def check_close(out: Tensor, expected: Tensor) -> None:
+    """`ValueError` unless a kernel gave its reference's numbers, to half precision."""
+    off = (out.float() - expected.float()).norm() / expected.float().norm()
     if not off <= TOLERANCE:  # NaN is not
         raise ValueError(f"gives other numbers: off by {float(off):.1e}")
 
 
 def fastest(
     trials: Mapping[str, Callable[[], Callable[[], object]]], device: torch.device
-) -> Choice:
-    """Measure what each trial prepares; `ValueError` when none of them can run here."""
+) -> KernelChoice:
+    """Measure what each trial prepares; `ValueError` when none of them runs here."""
     times: dict[str, float] = {}
     left_out: dict[str, str] = {}
-    for name, ready in trials.items():
+    for name, prepare in trials.items():
         try:
-            times[name] = milliseconds(ready(), device)
+            times[name] = milliseconds(prepare(), device)
         except (ValueError, RuntimeError, NotImplementedError) as error:
             left_out[name] = str(error).partition("\n")[0]
     if not times:
         raise ValueError(f"no kernel runs on {device}: {left_out}")
-    return Choice(min(times, key=lambda name: times[name]), times, left_out)
+    return KernelChoice(min(times, key=lambda name: times[name]), times, left_out)
 
 
 def milliseconds(run: Callable[[], object], device: torch.device) -> float:

@@ -1,8 +1,9 @@
-"""Linear layers in FP8 (E4M3) with static scales: one an input tensor, one an output channel.
+"""Linear layers in FP8 with static scales: one per input tensor, one per output channel.
 
-`calibrate` finds the scales while a model runs, `to_fp8` puts its layers into FP8 in place. On CUDA
-the product is `torch._scaled_mm`; elsewhere a twin that rounds to the same numbers and sums in
-float32, so that what FP8 does to pictures can be told without a GPU.
+E4M3 has 4 bits of exponent, 3 of mantissa and a largest value of 448; `value = stored * scale`.
+`calibrate` finds the scales while a model runs, `to_fp8` converts its layers in place. On CUDA the
+product is `torch._scaled_mm`; elsewhere a reference that rounds to the same numbers and sums in
+float32, so that the error of FP8 can be measured without a GPU.
 
 Shapes: L rows of input, I inputs and O outputs of a layer.
 """
@@ -17,19 +18,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c2r.kernels.e4m3 import E4M3_MAX, SMALLEST, channel_scales, store_e4m3
-
+E4M3_MAX = 448.0
+SMALLEST = 1e-12
+"""Least magnitude that a scale is made for: a layer of zeros must not give a scale of 0."""
 MULTIPLE = 16
-"""Sizes that the hardware multiplies."""
+"""The hardware multiplies matrices whose sides are multiples of this."""
 KEPT = {
     "time_embedding.*": "float32 by design",
     "time_projection.*": "float32 by design",
-    "text_embedding.*": "runs once a prompt",
-    "*.cross_attn.k": "runs once a prompt",
-    "*.cross_attn.v": "runs once a prompt",
-    "head.*": "its error goes straight to the picture",
+    "text_embedding.*": "runs once per prompt",
+    "*.cross_attn.k": "runs once per prompt",
+    "*.cross_attn.v": "runs once per prompt",
+    "head.*": "its error goes straight to the frame",
 }
-"""Layers of a DiT that are left as they are, by pattern, and why."""
+"""Layers of a DiT that are not converted, by pattern, and why."""
+
+
+def store_e4m3(x: Tensor, scale: Tensor | float) -> Tensor:
+    """`x` as `float8_e4m3fn`, divided by `scale` and rounded; what is beyond 448 saturates."""
+    # Clamp first: the cast alone gives NaN beyond 448, and one NaN spoils the whole frame.
+    return (x.float() / scale).clamp(-E4M3_MAX, E4M3_MAX).to(torch.float8_e4m3fn)
+
+
+def round_e4m3(x: Tensor, scale: Tensor | float) -> Tensor:
+    """`x` through E4M3 and back, float32."""
+    return store_e4m3(x, scale).float() * scale
+
+
+def channel_scales(weight: Tensor) -> Tensor:
+    """Scales of a weight `[O, I]`, one per output: `[O, 1]`."""
+    return weight.float().abs().amax(1, keepdim=True).clamp_min(SMALLEST) / E4M3_MAX
 
 
 class Fp8Linear(nn.Module):
@@ -37,6 +55,9 @@ class Fp8Linear(nn.Module):
 
     `weight`: `[O, I]` float8, `weight_scale`: `[1, O]`, `input_scale`: `[1, 1]`, both float32.
     Inference only. `ValueError` for sizes that are no multiple of 16.
+
+    The input scale is static: a scale from each input would need its maximum, one more pass over
+    the tensor before every product. Inputs larger than those of the calibration saturate.
     """
 
     weight: Tensor
@@ -71,6 +92,7 @@ class Fp8Linear(nn.Module):
         """Layers that are given the same input, as one: outputs behind each other."""
         biases = [layer.bias for layer in layers if layer.bias is not None]
         assert len(biases) in (0, len(layers)), "all have a bias, or none"
+        # One input, so one scale. The largest: a smaller one would saturate for some of the layers.
         step = torch.stack([layer.input_scale for layer in layers]).amax(0)
         return cls(
             torch.cat([layer.weight for layer in layers]),
@@ -83,8 +105,8 @@ class Fp8Linear(nn.Module):
         """`[..., I]` -> `[..., O]` in the dtype of `x`."""
         rows = store_e4m3(x.flatten(0, -2), self.input_scale)
         product = _scaled_mm if x.is_cuda else emulated_mm
-        made = product(rows, self.weight, self.input_scale, self.weight_scale, self.bias, x.dtype)
-        return made.view(*x.shape[:-1], -1)
+        out = product(rows, self.weight, self.input_scale, self.weight_scale, self.bias, x.dtype)
+        return out.view(*x.shape[:-1], -1)
 
 
 def _scaled_mm(
@@ -95,12 +117,13 @@ def _scaled_mm(
     bias: Tensor | None,
     out: torch.dtype,
 ) -> Tensor:
-    """The hardware's product; a scale a row and an output, the rows' all the same."""
+    """The hardware's product."""
+    # Row-wise scaling wants one scale per row and per column; our rows all have the same one.
     by_row = step.expand(len(rows), 1).contiguous()
-    made: Tensor = torch._scaled_mm(
+    product: Tensor = torch._scaled_mm(
         rows, weight.T, by_row, scales, bias=bias, out_dtype=out, use_fast_accum=True
     )
-    return made
+    return product
 
 
 def emulated_mm(
@@ -111,13 +134,13 @@ def emulated_mm(
     bias: Tensor | None,
     out: torch.dtype,
 ) -> Tensor:
-    """Twin of `_scaled_mm`: `[L, I]` and `[O, I]` float8 -> `[L, O]` of dtype `out`."""
-    made = F.linear(rows.float(), weight.float()) * (step * scales)
-    return (made if bias is None else made + bias.float()).to(out)
+    """Reference of `_scaled_mm`: `[L, I]` and `[O, I]` float8 -> `[L, O]` of dtype `out`."""
+    product = F.linear(rows.float(), weight.float()) * (step * scales)
+    return (product if bias is None else product + bias.float()).to(out)
 
 
 def fp8_layers(model: nn.Module, keep: Mapping[str, str] = KEPT) -> dict[str, nn.Linear]:
-    """The linear layers that go into FP8, by name: of fitting sizes, in no pattern of `keep`."""
+    """The linear layers to convert, by name: of fitting sizes, in no pattern of `keep`."""
     return {
         name: layer
         for name, layer in model.named_modules()
@@ -150,7 +173,7 @@ def calibrate(
 
 @contextmanager
 def _watching(layers: Mapping[str, nn.Linear], seen: dict[str, Tensor]) -> Iterator[None]:
-    """Within, `seen` follows the largest magnitude that goes into each layer."""
+    """Within, `seen` holds the largest input magnitude of each layer so far."""
 
     def watch(name: str) -> Callable[..., None]:
         def take(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -168,9 +191,9 @@ def _watching(layers: Mapping[str, nn.Linear], seen: dict[str, Tensor]) -> Itera
 
 
 def to_fp8(model: nn.Module, scales: Mapping[str, float]) -> None:
-    """Put the layers named in `scales` (layer -> scale of its input) into FP8, in place.
+    """Convert the layers named in `scales` (layer -> scale of its input), in place.
 
-    Before `join_qkv`. `ValueError` for a name that is no linear layer.
+    Call it before `join_qkv`. `ValueError` for a name that is no linear layer.
     """
     modules = dict(model.named_modules())
     for name, scale in scales.items():

@@ -1,10 +1,11 @@
-"""The small steps between matrix products, each one call, so that a fused kernel can replace it.
+"""The memory-bound ops between matrix products, one call each, so that fused kernels can stand in.
 
-`REFERENCE` is PyTorch, runs everywhere and is what is traced; the Triton form of each step is in
-`c2r.kernels.fused_ops_triton`, for CUDA. All of them compute in float32 and give the dtype of `x`.
+`REFERENCE` is PyTorch, runs everywhere and is what is traced and exported;
+`c2r.kernels.fused_ops_triton` has the same ops for CUDA. All compute in float32 and return the
+dtype of `x`.
 
 Shapes: B batch, T latents, N tokens of a latent, L = T x N, D width, h heads, d head width,
-M modulations a sample (1 or T).
+M modulations per sample (1 or T).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class NormModulate(Protocol):
 
 
 class NormRotate(Protocol):
-    """RMSNorm over the full width, split into heads, each pair turned by its angle."""
+    """RMSNorm over the full width, split into heads, then RoPE: each pair rotated by its angle."""
 
     def __call__(self, x: Tensor, weight: Tensor, eps: float, table: Table) -> Tensor:
         """`x` `[B, L, D]`, `weight` `[D]` -> `[B, L, h, d]`, d being twice the table's width."""
@@ -47,20 +48,20 @@ class GateAdd(Protocol):
 
 @dataclass(frozen=True)
 class FusedOps:
-    """One form of every step."""
+    """One implementation of every op."""
 
     norm_modulate: NormModulate
     norm_rotate: NormRotate
     gate_add: GateAdd
 
 
-def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Neighbours (2i, 2i+1) of float32 `x` `[..., 2n]` as points, turned; angles `[..., n]`."""
+def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Neighbours (2i, 2i+1) of float32 `x` `[..., 2n]` rotated; angles `[..., n]`."""
     pairs = x.unflatten(-1, (-1, 2))
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        # One pass over memory; graphs know no complex numbers.
-        turned = torch.view_as_complex(pairs.contiguous()) * torch.complex(cos, sin)
-        return torch.view_as_real(turned).flatten(-2)
+        # One pass over memory. Compiled and exported graphs have no complex numbers.
+        rotated = torch.view_as_complex(pairs.contiguous()) * torch.complex(cos, sin)
+        return torch.view_as_real(rotated).flatten(-2)
     even, odd = pairs.unbind(-1)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
 
@@ -69,6 +70,7 @@ def norm_modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor
     """See `NormModulate`."""
     width, wide = x.shape[-1:], x.float()
     if scale.numel() == width.numel() and not torch.compiler.is_compiling():
+        # One modulation for all tokens: PyTorch's own kernel applies it in the same pass.
         affine = (1 + scale).flatten(), shift.flatten()
         return F.layer_norm(wide, width, *affine, eps).to(x.dtype)
     return (F.layer_norm(wide, width, eps=eps) * (1 + scale) + shift).to(x.dtype)
@@ -78,7 +80,7 @@ def norm_rotate(x: Tensor, weight: Tensor, eps: float, table: Table) -> Tensor:
     """See `NormRotate`."""
     cos, sin = (part[:, None] for part in table)
     normed = F.rms_norm(x.float(), x.shape[-1:], weight.float(), eps)
-    return turn(normed.unflatten(-1, (-1, 2 * cos.shape[-1])), cos, sin).to(x.dtype)
+    return rotate_pairs(normed.unflatten(-1, (-1, 2 * cos.shape[-1])), cos, sin).to(x.dtype)
 
 
 def gate_add(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
@@ -87,19 +89,19 @@ def gate_add(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
 
 
 REFERENCE = FusedOps(norm_modulate, norm_rotate, gate_add)
-NAMES = ("plain", "triton")
+NAMES = ("reference", "triton")
 
 
 def get_fused_ops(name: str) -> FusedOps:
-    """The form of that name. `ValueError` if unknown, or if Triton is not installed."""
+    """The implementation of that name. `ValueError` if unknown, or if Triton is not installed."""
     if name not in NAMES:
         raise ValueError(f"fused_ops {name!r} are unknown; known: {', '.join(NAMES)}")
-    if name == "plain":
+    if name == "reference":
         return REFERENCE
     try:
         return import_module("c2r.kernels.fused_ops_triton").TRITON
     except ImportError as error:
         raise ValueError(
             f"fused_ops 'triton' cannot be loaded ({error}); PyTorch for CUDA brings Triton along, "
-            "or use fused_ops 'plain'"
+            "or use fused_ops 'reference'"
         ) from error

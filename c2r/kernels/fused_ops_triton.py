@@ -1,10 +1,11 @@
-"""The steps of `c2r.kernels.fused_ops` in Triton, for CUDA: each reads and writes memory once.
+"""The ops of `c2r.kernels.fused_ops` in Triton, for CUDA: each reads and writes memory once.
 
-One program a row of tokens, the whole width in registers. Sums are in float32. Imports Triton, so
-only who asks for it imports this. With `TRITON_INTERPRET=1` the same programs run on the CPU.
+One program per token, with the whole width in registers; sums are in float32. Imports Triton, so
+`get_fused_ops` imports this module only when asked to. With `TRITON_INTERPRET=1` the same programs
+run on the CPU.
 
 Shapes: B batch, T latents, N tokens of a latent, L = T x N, D width, h heads, d head width,
-M modulations a sample (1 or T).
+M modulations per sample (1 or T).
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ def _gate_add(
     tl.store(out + row * D + column, (value + more * factor).to(out.dtype.element_ty), inside)
 
 
-def _steps(modulation: Tensor) -> tuple[int, int]:
-    """Numbers from one sample's modulation `[B, M, 1, D]` to the next, and from one latent's.
+def _strides(modulation: Tensor) -> tuple[int, int]:
+    """Strides of a modulation `[B, M, 1, D]` in elements: (sample to sample, latent to latent).
 
-    0 where all share one. The six of a block are slices of one tensor and are read where they lie.
+    0 where all share one. A block's six modulations are slices of one tensor, read without a copy.
     """
     assert modulation.stride(-1) == 1
     samples, latents = modulation.shape[:2]
@@ -95,10 +96,10 @@ def norm_modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor
     """See `c2r.kernels.fused_ops.NormModulate`."""
     batch, latents, tokens, width = x.shape
     assert x.is_contiguous() and shift.dtype == scale.dtype == torch.float32  # noqa: PT018
-    shift_steps, scale_steps = _steps(shift), _steps(scale)
+    shift_strides, scale_strides = _strides(shift), _strides(scale)
     out = torch.empty_like(x)
     _norm_modulate[(batch * latents * tokens,)](
-        x, shift, scale, out, latents, tokens, *shift_steps, *scale_steps, eps,
+        x, shift, scale, out, latents, tokens, *shift_strides, *scale_strides, eps,
         D=width, WIDE=triton.next_power_of_2(width), num_warps=_warps(width),
     )  # fmt: skip
     return out
@@ -126,7 +127,7 @@ def gate_add(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
     x, update = x.contiguous(), update.contiguous()
     out = torch.empty_like(x)
     _gate_add[(batch * latents * tokens,)](
-        x, update, gate, out, latents, tokens, *_steps(gate),
+        x, update, gate, out, latents, tokens, *_strides(gate),
         D=width, WIDE=triton.next_power_of_2(width), num_warps=_warps(width),
     )  # fmt: skip
     return out

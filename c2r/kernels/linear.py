@@ -1,4 +1,4 @@
-"""Linear layers in fewer products: with the GELU behind them, or several over one input.
+"""Linear layers in fewer kernel calls: fused with the GELU behind them, or several as one product.
 
 Shapes: I inputs and O outputs of the layer.
 """
@@ -21,23 +21,23 @@ Product = Callable[[Tensor], Tensor]
 def linear_gelu(layer: nn.Module, x: Tensor) -> Tensor:
     """`gelu(layer(x))` in its tanh form, `[..., I]` -> `[..., O]`.
 
-    oneDNN has both in one on the CPU; the GELU then sees the product before it is rounded. float32
-    stays as it is: there, serving gives the bits of the rollouts in training.
+    On the CPU in bfloat16 oneDNN fuses both, and the GELU sees the product before it is rounded.
+    float32 is not fused: serving must give the same bits as the rollouts of training.
     """
     if _on_bare_cpu(x) and _plain_linear(layer):
         weight, bias = layer.weight, layer.bias
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "tanh")
-        return made
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "tanh")
+        return out
     return F.gelu(layer(x), approximate="tanh")
 
 
 def _plain_linear(layer: nn.Module) -> bool:
-    """Whether nobody else has a part in the layer: no subclass (LoRA, FP8), no hook."""
+    """Whether the layer is a bare `nn.Linear`: no subclass (LoRA, FP8), no hook."""
     return type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks)
 
 
 def _on_bare_cpu(x: Tensor) -> bool:
-    """Whether PyTorch's CPU kernels are called as they are: no graph, gradient or autocast."""
+    """Whether a kernel may be called directly: CPU, bfloat16, no graph, gradient or autocast."""
     if torch.compiler.is_compiling() or x.device.type != "cpu":
         return False
     if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
@@ -48,7 +48,8 @@ def _on_bare_cpu(x: Tensor) -> bool:
 def join(layers: Sequence[nn.Module]) -> Product:
     """Layers that are given the same input, as one product: outputs behind each other.
 
-    They share its memory from now on. All are plain linear layers, or all are in FP8.
+    The layers become views of the joined weight, so parameters keep their names and nothing is held
+    twice. All are `nn.Linear`, or all are in FP8.
     """
     fp8 = [layer for layer in layers if isinstance(layer, Fp8Linear)]
     if len(fp8) == len(layers):
@@ -65,7 +66,7 @@ def join(layers: Sequence[nn.Module]) -> Product:
 
 
 def _share(layers: Sequence[nn.Module], name: str, whole: Tensor) -> None:
-    """Let each layer's tensor of that name be its part of `whole`."""
+    """Make each layer's tensor of that name a view of its part of `whole`."""
     start = 0
     for layer in layers:
         own = getattr(layer, name)

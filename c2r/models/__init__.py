@@ -1,1 +1,1 @@
-"""The networks, one a file, and the presets that give their shapes."""
+"""The networks, one per file, and the presets that give their shapes."""

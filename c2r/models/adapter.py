@@ -1,8 +1,9 @@
 """The control adapter as published for C2R: DINO tokens, pooled causally, added to the DiT's.
 
-Tokens are added after the patch embedding, pass a residual bridge with them, and are added again
-before the first blocks with a falling scale. Parameter names are those of the published file
-without its `pipe.dit.` prefix. Nothing here depends on x_t or t, so it runs once a chunk.
+Control tokens are added after the patch embedding, the sum passes a residual bridge, and they are
+added again before the first blocks with a falling scale. Parameter names are those of the
+published file without its `pipe.dit.` prefix. Control tokens depend neither on x_t nor on t, so
+they are computed once per chunk.
 
 Shapes: B batch, F pixel frames, T latents, N tokens of one latent, Dd DINO width, D DiT width.
 """
@@ -16,16 +17,16 @@ from torch import Tensor, nn
 
 from c2r.models.configs import ControlConfig, Preset
 from c2r.models.control import ControlInput, ControlNetwork, ControlState, Hint, injected_blocks
-from c2r.models.forward_pass import Pass
+from c2r.models.forward_pass import ForwardPass
 
-STAGES = 2  # each halves the frame rate: 4 frames a latent
+STAGES = 2  # each halves the frame rate: 4 frames per latent
 
 
 class CausalPool(nn.Module):
-    """Depthwise temporal convolutions, kernel 3, stride 2, each padded with its first input twice.
+    """Depthwise temporal convolutions, kernel 3, stride 2, padded with its first input twice.
 
     Output t of a stage sees its inputs 2t-2, 2t-1 and 2t, so latent j of two stages sees frames
-    4j-6 to 4j and a stream needs no look-ahead. Starts as the mean of the three.
+    4j-6 to 4j and a stream needs no look-ahead. Initialised as the mean of the three.
     """
 
     def __init__(self, width: int) -> None:
@@ -39,9 +40,9 @@ class CausalPool(nn.Module):
         self.convs = nn.ModuleList(convs)
 
     def forward(self, x: Tensor, state: ControlState | None) -> tuple[Tensor, ControlState]:
-        """`[B, F, N, Dd]` -> `[B, T, N, Dd]` of the latents that are whole, any F."""
+        """`[B, F, N, Dd]` -> `[B, T, N, Dd]`, the latents completed by these F frames."""
         if state is None and x.shape[1] == 0:
-            raise ValueError("control needs at least one frame to begin a stream; got none")
+            raise ValueError("control needs at least one frame to start a stream; got none")
         pending = []
         for stage, conv in enumerate(self.convs):
             held = x[:, :1].expand(-1, 2, -1, -1) if state is None else state.pending[stage]
@@ -52,7 +53,7 @@ class CausalPool(nn.Module):
 
     @staticmethod
     def _stage(taps: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """One stage as three products a token; taps `[Dd, 3]`. Gives outputs and unused inputs."""
+        """One convolution as three products per token, taps `[Dd, 3]`: outputs, unused inputs."""
         count = (x.shape[1] - 1) // 2
         out = sum(x[:, tap : tap + 2 * count : 2] * taps[:, tap] for tap in range(3))
         assert isinstance(out, Tensor)
@@ -76,7 +77,7 @@ class PatchAdapter(nn.Module):
 
 
 class FusionBridge(nn.Module):
-    """Residual two-layer network over the fused tokens; its last layer starts at zero."""
+    """Residual two-layer network over the fused tokens; its last layer is zero-initialised."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ class FusionBridge(nn.Module):
         nn.init.zeros_(self.fc2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is to be added to `x` `[B, L, D]`."""
+        """The residual of `x` `[B, L, D]`."""
         x = x.to(self.ln.weight.dtype)
         return self.fc2(nn.functional.silu(self.fc1(self.ln(x))))
 
@@ -123,7 +124,7 @@ class ControlAdapter(ControlNetwork):
     ) -> tuple[Tensor, ControlState]:
         return self.dino_patch_adapter(features, state)
 
-    def inject(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+    def inject(self, x: Tensor, control: ControlInput, call: ForwardPass) -> tuple[Tensor, Hint]:
         # Strength 0 must be exactly no control. Scaling the tokens alone does not give that: the
         # bridge has biases and is not scaled in the published model, so it is switched off.
         strength = control.scale()

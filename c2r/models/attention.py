@@ -1,7 +1,8 @@
-"""Who sees whom: the latent masks that training needs, over any attention kernel.
+"""Attention masks over latents: block-causal and teacher forcing, with any attention kernel.
 
-A mask never becomes a matrix of tokens: it is a short list of "these latents see those", and
-masked attention is one plain call a row, so every kernel can serve it.
+A mask is a short list of "these latents attend to those", never a matrix of tokens. Masked
+attention is one unmasked call per row of the list, so every kernel can run it, only the needed
+products are computed, and no mask of tokens [L, L] is allocated.
 
 Shapes: B batch, L query tokens, h heads, d head width.
 """
@@ -28,9 +29,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LatentMask:
-    """Who sees whom, latent by latent: rows of (queries, what they see), queries in order.
+    """Rows of (queries, the latents that they attend to), queries in order.
 
-    `places`: the latents' places in time, where they are not 0, 1, 2 ...
+    `places`: the latents' positions in time, where they are not 0, 1, 2 ...
     """
 
     rows: tuple[tuple[range, tuple[range, ...]], ...]
@@ -42,7 +43,7 @@ class LatentMask:
         return self.rows[-1][0].stop
 
     def dense(self) -> Tensor:
-        """Truth table `[latents, latents]`, True where the row sees the column."""
+        """The mask as `[latents, latents]`, True where the row attends to the column."""
         table = torch.zeros(self.latents, self.latents, dtype=torch.bool)
         for queries, seen in self.rows:
             for keys in seen:
@@ -57,10 +58,11 @@ def _blocks(latents: int, chunk: int) -> list[range]:
 def block_causal(
     latents: int, chunk: int, *, window: int | None = None, sink: int = 0
 ) -> LatentMask:
-    """Every block of `chunk` latents sees itself and what came before it.
+    """Every block of `chunk` latents attends to itself and to everything before it.
 
-    With `window` it sees only the first `sink` latents and the latest, `window` in all, its own
-    included: what a cache of that window holds. `ValueError` when that is less than a block.
+    With `window` it attends only to the first `sink` latents and the latest ones, `window` in all,
+    its own included: what a K/V cache of that window holds. `ValueError` when that is less than a
+    block.
     """
     if window is not None and window - sink < chunk:
         raise ValueError(
@@ -69,6 +71,8 @@ def block_causal(
         )
     rows = []
     for block in _blocks(latents, chunk):
+        # Counted from the block's end, as the cache counts: the window holds the chunk itself.
+        # Counted from its start, training would see `chunk` latents more than serving keeps.
         first = 0 if window is None else max(0, block.stop - (window - sink))
         whole = first <= sink
         seen = (range(block.stop),) if whole else (range(sink), range(first, block.stop))
@@ -81,10 +85,14 @@ def teacher_forcing(
 ) -> LatentMask:
     """Mask of a doubled sequence: the clean clip, then the same clip noised.
 
-    Clean blocks are block-causal among themselves; noisy block b sees the clean blocks before b
-    and itself, both within `window` and `sink` as in `block_causal`. Both copies of a latent have
-    the same place in time. Control tokens are doubled too.
+    Clean blocks are block-causal among themselves; noisy block b attends to the clean blocks before
+    b and to itself, both within `window` and `sink` as in `block_causal`. Both copies of a latent
+    have the same position in time. Control tokens are doubled too.
     """
+    # Why doubled: when serving, a chunk is denoised against the keys of clean chunks. One causal
+    # pass over the noisy clip would attend to noisy ones, and the student would learn a context
+    # that it never meets. The clean half makes those keys for all blocks in a single pass.
+    # Noisy block b must not see clean block b: that is its own target, and the loss would vanish.
     causal = block_causal(latents, chunk, window=window, sink=sink).rows
     rows = list(causal)
     for block, seen in causal:
@@ -95,7 +103,7 @@ def teacher_forcing(
 
 
 def attend_masked(attend: Attention, mask: LatentMask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention under a latent mask; q, k, v `[B, L, h, d]` with L = latents x N."""
+    """Attention under a latent mask; q, k, v `[B, L, h, d]` with L = latents x N tokens."""
     tokens = q.shape[1] // mask.latents
 
     def cut(x: Tensor, latents: range) -> Tensor:

@@ -116,7 +116,7 @@ def tune_for_cpu(networks: Networks) -> Networks:
     cast(networks.vae, torch.bfloat16)
     if networks.control is not None and not networks.control.float32_on_cpu:
         cast(networks.control, torch.bfloat16)
-    networks.dino.halve_products(torch.bfloat16)
+    networks.dino.multiply_in(torch.bfloat16)
     networks.dit.join_qkv()
     return networks
 

@@ -1,7 +1,6 @@
-"""The shapes of networks and of a whole renderer, as dataclasses that check themselves.
+"""The shapes of networks and of a whole renderer, as dataclasses that validate themselves.
 
-This module knows numbers only: no tensors, no torch. The networks take these dataclasses as they
-are; `c2r.models.presets` holds the renderers that have a name.
+Numbers only: no tensors, no torch. `c2r.models.presets` holds the named renderers.
 """
 
 from __future__ import annotations
@@ -162,12 +161,12 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """Streaming: latents a chunk, the K/V window (current chunk included), the few-step schedule.
+    """Streaming: latents per chunk, the K/V window (current chunk included), the few-step schedule.
 
-    `timesteps` are warped by `shift` (Self-Forcing); `first_timesteps`, when given, serve the first
-    chunk of a stream. `sink` latents are never evicted. `context_noise`: the timestep at which the
-    clean chunk writes its K/V. `first_chunk`: latents of a stream's first chunk, when it has fewer:
-    its pictures come sooner.
+    `timesteps` are shifted by `shift` (Self-Forcing); `first_timesteps`, when given, are those of a
+    stream's first chunk. `sink` latents are never evicted. `context_noise`: the timestep at which
+    the clean chunk writes its K/V. `first_chunk`: latents of a stream's first chunk, when it has
+    fewer, so that its first frame comes sooner.
     """
 
     chunk: int = 3

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from c2r.models.configs import ControlConfig, DiTConfig, Preset
 from c2r.models.costs import ControlCost
-from c2r.models.forward_pass import Pass
+from c2r.models.forward_pass import ForwardPass
 
 if TYPE_CHECKING:
     from c2r.models.dit import DiT
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Hint = Callable[[int], Tensor | None]
 """Block index -> what to add to the tokens before that block, or None."""
 
-PrecomputeHints = Callable[[Tensor, Pass], Mapping[int, Tensor]]
+PrecomputeHints = Callable[[Tensor, ForwardPass], Mapping[int, Tensor]]
 """(control tokens, pass) -> hints by block, before strength."""
 
 
@@ -90,7 +90,7 @@ class ControlNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def inject(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+    def inject(self, x: Tensor, control: ControlInput, call: ForwardPass) -> tuple[Tensor, Hint]:
         """Tokens `[B, L, D]` as the first block shall see them, and the hints for all blocks."""
 
 

@@ -28,7 +28,7 @@ from c2r.models.control import (
 )
 from c2r.models.costs import ControlCost, PassCost, blocks_cost
 from c2r.models.dit import Block, DiT
-from c2r.models.forward_pass import Pass
+from c2r.models.forward_pass import ForwardPass
 
 
 class ControlNet(ControlNetwork):
@@ -88,7 +88,7 @@ class ControlNet(ControlNetwork):
     ) -> tuple[Tensor, ControlState]:
         return self.dino_patch_adapter(features, state)
 
-    def hints(self, x: Tensor | None, tokens: Tensor, call: Pass) -> Mapping[int, Tensor]:
+    def hints(self, x: Tensor | None, tokens: Tensor, call: ForwardPass) -> Mapping[int, Tensor]:
         """Run the clones over the control (and the DiT's tokens `x` `[B, L, D]`, unless None)."""
         y = tokens.flatten(1, 2)
         if x is not None:
@@ -99,7 +99,7 @@ class ControlNet(ControlNetwork):
             hints[self.sources[place] + 1] = project(y)
         return hints
 
-    def inject(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+    def inject(self, x: Tensor, control: ControlInput, call: ForwardPass) -> tuple[Tensor, Hint]:
         hints = control.hints
         if hints is None:
             assert self.every_pass, "DiT.prepare_control makes hints that are once per chunk"

@@ -1,8 +1,8 @@
 """DINO features: frames in, patch tokens of a frozen DINOv3 or DINOv2 out.
 
-The networks are those of transformers, as they are; this module prepares pixels, drops the tokens
-that are not patches and reads Hugging Face folders. It knows nothing of the adapter that uses the
-tokens, nor of time: every frame is looked at by itself.
+The networks are those of transformers; this module prepares pixels, drops the tokens that are not
+patches and reads Hugging Face folders. It knows nothing of the adapter that uses the tokens, nor
+of time: frames are encoded independently.
 
 Shapes: B batch, F pixel frames, H W pixel rows and columns, N = rows * columns of the token grid
 (row-major), Dd width of the features.
@@ -64,9 +64,9 @@ AttentionInterface.register(ATTENTION, _attend)
 
 
 class DinoEncoder(nn.Module):
-    """Frozen DINO: frames of any size to one token a cell of `grid` (rows, columns).
+    """Frozen DINO: frames of any size to one token per cell of `grid` (rows, columns).
 
-    Always in eval mode, whatever `train` is asked for: DINOv3 jitters its positions in training
+    Always in eval mode, whatever `train` is called with: DINOv3 jitters its positions in training
     mode. `ValueError` for a model of another family or an empty grid.
     """
 
@@ -84,12 +84,12 @@ class DinoEncoder(nn.Module):
         self.model = model.requires_grad_(False)
         self.model.set_attn_implementation(ATTENTION)
         self.grid = grid
-        self.half_products: torch.dtype | None = None
+        self.product_dtype: torch.dtype | None = None
         self.eval()
 
-    def halve_products(self, dtype: torch.dtype) -> None:
-        """Multiply in `dtype`; sums, norms and the tokens stay as they are, here float32."""
-        self.half_products = dtype
+    def multiply_in(self, dtype: torch.dtype) -> None:
+        """Compute matrix products in `dtype`; sums, norms and the tokens stay float32."""
+        self.product_dtype = dtype
         for layer in self.model.modules():
             if isinstance(layer, (nn.Linear, nn.Conv2d)):
                 layer.to(dtype)
@@ -135,9 +135,9 @@ class DinoEncoder(nn.Module):
     def _encode(self, frames: Tensor) -> Tensor:
         assert not self.model.training, "DINO must stay in eval mode; call train on its owner"
         pixels = prepare(frames, self.size).to(self.model.dtype)
-        if self.half_products is None:
+        if self.product_dtype is None:
             return self.model(pixels).last_hidden_state[:, self.prefix :]
-        with torch.autocast(pixels.device.type, self.half_products):
+        with torch.autocast(pixels.device.type, self.product_dtype):
             return self.model(pixels).last_hidden_state[:, self.prefix :]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DinoEncoder:
@@ -186,7 +186,7 @@ def build_dino(
 ) -> DinoEncoder:
     """A DINO of that shape with random weights.
 
-    With a `seed` on the CPU; without one on the device in force, `torch.device("meta")` included.
+    With a `seed` on the CPU; without one on the current device, `torch.device("meta")` included.
     `ValueError` for widths that the family cannot have.
     """
     family, options = _family(config)

@@ -1,11 +1,11 @@
 """The Wan 2.1 video DiT: one definition for 1.3B and 14B, bidirectional and causal.
 
-Parameter names are Wan's official ones. Without a cache a pass sees the whole clip, or what a
-`LatentMask` allows; with a cache it sees what the cache holds and itself. Knows nothing of
+Parameter names are Wan's official ones. Without a cache a pass attends to the whole clip, or to
+what a `LatentMask` allows; with a cache, to what the cache holds and to itself. Knows nothing of
 schedules, sessions, sharding or files.
 
 Shapes: B batch, T latents, H W rows and columns of tokens, N = H x W, L = T x N tokens, D width,
-h heads, d head width, C latent channels, S text tokens, M timesteps a sample (1 or T).
+h heads, d head width, C latent channels, S text tokens, M timesteps per sample (1 or T).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from c2r.kernels.linear import Product, join, linear_gelu
 from c2r.models.attention import LatentMask, attend_masked
 from c2r.models.configs import DiTConfig
 from c2r.models.control import ControlInput, ControlNetwork
-from c2r.models.forward_pass import EmbeddedText, LayerCache, Pass, Text, TextKV, TokenShare
+from c2r.models.forward_pass import EmbeddedText, ForwardPass, LayerCache, Text, TextKV, TokenShare
 from c2r.models.precision import full_precision
 from c2r.models.rope import rope_table
 
@@ -53,8 +53,7 @@ class SelfAttention(nn.Module):
             return self.joined(x).chunk(3, dim=-1)
         return self.q(x), self.k(x), self.v(x)
 
-    def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
-        """`[B, L, D]` -> `[B, L, D]`."""
+    def forward(self, x: Tensor, layer: int, call: ForwardPass) -> Tensor:
         q, k, v = self.qkv(x)
         v = self.split(v)
         q = call.fused_ops.norm_rotate(q, self.norm_q.weight, self.eps, call.rope).to(v.dtype)
@@ -62,6 +61,7 @@ class SelfAttention(nn.Module):
         if call.cache is not None:
             k, v = call.cache.append(layer, k, v)
         if call.share is not None:
+            # After the rotation: a process has the angles of its own tokens only.
             q, k, v = (call.share.gather(part, call.latents) for part in (q, k, v))
         if call.mask is not None:
             out = attend_masked(call.attend, call.mask, q, k, v)
@@ -73,27 +73,25 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(SelfAttention):
-    """Attention from the clip's tokens to the prompt's, whose keys and values come ready."""
+    """Attention from the clip's tokens to the prompt's, whose keys and values are given."""
 
     def text_kv(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Embedded text `[B, S, D]` -> keys and values `[B, S, h, d]`."""
         v = self.split(self.v(context))
         return self.split(self.norm_k(self.k(context))).to(v.dtype), v
 
-    def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
-        """`[B, L, D]` -> `[B, L, D]`."""
-        given = call.text
-        pair = self.text_kv(given.context) if isinstance(given, EmbeddedText) else given[layer]
+    def forward(self, x: Tensor, layer: int, call: ForwardPass) -> Tensor:
+        text = call.text
+        pair = self.text_kv(text.context) if isinstance(text, EmbeddedText) else text[layer]
         k, v = (part.expand(x.shape[0], -1, -1, -1) for part in pair)
         q = self.split(self.norm_q(self.q(x))).to(v.dtype)
         return self.o(call.attend(q, k, v).flatten(-2))
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers around a GELU, which joins the first where a kernel has both."""
+    """Two linear layers around a GELU, fused with the first where a kernel does both."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, L, D]` -> `[B, L, D]`."""
         first, _, last = self
         return last(linear_gelu(first, x))
 
@@ -114,8 +112,8 @@ class Block(nn.Module):
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, config.dim) / config.dim**0.5)
 
-    def forward(self, x: Tensor, layer: int, call: Pass) -> Tensor:
-        """Tokens `[B, L, D]` -> `[B, L, D]`; `layer` is the place in caches and text K/V."""
+    def forward(self, x: Tensor, layer: int, call: ForwardPass) -> Tensor:
+        """Tokens `[B, L, D]` -> `[B, L, D]`; `layer` is the index in caches and text K/V."""
         parts = (self.modulation.float() + call.modulation).unsqueeze(-2).unbind(2)
         shift1, scale1, gate1, shift2, scale2, gate2 = parts
 
@@ -160,8 +158,8 @@ class DiT(nn.Module):
 
     `attention` names a kernel of `c2r.kernels.attention`. Set `checkpoint_blocks` to recompute
     each block in the backward pass instead of keeping its activations, and `share` when this
-    process sees only its share of every latent's tokens (training only). Set `attend` and
-    `fused_ops` to other kernels of the same calls.
+    process holds only its share of every latent's tokens (training only). Set `attend` and
+    `fused_ops` to choose kernels.
     """
 
     def __init__(self, config: DiTConfig, attention: str = "sdpa") -> None:
@@ -190,10 +188,10 @@ class DiT(nn.Module):
         return time or name.endswith("modulation")
 
     def join_qkv(self) -> None:
-        """Let every self-attention make q, k and v in one product, over the same memory.
+        """Compute q, k and v of every self-attention in one product, over the same memory.
 
-        Names of parameters stay. Call it last: after loading, casting and moving to a device.
-        `ValueError` while parameters want gradients.
+        Parameter names stay. Call it last: after loading, casting and moving to a device.
+        `ValueError` while parameters require gradients.
         """
         if any(parameter.requires_grad for parameter in self.parameters()):
             raise ValueError("join_qkv is for inference; call requires_grad_(False) first")
@@ -208,13 +206,13 @@ class DiT(nn.Module):
         return self.patch_embedding.weight.dtype
 
     def embedded(self, embeddings: Tensor) -> EmbeddedText:
-        """Text embeddings `[B, S, text_dim]`, for layers that make keys and values as they run."""
+        """Text embeddings `[B, S, text_dim]`, for layers that compute their keys and values."""
         return EmbeddedText(self.text_embedding(embeddings.to(self.dtype)))
 
     def text_kv(self, embeddings: Tensor, control: ControlNetwork | None = None) -> TextKV:
-        """Text embeddings `[B, S, text_dim]` -> keys and values of every layer, once a prompt.
+        """Text embeddings `[B, S, text_dim]` -> keys and values of every layer, once per prompt.
 
-        The layers of a control network with blocks of its own follow the DiT's.
+        The layers of the control network's blocks follow the DiT's.
         """
         context = self.embedded(embeddings).context
         blocks = [*self.blocks, *(control.blocks if control is not None else ())]
@@ -229,9 +227,9 @@ class DiT(nn.Module):
         mask: LatentMask | None = None,
         positions: Tensor | None = None,
     ) -> ControlInput | None:
-        """Make the hints of a chunk now, when its control does not depend on x_t and t.
+        """Compute the hints of a chunk now, when they depend neither on x_t nor on t.
 
-        `forward` does so itself when this was not called before; once a chunk is enough.
+        Once per chunk is enough; `forward` does it when it was not done before.
         """
         if control is None or control.hints is not None:
             return control
@@ -257,10 +255,10 @@ class DiT(nn.Module):
     ) -> Tensor:
         """Velocity `e - x_0` of noisy latents.
 
-        `x`: `[B, T, C, rows, columns]`. `timestep`: 1000 sigma, `[B]` (one a sample) or `[B, T]`
-        (one a latent). `text`: from `text_kv` or `embedded`. `positions`: `[T]` places in time of
-        the latents, by default those of the mask, or counted from what the cache holds. Gives the
-        shape and dtype of `x`. `ValueError` for a mask of another number of latents.
+        `x`: `[B, T, C, rows, columns]`. `timestep`: 1000 sigma, `[B]` (per sample) or `[B, T]`
+        (per latent). `text`: from `text_kv` or `embedded`. `positions`: `[T]` positions in time of
+        the latents, by default those of the mask, or counted from what the cache holds. Returns
+        the shape and dtype of `x`. `ValueError` for a mask of another number of latents.
         """
         assert mask is None or cache is None, "a mask is for passes without a cache"
         patch, latents = self.config.patch, x.shape[1]
@@ -299,13 +297,15 @@ class DiT(nn.Module):
         positions: Tensor | None,
         mask: LatentMask | None,
         cache: LayerCache | None,
-    ) -> tuple[Pass, Tensor]:
-        """Everything that blocks share, and the time embedding `[B, M, D]` for the head."""
+    ) -> tuple[ForwardPass, Tensor]:
+        """What the blocks share, and the time embedding `[B, M, D]` for the head."""
         if positions is None and mask is not None and mask.places is not None:
             positions = torch.tensor(mask.places, device=timestep.device)
         elif positions is None:
             start = cache.length if cache is not None else 0
             positions = torch.arange(start, start + latents, device=timestep.device)
+        # In bfloat16 neighbouring timesteps round to the same embedding, and the error of the
+        # modulation multiplies every token of every block.
         if self.time_embedding[0].weight.dtype != torch.float32:
             raise ValueError(
                 "the time embedding must stay float32; use c2r.models.precision.cast, not .to()"
@@ -320,6 +320,7 @@ class DiT(nn.Module):
             rope = self.share.rope(positions, self.config.head_dim)
         recompute = self.checkpoint_blocks and torch.is_grad_enabled()
         if recompute and cache is not None:
+            # The cache moves on before the backward pass recomputes these blocks.
             cache = cache.snapshot()
         shared = modulation, rope, text, self.attend, latents, mask, cache, recompute, self.share
-        return Pass(*shared, self.fused_ops), time
+        return ForwardPass(*shared, self.fused_ops), time

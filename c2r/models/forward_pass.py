@@ -1,6 +1,6 @@
-"""What the blocks of one forward pass share, whoever owns the blocks: the DiT or its control.
+"""What all blocks of one forward pass share: those of the DiT and those of its control network.
 
-Shapes: B batch, S text tokens, h heads, d head width, D width, M timesteps a sample (1 or T).
+Shapes: B batch, S text tokens, h heads, d head width, D width, M timesteps per sample (1 or T).
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from c2r.kernels.fused_ops import REFERENCE, FusedOps
 from c2r.models.attention import LatentMask
 
 TextKV = Sequence[tuple[Tensor, Tensor]]
-"""Keys and values `[B, S, h, d]` of the prompt, a pair a layer: made once a prompt."""
+"""Keys and values `[B, S, h, d]` of the prompt, one pair per layer, computed once per prompt."""
 
 
 @dataclass(frozen=True)
 class EmbeddedText:
-    """The prompt before keys and values: each layer makes its own when its block runs.
+    """The prompt before keys and values: each layer computes its own when its block runs.
 
-    For training, which uses a prompt once: inside its block a layer's weights are whole, and
-    recomputed with it, and compiled blocks are all one graph.
+    For training, which uses a prompt once. Under FSDP a layer's weights are gathered only while its
+    block runs, so nothing outside the block may use them; inside it they are also recomputed with
+    the block, and all compiled blocks share one graph.
     """
 
     context: Tensor  # [B, S, D]
@@ -45,34 +46,38 @@ class LayerCache(Protocol):
 
     @property
     def length(self) -> int:
-        """Latents held before the current ones, and so the place in time of the first of these."""
+        """Latents held before the current ones, and so the position of the first of these."""
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Put rotated keys and values of the current latents behind the held ones; give all."""
+        """Put rotated keys and values of the current latents behind the held ones; return all."""
 
     def snapshot(self) -> LayerCache:
-        """What is held now, safe from later chunks: recomputed blocks must see the same."""
+        """What is held now, unchanged by later chunks: recomputed blocks must see the same."""
 
 
 class TokenShare(Protocol):
-    """This process's tokens of every latent, when the tokens of a clip are spread over several.
+    """This process's tokens, when the tokens of every latent are sharded over processes.
 
-    The trainer's context parallelism is one; serving has none.
+    Context parallelism after Ulysses (arXiv:2309.14509): a process holds a share of each latent's
+    tokens, with all heads. Everything but self-attention works per token and needs no other share.
+    For attention `gather` exchanges (share of tokens, all heads) for (all tokens, share of heads)
+    and `scatter` goes back. Tokens are sharded within each latent, not clip by clip: so per-latent
+    timesteps and latent masks mean the same on every process.
     """
 
     def rope(self, positions: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
-        """Angles of the own tokens, as `c2r.models.rope.rope_table` gives them for all."""
+        """Angles of this process's tokens, as `c2r.models.rope.rope_table` gives them for all."""
 
     def gather(self, x: Tensor, latents: int) -> Tensor:
-        """Own tokens with all heads -> all tokens, latent by latent, with the own heads."""
+        """Own tokens with all heads -> all tokens, latent by latent, with this process's heads."""
 
     def scatter(self, x: Tensor, latents: int) -> Tensor:
         """The reverse of `gather`."""
 
 
 @dataclass(frozen=True)
-class Pass:
-    """What all blocks of one forward pass share."""
+class ForwardPass:
+    """The arguments that every block of one forward pass takes."""
 
     modulation: Tensor  # [B, M, 6, D] float32
     rope: tuple[Tensor, Tensor]
@@ -86,7 +91,7 @@ class Pass:
     fused_ops: FusedOps = REFERENCE
 
     def run(self, block: nn.Module, x: Tensor, layer: int) -> Tensor:
-        """One block; with `recompute` its activations are made again in the backward pass."""
+        """One block; with `recompute` its activations are recomputed in the backward pass."""
         if self.recompute:
             return checkpoint(block, x, layer, self, use_reentrant=False)
         return block(x, layer, self)

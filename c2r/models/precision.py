@@ -1,4 +1,4 @@
-"""Half precision with the exceptions that a network asks for, and values that are none."""
+"""Half precision with the exceptions that a network needs, and checks for NaN and infinity."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def parameter_dtype(module: nn.Module, name: str, dtype: torch.dtype) -> torch.d
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether products in bfloat16 are faster there than in float32: CUDA, AVX512-BF16, AMX."""
+    """Whether bfloat16 products are faster than float32 there: CUDA, AVX512-BF16, AMX."""
     if device.type != "cpu":
         return device.type == "cuda"
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Autocast off within; the meta device, which knows no autocast, is left as it is."""
+    """Autocast off within; does nothing on the meta device, which has no autocast."""
     if device.type == "meta":
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
@@ -42,7 +42,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def cast(module: Module, dtype: torch.dtype) -> Module:
-    """Turn the parameters into `dtype` in place, but for those that the module keeps in float32.
+    """Cast the parameters to `dtype` in place, except those that the module keeps in float32.
 
     Use this and not `module.to(dtype)`: the DiT's time embedding must stay float32.
     """
@@ -52,7 +52,7 @@ def cast(module: Module, dtype: torch.dtype) -> Module:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether no value is NaN or infinite; the extremes tell, and take no memory to find."""
+    """Whether no value is NaN or infinite; the extremes tell, and need no mask in memory."""
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
     low, high = tensor.aminmax()

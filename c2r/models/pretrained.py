@@ -1,4 +1,4 @@
-"""Networks in Hugging Face's format, read by transformers, with errors that say what to do."""
+"""Networks in Hugging Face's format, loaded by transformers, with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Pretrained:
     def config(self) -> dict[str, Any]:
         """What config.json says, {} without one; `ValueError` when the place cannot be read."""
         try:
-            found, _ = PretrainedConfig.get_config_dict(self.place, subfolder=self.subfolder)
+            config, _ = PretrainedConfig.get_config_dict(self.place, subfolder=self.subfolder)
         except OSError as error:
             raise self.refusal(error) from error
-        return found
+        return dict(config)
 
     def load(
         self, model_class: type[PreTrainedModel], dtype: torch.dtype, unused: tuple[str, ...]
     ) -> PreTrainedModel:
-        """The network with its weights, on the CPU; `ValueError` unless every tensor has its place.
+        """The network with its weights, on the CPU; `ValueError` unless all tensors match.
 
         `unused`: prefixes of tensors that the file may hold beyond the network's own.
         """
@@ -78,8 +78,10 @@ class Pretrained:
             "of the wrong shape": sorted(map(str, report["mismatched_keys"])),
         }
         if any(faults.values()):
-            found = "; ".join(f"{what}: {_few(keys)}" for what, keys in faults.items() if keys)
-            raise ValueError(f"the weights in {self} do not fit its config.json: {found}")
+            differences = "; ".join(
+                f"{what}: {_few(keys)}" for what, keys in faults.items() if keys
+            )
+            raise ValueError(f"the weights in {self} do not fit its config.json: {differences}")
         if broken := [name for name, value in tensors.items() if not is_finite(value)]:
             raise ValueError(f"the weights in {self} hold NaN or infinity in: {_few(broken)}")
         return model

@@ -1,4 +1,4 @@
-"""Three-axis rotary positions (RoPE) of Wan 2.1: one table for time, rows and columns.
+"""Rotary position embeddings (RoPE) of Wan 2.1 over three axes: time, rows and columns.
 
 A head of width d gives d - 4*(d//6) numbers to time and 2*(d//6) each to rows and columns
 (44, 42, 42 for 128); theta is 10000; neighbours (2i, 2i+1) form the rotated pairs.
@@ -14,13 +14,13 @@ import math
 import torch
 from torch import Tensor
 
-from c2r.kernels.fused_ops import turn
+from c2r.kernels.fused_ops import rotate_pairs
 
 THETA = 10000.0
 
 
 def axis_widths(head_dim: int) -> tuple[int, int, int]:
-    """How many numbers of a head turn with time, rows and columns; all even, sum `head_dim`."""
+    """How many numbers of a head rotate with time, rows and columns; all even, sum `head_dim`."""
     side = 2 * (head_dim // 6)
     return head_dim - 2 * side, side, side
 
@@ -33,7 +33,7 @@ def _frequencies(width: int, device: torch.device | None) -> Tensor:
 def rope_table(positions: Tensor, grid: tuple[int, int], head_dim: int) -> tuple[Tensor, Tensor]:
     """Cosine and sine of every token's angles, each `[L, d/2]` float32.
 
-    `positions`: `[T]` places in time of the latents; `grid`: (H, W) tokens of one latent.
+    `positions`: `[T]` positions in time of the latents; `grid`: (H, W) tokens of one latent.
     """
     rows, columns = grid
     time_width, row_width, column_width = axis_widths(head_dim)
@@ -53,17 +53,17 @@ def rope_table(positions: Tensor, grid: tuple[int, int], head_dim: int) -> tuple
 
 
 def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn heads `[B, L, h, d]` by a table of `[L, d/2]`, in float32; keeps the dtype of `x`."""
+    """Rotate heads `[B, L, h, d]` by a table of `[L, d/2]`, in float32; keeps the dtype of `x`."""
     cos, sin = (part[:, None] for part in table)
-    return turn(x.float(), cos, sin).to(x.dtype)
+    return rotate_pairs(x.float(), cos, sin).to(x.dtype)
 
 
 def shift_time(keys: Tensor, latents: int) -> Tensor:
-    """Already rotated keys `[..., h, d]`, moved by `latents` places in time (negative: earlier).
+    """Already rotated keys `[..., h, d]`, moved by `latents` positions in time (negative: earlier).
 
-    Rotations add up, so this equals rotating the plain keys at the new place.
+    Rotations add up, so this equals rotating the unrotated keys for the new position.
     """
     width = axis_widths(keys.shape[-1])[0]
     angle = _frequencies(width, keys.device) * latents
-    turned = turn(keys[..., :width].float(), angle.cos(), angle.sin()).to(keys.dtype)
-    return torch.cat([turned, keys[..., width:]], dim=-1)
+    moved = rotate_pairs(keys[..., :width].float(), angle.cos(), angle.sin()).to(keys.dtype)
+    return torch.cat([moved, keys[..., width:]], dim=-1)

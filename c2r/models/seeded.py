@@ -21,7 +21,7 @@ def fold_seed(seed: int) -> int:
 def seeded(seed: int | None) -> Iterator[None]:
     """Random weights made inside come from `seed`, on the CPU: the same on every machine.
 
-    The generator is put back afterwards. None changes nothing, neither generator nor device.
+    The generator's state is restored afterwards. With None this does nothing.
     """
     if seed is None:
         yield
@@ -36,9 +36,9 @@ def seeded(seed: int | None) -> Iterator[None]:
 
 
 class SeededText:
-    """Stands in for a text encoder without weights: embeddings drawn from seed and prompt.
+    """Stands in for a text encoder without weights: random embeddings from seed and prompt.
 
-    Of the right shape and as different as the prompts are; they mean nothing.
+    They have the right shape and differ between prompts, and mean nothing.
     """
 
     def __init__(self, config: TextConfig, seed: int) -> None:
@@ -47,12 +47,11 @@ class SeededText:
         self.device = torch.device("cpu")
 
     def to(self, device: torch.device | str) -> SeededText:
-        """Give embeddings on that device from now on."""
         self.device = torch.device(device)
         return self
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Embeddings `[B, length, dim]` float32: one row a byte and an end, zero beyond them."""
+        """Embeddings `[B, length, dim]` float32: one row per byte and an end, zero beyond them."""
         text = torch.zeros(len(prompts), self.config.length, self.config.dim)
         for row, prompt in zip(text, prompts, strict=True):
             words = prompt.encode()

@@ -1,4 +1,4 @@
-"""Text: prompts in, UMT5 embeddings out, each prompt encoded once and then remembered.
+"""Text: prompts in, UMT5 embeddings out; the latest prompts are cached.
 
 The encoder and tokenizers are those of transformers. This module cleans prompts as Wan 2.1 does,
 pads with zeros as its DiT expects, and knows nothing of the DiT itself.
@@ -51,10 +51,10 @@ class PromptTruncatedWarning(UserWarning):
 
 
 def clean_prompt(prompt: str) -> str:
-    """`prompt` as Wan 2.1 cleans it: broken Unicode mended, HTML entities resolved twice (for text
-    escaped twice), each run of whitespace one space, none at the ends.
+    """`prompt` as Wan 2.1 cleans it: broken Unicode repaired, HTML entities resolved twice (some
+    text is escaped twice), runs of whitespace collapsed.
     """
-    import ftfy  # not where embeddings are drawn
+    import ftfy  # not needed by `SeededText`
 
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(prompt))).split())
 
@@ -62,7 +62,7 @@ def clean_prompt(prompt: str) -> str:
 class TextEncoder:
     """A frozen UMT5 encoder, its tokenizer, and the embeddings of the `capacity` latest prompts.
 
-    `model` may be moved to park it; `to` moves the remembered prompts along. For one thread.
+    `to` moves the model and the cached prompts. Not thread-safe.
     `ValueError` for a tokenizer that does not fit the model or adds no end token.
     """
 
@@ -88,7 +88,7 @@ class TextEncoder:
         return int(self.model.config.d_model)
 
     def to(self, device: torch.device | str) -> TextEncoder:
-        """Move the model and the remembered prompts: `"cpu"` frees the accelerator's memory."""
+        """Move the model and the cached prompts; `"cpu"` frees the accelerator's memory."""
         self.model.to(device)
         self._cache = OrderedDict((key, row.to(device)) for key, row in self._cache.items())
         return self
@@ -98,8 +98,8 @@ class TextEncoder:
         """Embeddings `[B, length, dim]` in the model's dtype and on its device, no gradient.
 
         Zero beyond each prompt's own tokens. `""` is the unconditional prompt: its end token only.
-        A prompt of more than `length` tokens keeps its beginning and its end token, with a
-        `PromptTruncatedWarning`. Prompts not remembered are encoded in one batch.
+        A prompt of more than `length` tokens is cut, its end token kept, with a
+        `PromptTruncatedWarning`. Prompts not in the cache are encoded in one batch.
         `ValueError` unless `prompts` is a list of one or more strings.
         """
         cleaned = [clean_prompt(prompt) for prompt in _checked(prompts)]
@@ -111,7 +111,7 @@ class TextEncoder:
         return text
 
     def _look_up(self, prompts: list[str]) -> dict[str, Tensor]:
-        """Each prompt's `[n, dim]`, remembered or freshly encoded, and now the latest."""
+        """Each prompt's `[n, dim]`, from the cache or encoded now, and moved to the cache's end."""
         distinct = list(dict.fromkeys(prompts))
         known = {prompt: self._cache[prompt] for prompt in distinct if prompt in self._cache}
         fresh = [prompt for prompt in distinct if prompt not in known]
@@ -177,8 +177,8 @@ def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, vocab: int) -> None:
 def build_text(config: TextConfig, *, seed: int | None = None, capacity: int = 64) -> TextEncoder:
     """A UMT5 encoder of that shape with random weights, reading bytes (no files needed).
 
-    With a `seed` on the CPU; without one on the device in force. `ValueError` for a vocabulary
-    below the 259 tokens of bytes.
+    With a `seed` on the CPU; without one on the current device. `ValueError` for a vocabulary below
+    the 259 tokens of bytes.
     """
     shape = {name: getattr(config, own) for name, own in SHAPE.items()}
     with seeded(seed):

@@ -1,4 +1,4 @@
-"""The small causal VAE: the TAEHV family (`taew2_1.pth` loads with `TinyVAEConfig()`).
+"""The tiny causal VAE: the TAEHV family (`taew2_1.pth` loads with `TinyVAEConfig()`).
 
 Convolutions see one frame at a time; time is crossed only by `MemBlock`, which also sees the step
 before, and by folding steps into channels (`TPool`) and back (`TGrow`). So a stream needs one past
@@ -75,12 +75,11 @@ class SoftClamp(nn.Module):
     """Limits latents to (-3, 3): `3 tanh(x / 3)`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
         return 3 * torch.tanh(x / 3)
 
 
-def led_in(frames: Tensor) -> Tensor:
-    """A clip's frames [B, 1 + 4(T-1), 3, H, W] with the first one three times more in front."""
+def repeat_first_frame(frames: Tensor) -> Tensor:
+    """A clip's frames [B, 1 + 4(T-1), 3, H, W] -> [B, 4T, 3, H, W], the first one four times."""
     return torch.cat([frames[:, :1].expand(-1, FRAMES_PER_LATENT - 1, -1, -1, -1), frames], dim=1)
 
 
@@ -91,7 +90,7 @@ def folded(frames: Tensor) -> Tensor:
 
 
 def unfolded(channels: Tensor) -> Tensor:
-    """`folded` undone, with time in the batch: [B*T, 768, h, w] -> [B*4T, 3, 8h, 8w]."""
+    """The inverse of `folded`, with time in the batch: [B*T, 768, h, w] -> [B*4T, 3, 8h, 8w]."""
     flat = rearrange(channels, "n (f c) h w -> (n f) c h w", f=FRAMES_PER_LATENT)
     return F.pixel_shuffle(flat, PIXELS_PER_LATENT)
 
@@ -121,7 +120,6 @@ class TinyVAE(nn.Module):
         return next(self.parameters()).dtype
 
     def encode(self, frames: Tensor) -> Tensor:
-        """See `VideoVAE.encode`."""
         check_frames(frames, first=True)
         step = FRAMES_PER_LATENT * LATENTS_AT_ONCE
         starts = [0, *range(step - FRAMES_PER_LATENT + 1, frames.shape[1], step)]
@@ -132,7 +130,6 @@ class TinyVAE(nn.Module):
         return torch.cat(latents, dim=1)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """See `VideoVAE.decode`."""
         check_latents(latents, self.config.channels)
         frames, state = [], None
         for chunk in latents.split(LATENTS_AT_ONCE, dim=1):
@@ -141,10 +138,9 @@ class TinyVAE(nn.Module):
         return torch.cat(frames, dim=1)
 
     def encode_chunk(self, frames: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
-        """See `VideoVAE.encode_chunk`."""
         check_frames(frames, first=state is None)
         if state is None:
-            frames = led_in(frames)
+            frames = repeat_first_frame(frames)
         frames = frames.to(self.dtype)
         x = F.pixel_unshuffle(frames.flatten(0, 1), self.config.patch)
         x, state = _run(self.encoder, x, len(frames), state)
@@ -153,7 +149,6 @@ class TinyVAE(nn.Module):
         return rearrange(x, "(b t) c h w -> b t c h w", b=len(frames)), state
 
     def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
-        """See `VideoVAE.decode_chunk`."""
         check_latents(latents, self.config.channels)
         drop = FRAMES_PER_LATENT - 1 if state is None else 0
         flat = latents.to(self.dtype).flatten(0, 1)

@@ -27,17 +27,17 @@ TEMPORAL_DOWN = (False, True, True)  # which of Wan 2.1's three reductions also 
 
 @dataclass(frozen=True)
 class VAEState:
-    """What one direction of one stream remembers: a tensor for each layer that looks back.
+    """The carried state of one direction of one stream: a tensor for each layer with memory.
 
-    An encoder's state is not a decoder's. Nothing writes into the tensors: the same state may be
-    used again, and gives the same result.
+    Encoder and decoder have separate states. The tensors are never written in place, so the same
+    state can be used again and gives the same result.
     """
 
     past: tuple[Tensor, ...]
 
 
 class VideoVAE(Protocol):
-    """Causal video VAE, 4 x 8 x 8. Latents leave and enter in the normalised Wan space.
+    """Causal video VAE, 4 x 8 x 8. Latents are in the normalised Wan space.
 
     Frames are RGB floats in [0, 1]. Input is cast to the type of the weights; output has that type.
     Each method raises `ValueError` for a shape or type it cannot take.
@@ -125,15 +125,12 @@ class WanVAE(nn.Module):
             self.register_buffer(name, rearrange(values, "c -> c 1 1"), persistent=False)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """See `VideoVAE.encode`."""
         return self.encode_chunk(frames, None)[0]
 
     def decode(self, latents: Tensor) -> Tensor:
-        """See `VideoVAE.decode`."""
         return self.decode_chunk(latents, None)[0]
 
     def encode_chunk(self, frames: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
-        """See `VideoVAE.encode_chunk`."""
         check_frames(frames, first=state is None)
         pixels = rearrange(frames.to(self.model.dtype) * 2 - 1, "b f c h w -> b c f h w")
         sizes = [1] * (state is None) + [FRAMES_PER_LATENT] * (pixels.shape[2] // FRAMES_PER_LATENT)
@@ -143,7 +140,6 @@ class WanVAE(nn.Module):
         return (latents - self.latents_mean.to(latents)) / self.latents_std.to(latents), state
 
     def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
-        """See `VideoVAE.decode_chunk`."""
         check_latents(latents, len(self.latents_mean))
         latents = latents.to(self.model.dtype)
         latents = latents * self.latents_std.to(latents) + self.latents_mean.to(latents)
@@ -155,7 +151,7 @@ class WanVAE(nn.Module):
 def build_wan_model(config: WanVAEConfig) -> AutoencoderKLWan:
     """A new `AutoencoderKLWan` of that shape, randomly initialised."""
     check_factors(config.dim_mult, TEMPORAL_DOWN)
-    from diffusers import AutoencoderKLWan  # takes 2-3 s, which the tiny VAE's users need not wait
+    from diffusers import AutoencoderKLWan  # takes 2-3 s, which the tiny VAE does not need
 
     return AutoencoderKLWan(
         base_dim=config.base_dim,

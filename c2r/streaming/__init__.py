@@ -1,4 +1,4 @@
-"""What outlives a call: caches, schedules, guidance and the rollout that ties them together.
+"""What outlives a call: the K/V cache, noise schedules, guidance, and the rollout that uses them.
 
-Serving, distillation and export all run this very code.
+Serving, distillation and export all run this code.
 """

@@ -1,7 +1,7 @@
-"""How full the K/V cache is at each chunk of a stream: a short list, known before it begins.
+"""How full the K/V cache is at each chunk of a stream: a short list, known before it starts.
 
-A stream's cache fills, chunk by chunk, and then stays at one level for ever. Graphs are captured
-a level, and a bench fills the cache before it measures.
+The cache fills chunk by chunk and then stays at one level. One CUDA graph is captured per level,
+and a benchmark fills the cache before it measures.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fill:
-    """The cache as a chunk finds it: `length` latents held, of which `drop` leave to make room.
+    """The cache as a chunk finds it: `length` latents held, `drop` of them evicted to make room.
 
-    `latents`: of the chunk. `first`: it begins the stream.
+    `latents`: of the chunk.
     """
 
     length: int
@@ -22,19 +22,19 @@ class Fill:
 
     @property
     def held(self) -> int:
-        """Latents before the chunk's own, and so its place in time."""
+        """Latents before the chunk's own, and so its position in time."""
         return self.length - self.drop
 
     @property
     def first(self) -> bool:
-        """The chunk begins the stream."""
+        """Whether the chunk is the first of the stream."""
         return self.length == 0
 
 
 def fill_levels(window: int, chunk: int, first_chunk: int | None = None) -> tuple[Fill, ...]:
     """Every level that a stream of chunks of `chunk` latents meets; the last one repeats.
 
-    `first_chunk`: latents of a stream's first chunk, when they are others.
+    `first_chunk`: latents of a stream's first chunk, where it has another size.
     """
     fills: list[Fill] = []
     length = 0

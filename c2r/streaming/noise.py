@@ -1,4 +1,4 @@
-"""Seeded noise, latent by latent, so that a video does not depend on how its input was cut."""
+"""Seeded noise, latent by latent: a video does not depend on how its input was cut into chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from c2r.models.seeded import fold_seed
 
 
-def _stream(seed: int, latent: int, step: int) -> torch.Generator:
+def _generator(seed: int, latent: int, step: int) -> torch.Generator:
     digest = hashlib.blake2b(
         struct.pack("<Qqq", fold_seed(seed), latent, step), digest_size=8
     ).digest()
@@ -24,14 +24,17 @@ def latent_noise(
 ) -> Tensor:
     """Standard normal `[B, latents, C, rows, columns]` float32 for the latents from `first` on.
 
-    One generator per (seed, latent, step), drawn on the CPU so that every device gets the same.
     `step` counts the noise levels of one chunk: 0 is the start, later ones the re-noising.
     """
+    # One generator per (seed, latent, step). One generator for the stream would make a latent's
+    # noise depend on how many numbers were taken before it: on the chunk size, on dropped frames,
+    # on the number of steps. On the CPU, because CUDA's generators give other numbers, which also
+    # differ between GPUs.
     return torch.stack(
         [
             torch.stack(
                 [
-                    torch.randn(shape, generator=_stream(seed, latent, step))
+                    torch.randn(shape, generator=_generator(seed, latent, step))
                     for latent in range(first, first + latents)
                 ]
             )

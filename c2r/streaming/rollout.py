@@ -1,9 +1,9 @@
 """The causal student's stream: generate a chunk, send it, then finalize it.
 
 `generate` denoises a chunk in a few steps against the K/V cache; `finalize` runs the clean chunk
-once more to leave its keys and values there. Pictures can leave between the two. Serving and
-distillation call this very code; `denoise` is the part that graphs are captured from: it takes
-tensors ready made, and has no wait on the device and no shape that depends on data.
+once more to leave its keys and values there. Decoding and sending can happen between the two.
+Serving and distillation both run this code. CUDA graphs are captured from `denoise`: it takes its
+noise as an argument, never waits on the device, and has no shape that depends on data.
 
 Shapes: B batch, n latents of the chunk, C channels, K noise levels (steps).
 """
@@ -39,7 +39,7 @@ class StreamState:
     latents: int = 0
 
     def reset(self) -> None:
-        """Begin anew after a cut: forget the past without taking memory; noise does not repeat."""
+        """Start again after a cut. `latents` goes on counting, so that noise does not repeat."""
         self.cache.reset()
 
 
@@ -54,7 +54,7 @@ class Chunk:
 
 
 class Velocity(Protocol):
-    """A pass over a chunk: a DiT, or what stands in for one (an engine, a compiled DiT)."""
+    """A pass over a chunk: a DiT, a compiled DiT or an exported engine."""
 
     def __call__(
         self,
@@ -86,8 +86,9 @@ def denoise(
 ) -> Tensor:
     """Few-step denoising of one chunk: noise `[K, B, n, C, rows, columns]` -> clean latents.
 
-    Between steps fresh noise is added to the predicted x_0 for the next level (Self-Forcing).
-    `exit_step` ends there and lets gradients flow through that step alone.
+    Between steps fresh noise is added to the predicted x_0 for the next level (Self-Forcing,
+    arXiv:2506.08009). `exit_step` stops there, with gradients through that step alone: a backward
+    pass through all steps would hold the activations of each.
     """
     last = len(levels) - 1 if exit_step is None else exit_step
     x = noise[0]
@@ -146,7 +147,7 @@ class Rollout:
         )
 
     def open(self, seeds: Sequence[int]) -> StreamState:
-        """A new stream, one video a seed. Takes the cache's memory, once, and says how much."""
+        """A new stream, one video per seed. Allocates the cache, once, and logs its size."""
         spec = self.cache_spec(len(seeds))
         log.info("K/V cache of %d latents: %.3f GiB", spec.window, spec.nbytes / 2**30)
         return StreamState(KVCache(spec, self.device), tuple(seeds))
@@ -160,7 +161,7 @@ class Rollout:
         """Noise level at which a clean chunk writes its keys and values."""
         return self.config.context_noise / TRAIN_STEPS
 
-    def draw(self, seeds: Sequence[int], first: int, latents: int, steps: range) -> Tensor:
+    def noise_of(self, seeds: Sequence[int], first: int, latents: int, steps: range) -> Tensor:
         """Noise `[steps, B, n, C, rows, columns]` on the CPU, of the latents from `first` on."""
         shape = self.latent_shape
         return torch.stack([latent_noise(seeds, first, latents, step, shape) for step in steps])
@@ -168,8 +169,8 @@ class Rollout:
     def noise(self, state: StreamState, latents: int) -> Tensor:
         """Noise of the next chunk `[K, B, n, C, rows, columns]`, from the seeds."""
         steps = range(len(self.levels_of(state)))
-        drawn = self.draw(state.seeds, state.latents, latents, steps)
-        return drawn.to(self.device, non_blocking=True)
+        noise = self.noise_of(state.seeds, state.latents, latents, steps)
+        return noise.to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def generate(
@@ -180,7 +181,7 @@ class Rollout:
         *,
         latents: int | None = None,
     ) -> Chunk:
-        """The stream's next chunk. Called again before `finalize` it gives the same chunk again.
+        """The stream's next chunk. Called again before `finalize` it returns the same chunk.
 
         The chunk has as many latents as the control; without control `latents`, or the configured
         number.
@@ -221,14 +222,14 @@ class Rollout:
         """Write the clean chunk's keys and values and move the stream past it."""
         if chunk.first != state.latents:
             raise ValueError(
-                f"the chunk begins at latent {chunk.first}, the stream is at {state.latents}; "
+                f"the chunk starts at latent {chunk.first}, the stream is at {state.latents}; "
                 "finalize every chunk once, in the order of generate"
             )
         latents, noise = chunk.clean.shape[1], None
         if self.context_level > 0:
             step = len(self.levels_of(state))
-            drawn = self.draw(state.seeds, chunk.first, latents, range(step, step + 1))
-            noise = drawn[0].to(chunk.clean.device, non_blocking=True)
+            own = self.noise_of(state.seeds, chunk.first, latents, range(step, step + 1))
+            noise = own[0].to(chunk.clean.device, non_blocking=True)
         self.write(state.cache, chunk.clean, chunk.text, chunk.control, noise)
         state.cache.commit(latents)
         state.latents += latents
@@ -245,9 +246,13 @@ class Rollout:
 
         `noise`: of the shape of `clean`, when the context level is above 0. Commits nothing.
         """
+        # Denoising left keys and values of a noisy chunk in these slots. Later chunks must attend
+        # to the clean one, at the level that training used. This pass's velocity is not needed.
         level = self.context_level
         x = clean if noise is None else add_noise(clean, noise, level)
         if control is not None and not control.cached:
+            # Hints made with gradients wrote nothing into the cache: make them again, so that the
+            # clones' layers are filled too.
             control = replace(control, hints=None)
         timestep = velocity_timestep(level, x.device)
         self.velocity(x, timestep, text, control=control, cache=cache)

@@ -1,6 +1,6 @@
 """The offline many-step sampler of the paper: a whole clip at once, Euler steps, guided.
 
-Used for the 14B teacher, for evaluation, and wherever time does not matter.
+For the 14B teacher and for evaluation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SamplerConfig:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The control of passes with the prompt, and with the negative one."""
+    """Control with its hints made: for passes with the prompt, and with the negative prompt."""
 
     both: ControlInput | None
     negative: ControlInput | None
@@ -48,7 +48,7 @@ class Sampler:
     mask: LatentMask | None = None
 
     def prepared(self) -> Prepared:
-        """Control for both prompts, with what can be made ahead made once for all steps."""
+        """Control for both prompts, with hints precomputed for all steps where the kind can."""
         prepare = partial(self.dit.prepare_control, self.control, mask=self.mask)
         return Prepared(prepare(self.text), prepare(self.negative))
 

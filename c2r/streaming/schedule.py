@@ -14,12 +14,16 @@ TRAIN_STEPS = 1000.0
 
 
 def shift_level(level: float, shift: float) -> float:
-    """`s' = f s / (1 + (f - 1) s)`: more steps at high noise for f > 1 (Wan: 5 at 480p)."""
+    """`s' = f s / (1 + (f - 1) s)`: more steps at high noise for f > 1 (Wan 2.1 uses 5 at 480p)."""
     return shift * level / (1 + (shift - 1) * level)
 
 
 def few_step_levels(timesteps: Sequence[float], shift: float) -> tuple[float, ...]:
-    """A student's timesteps, warped: (1000, 750, 500, 250) at shift 5: (1, .9375, .8333, .625)."""
+    """A student's timesteps as shifted levels.
+
+    (1000, 750, 500, 250) at shift 5 gives (1, 0.9375, 0.8333, 0.625). `ValueError` unless they
+    fall.
+    """
     levels = tuple(shift_level(step / TRAIN_STEPS, shift) for step in timesteps)
     falling = all(a > b for a, b in pairwise(levels))
     if not levels or levels[0] > 1 or levels[-1] <= 0 or not falling:

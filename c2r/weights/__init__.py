@@ -1,6 +1,6 @@
-"""Weights: find files, recognise their layout, load them into networks, save them, describe them.
+"""Weights: find files, recognise their layout, load them into networks, save and describe them.
 
-`networks` loads each network in one call, `save` writes one, `info` describes a file. Below them:
-`folders`, `hub` and `sources` open what a user names, `layouts` and `dit_names` know the names of
-tensors, `load` fills a module and `match` compares shapes with the presets.
+`renderer` loads and saves a whole renderer, `networks` one network, `info` describes a file. Below
+them: `folders`, `hub` and `sources` open the files, `layouts` and `dit_names` know tensor names,
+`load` fills a module and `match` compares shapes with the presets.
 """

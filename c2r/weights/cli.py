@@ -1,4 +1,4 @@
-"""`c2r weights`: look into weights files, convert a DiT's layout, make a renderer smaller."""
+"""`c2r weights`: inspect weights files, convert a DiT's layout, make a renderer smaller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from c2r.weights.save import save_weights
 
 
 def main(argv: list[str]) -> int:
-    """Run `c2r weights ARGV`; 0 if it worked, 2 with one line on stderr if the user must act."""
+    """Run `c2r weights ARGV`; 0 on success, 2 with one line on stderr for a user's mistake."""
     arguments = _parser().parse_args(argv)
     try:
         if arguments.action == "inspect":
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
 
 
 def convert(path: str, output: str, layout: str) -> list[Path]:
-    """Save the DiT at `path` under the names of `layout`, values and types as they are."""
+    """Save the DiT at `path` under the names of `layout`; values and types are unchanged."""
     source = open_source(path, "dit")
     naming = identify(source, "dit")
     if naming.foreign:
@@ -62,11 +62,11 @@ def convert(path: str, output: str, layout: str) -> list[Path]:
 
 
 def pack(folder: Path, output: Path, dtype: str, vae: str | None = None) -> int:
-    """Write the renderer in `folder` to `output` in another dtype; gives its size in bytes.
+    """Write the renderer in `folder` to `output` in another dtype; returns its size in bytes.
 
-    `vae`: a file with another decoder for the same latents, in place of the folder's. What else
-    lies in the folder (how it was made, a model card) goes with it. `ValueError` if `output`
-    exists, or for a folder that is no whole renderer.
+    `vae`: a file with another decoder for the same latents, in place of the folder's. Other files
+    of the folder (provenance, a model card) are copied. `ValueError` if `output` exists, or for
+    an incomplete renderer.
     """
     from c2r.weights.renderer import WeightPaths, choose_networks, load_networks, save_renderer
 
@@ -89,9 +89,9 @@ def _parser() -> ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True)
     inspect = actions.add_parser(
         "inspect",
-        help="say what weights are",
-        description="Say which network and layout weights are of, how large they are, and which "
-        "preset they fit. Reads headers only.",
+        help="print what weights are",
+        description="Print the network, layout and size of weights, and the preset that they fit. "
+        "Reads headers only.",
     )
     inspect.add_argument("path", nargs="+", help="a weights file, an .index.json or a folder")
     convert = actions.add_parser(
@@ -110,9 +110,9 @@ def _parser() -> ArgumentParser:
     )
     pack = actions.add_parser(
         "pack",
-        help="a renderer's folder, smaller",
-        description="Write a renderer's folder with all its networks in another type, to ship it. "
-        "They are loaded in whatever type a command asks for.",
+        help="write a renderer's folder in another dtype",
+        description="Copy a renderer's folder with all its networks in another type, to ship it. "
+        "Commands load them in the type they ask for.",
     )
     pack.add_argument("folder", help="a renderer's folder, as training leaves it")
     pack.add_argument("output", help="the folder to write; it must not exist")

@@ -1,6 +1,6 @@
 """Names of the DiT's tensors in Wan's official layout (ours) and in diffusers'.
 
-One pair a row, so that the two directions cannot drift apart.
+One table for both directions, so that they cannot drift apart.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Find the weights in what a user names: a file, an index of shards, a folder or a hub id.
+"""Finds the weights that a user names: a file, an index of shards, a folder or a hub id.
 
-A folder may hold several networks (as Wan's own and diffusers' pipelines do); which one is meant is
-told from the names inside the files, not from file names.
+A folder may hold several networks (as Wan's own and diffusers' pipelines do); the right one is
+recognised by the tensor names inside the files, not by file names.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def _in_folder(folder: Path) -> list[Path]:
     if indices:
         single = [x for x in single if not SHARD.fullmatch(x.name)]
     elif shards := [x for x in single if SHARD.fullmatch(x.name)]:
-        single = [x for x in single if x not in shards[1:]]  # one speaks for all
+        single = [x for x in single if x not in shards[1:]]  # one stands for all
     return [*indices, *single]
 
 
 def _only_one(place: Path, choices: Sequence[Path], network: Network | None) -> Source:
-    """The one source that holds `network`; unreadable neighbours matter only if there is none."""
+    """The one source that holds `network`; unreadable files matter only if there is none."""
     fitting: list[Source] = []
     broken: list[str] = []
     for choice in choices:

@@ -1,4 +1,4 @@
-"""What weights are: layout, network, sizes, types, and the preset they fit. Reads no tensor."""
+"""Describes weights: layout, network, sizes, types, and the preset they fit. Reads no tensor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WeightsInfo:
         kind = f"{title(self.network)}, layout {self.layout}" if self.network else "unknown"
         lines = [str(self.path), f"  network     {kind}"]
         if self.network:
-            fits = self.preset or "none as it is: of other sizes or settings, or not whole"
+            fits = self.preset or "none: other sizes or settings, or incomplete"
             lines.append(f"  preset      {fits}")
         if self.sizes:
             lines.append(f"  sizes       {self.sizes}")

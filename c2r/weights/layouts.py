@@ -23,7 +23,7 @@ TITLES: dict[Network, str] = {
     "dino": "DINO feature extractor",
 }
 
-# Training files: the averaged weights are the ones to use, the others lie beside them.
+# Training checkpoints: the averaged weights are the ones to use, and come first here.
 ROOTS = ("generator_ema.", "generator.", "state_dict.")
 PREFIXES = ("pipe.dit.", "model.diffusion_model.", "diffusion_model.", "model.", "module.")
 INFIXES = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
@@ -34,7 +34,7 @@ Translate = Callable[[Iterable[str]], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Layout:
-    """One way of naming a network's tensors. A single name like `signature` gives it away."""
+    """One way of naming a network's tensors, recognised by one name that matches `signature`."""
 
     name: str
     network: Network
@@ -44,10 +44,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Naming:
-    """The names of one checkpoint, sorted out.
+    """The tensor names of one checkpoint, by use.
 
-    `names`: ours -> as in the file. `foreign`: of no tensor known to the layout. `skipped`: left
-    alone on purpose, such as the plain weights beside their running average.
+    `names`: ours -> as in the file. `foreign`: unknown to the layout. `skipped`: ignored on
+    purpose, such as the weights beside their running average.
     """
 
     layout: str
@@ -58,7 +58,7 @@ class Naming:
 
 
 def recognise(names: Iterable[str]) -> Naming | None:
-    """What a checkpoint with these names is; None if it is nothing known here.
+    """The layout of a checkpoint with these tensor names; None if it is unknown.
 
     `ValueError` if two tensors end up under one name.
     """
@@ -102,7 +102,7 @@ def all_layouts() -> tuple[Layout, ...]:
 
 
 def bare_name(name: str) -> str:
-    """The name without what training tools put before and into it."""
+    """The name without the prefixes and infixes of training tools."""
     for infix in INFIXES:
         name = name.replace(infix, "")
     while prefix := next((p for p in PREFIXES if name.startswith(p)), ""):
@@ -116,7 +116,7 @@ def layout_names() -> str:
 
 
 def _full_name(layout: Layout, root: str, bare: Mapping[str, str]) -> str:
-    """The official names go by other names with a prefix."""
+    """The official names with a prefix are layouts with other names."""
     if layout.name != "wan":
         return layout.name
     if root in ROOTS[:2]:
@@ -133,7 +133,7 @@ def _from_diffusers(names: Iterable[str]) -> dict[str, str]:
 
 
 def _from_wan_vae(names: Iterable[str]) -> dict[str, str]:
-    """Diffusers' own converter; it moves values unread, so names take the tensors' place."""
+    """Diffusers' own converter; it never reads the values, so names stand in for tensors."""
     from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers  # 2 s
 
     return {name: ours for ours, name in convert_wan_vae_to_diffusers(_unchanged(names)).items()}

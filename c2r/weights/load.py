@@ -1,4 +1,4 @@
-"""Fill a module from a source: every name and shape is checked first, then all or nothing.
+"""Fills a module from a source: all names and shapes are checked first, then all or nothing.
 
 Tensors are read one at a time, so that the peak is one copy of the model and one tensor (and the
 old weights, if the module has any). Knows no particular network.
@@ -23,7 +23,7 @@ IMAGE_OR_VACE = ("img_emb.", "k_img.", "condition_embedder.image_embedder.", "va
 
 @dataclass(frozen=True)
 class Misfit:
-    """How a checkpoint differs from a module. Missing ones go by our names, others by its own."""
+    """How a checkpoint differs from a module. Missing tensors have our names, others the file's."""
 
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
@@ -33,7 +33,7 @@ class Misfit:
         return bool(self.missing or self.unexpected or self.misshapen)
 
     def text(self) -> str:
-        """Up to ten of each kind, a line each kind."""
+        """One line per kind of difference, with up to ten names each."""
         kinds = (
             ("missing", self.missing),
             ("unexpected", self.unexpected),
@@ -54,7 +54,7 @@ def identify(source: Source, network: Network) -> Naming:
     wanted = title(network)
     if naming is None:
         raise ValueError(
-            f"{source.path} is of no layout known here; its first tensors: "
+            f"{source.path} has an unknown layout; its first tensors: "
             f"{shorten(tuple(source.entries))}. Wanted: a {wanted}. Layouts read: {layout_names()}"
         )
     if naming.network != network:
@@ -98,7 +98,7 @@ def load_into(
             "type if these are overflows"
         )
     module.load_state_dict(tensors, strict=True, assign=True)
-    module.to(device)  # what is in no state dict: constants
+    module.to(device)  # buffers that are in no state dict
     on_meta = [name for name, buffer in module.named_buffers() if buffer.is_meta]
     assert not on_meta, f"buffers {on_meta} are in no checkpoint and were made on meta"
 
@@ -130,13 +130,13 @@ def advice(source: Source, naming: Naming, misfit: Misfit) -> str:
     if not misfit.misshapen:
         return "What both have agrees: the file is a part or a variant; use the whole checkpoint."
     sizes = f" The file has {describe_dit(shapes)}." if naming.network == "dit" else ""
-    return f"It is of other sizes than the preset; use weights made for the preset.{sizes}"
+    return f"Its sizes differ from the preset's; use weights made for the preset.{sizes}"
 
 
 def _read_all(
     module: nn.Module, source: Source, naming: Naming, dtype: torch.dtype, device: torch.device
 ) -> Iterator[tuple[str, Tensor]]:
-    """Our name and an own copy of each tensor; the view of the file is let go before the next."""
+    """Our name and a copy of each tensor; its view of the file is released before the next."""
     for ours, name in naming.names.items():
         kind = source.entries[name].dtype
         if kind.is_floating_point:

@@ -1,4 +1,4 @@
-"""Which preset a checkpoint is made for, judged by shapes."""
+"""Finds the preset that a checkpoint was made for, by its shapes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def build_on_meta(network: Network, preset: Preset) -> nn.Module | None:
-    """That network of a preset without memory behind it; None if the preset has no such network."""
+    """That network of a preset on the meta device; None if the preset has no such network."""
     with torch.device("meta"):
         if network == "dit":
             return DiT(preset.dit)
@@ -85,6 +85,6 @@ def describe_dit(shapes: Shapes) -> str:
 
 
 def _as_used(shapes: Shapes, module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The shapes after the cut that a tiny VAE's weights get when they are loaded."""
+    """The shapes after loading: a tiny VAE's surplus outputs are cut off."""
     empty = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     return {name: tuple(t.shape) for name, t in trim_tgrow(empty, module).items()}

@@ -1,6 +1,6 @@
-"""Load each network in one call: build it on meta, find its file, check it, fill it.
+"""Loads each network in one call: build it on meta, find its file, check it, fill it.
 
-Every function takes a file, a folder or a hub id (`folders.open_source`), gives the network in
+Every function takes a file, a folder or a hub id (`folders.open_source`), returns the network in
 evaluation mode, and raises `ValueError` or `FileNotFoundError` with the remedy. DINO and the text
 encoder are loaded by `transformers` in their own modules.
 """

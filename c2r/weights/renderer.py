@@ -1,8 +1,8 @@
-"""A whole renderer as one folder, and as one path a network.
+"""A whole renderer as one folder, or as one path per network.
 
-The folder holds `preset.yaml` (everything about the shapes), `dit.safetensors`,
-`control.safetensors`, `vae.safetensors`, `dino/` and `text/` (Hugging Face folders), and whatever
-else its maker leaves there (a model card, metrics). It is what `--weights` takes.
+The folder holds `preset.yaml` (all shapes), `dit.safetensors`, `control.safetensors`,
+`vae.safetensors`, `dino/` and `text/` (Hugging Face folders), and optionally other files (a model
+card, metrics). `--weights` takes such a folder.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class WeightPaths:
 
 
 def read_renderer(folder: Path) -> tuple[Preset, WeightPaths]:
-    """What a renderer's folder holds; `ValueError` when a part is missing."""
+    """Preset and paths of a renderer's folder; `ValueError` when a part is missing."""
     file = folder / PRESET_FILE
     if not file.is_file():
         raise ValueError(
-            f"{folder} is no renderer's folder: it has no {PRESET_FILE}; give the folder that "
+            f"{folder} is not a renderer's folder: it has no {PRESET_FILE}; give the folder that "
             "training wrote, or name the networks one by one (--dit, --control, ...)"
         )
     changes = read_yaml(file)
@@ -74,7 +74,7 @@ def read_renderer(folder: Path) -> tuple[Preset, WeightPaths]:
         wanted["control"] = "control.safetensors"
     missing = [name for name in wanted.values() if not (folder / name).exists()]
     if missing:
-        raise ValueError(f"the renderer in {folder} is not whole: it lacks {', '.join(missing)}")
+        raise ValueError(f"the renderer in {folder} is incomplete: it lacks {', '.join(missing)}")
     return preset, WeightPaths(**{part: str(folder / name) for part, name in wanted.items()})
 
 
@@ -160,12 +160,13 @@ def _text(preset: Preset, path: str | None, seed: int, dtype: torch.dtype) -> Pr
 
 
 def save_renderer(networks: Networks, folder: Path) -> None:
-    """Write all networks as one folder that `read_renderer` takes; `preset.yaml` comes last.
+    """Write all networks as one folder that `read_renderer` reads.
 
-    `ValueError` for a stand-in text encoder, which has no weights.
+    `preset.yaml` is written last, so a folder with one is complete. `ValueError` for a stand-in
+    text encoder, which has no weights.
     """
     if not isinstance(networks.text, TextEncoder):
-        raise ValueError("the text encoder has no weights of its own; load one before saving")
+        raise ValueError("the text encoder has no weights; load one before saving")
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(networks.dit, folder / "dit.safetensors")
     if networks.control is not None:

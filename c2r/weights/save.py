@@ -1,7 +1,7 @@
-"""Save weights as safetensors, in our names or diffusers', in one file or in shards with an index.
+"""Saves weights as safetensors, in our names or diffusers', in one file or shards with an index.
 
-Files are written under a hidden name and renamed when they are whole, the index last: whatever
-happens on the way, nothing under a final name is half written.
+Files are written under a hidden name and renamed when complete, the index last: a crash leaves no
+half-written file under a final name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def save_weights(
     max_shard_size: str | int = "5GB",
     config: DiTConfig | None = None,
 ) -> list[Path]:
-    """Write a module's weights (or a state dict in our names) and give the files written.
+    """Write a module's weights (or a state dict in our names); returns the files written.
 
     `destination`: a `.safetensors` file, or a folder, which gets shards and an index when the
     weights exceed `max_shard_size`. `layout`: None keeps our names (for a DiT the official ones);
@@ -137,7 +137,7 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Metadata) 
     try:
         save_file(whole, partial, metadata=dict(header))
         return _finish(partial, path)
-    except SafetensorError as error:  # what a full disk looks like from there
+    except SafetensorError as error:  # a full disk is reported like this
         raise OSError(f"{path} could not be written ({error}); is there room for it?") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -157,7 +157,7 @@ def _partial(path: Path) -> Path:
 
 
 def _finish(partial: Path, path: Path) -> Path:
-    """Flush to the disk, then rename: a loss of power must not leave an empty file either."""
+    """Flush to the disk, then rename: otherwise a loss of power can leave an empty file."""
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
     partial.replace(path)

@@ -1,7 +1,7 @@
 """One weights file as names, shapes and types, and one tensor at a time on demand.
 
-The kind of a file is told from its first bytes, never from its name. This module knows nothing of
-layouts or networks.
+The format of a file is recognised by its first bytes, never by its name. Knows nothing of layouts
+or networks.
 """
 
 from __future__ import annotations
@@ -40,27 +40,25 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a tensor without reading it."""
+    """Shape and type of a tensor, from the header."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
 
     @property
     def elements(self) -> int:
-        """How many numbers it holds."""
         return prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """Its size in the file."""
         return self.elements * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Source:
-    """A set of tensors. `read(name)` gives one, which may be a view of a mapped file: copy it.
+    """A set of tensors. `read(name)` returns one, which may be a view of a mapped file: copy it.
 
-    `path` is what messages name; `files` are all files that belong to it.
+    `path` is named in messages; `files` are all files that belong to it.
     """
 
     path: Path
@@ -98,7 +96,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _refuse_foreign(path: Path, head: bytes) -> None:
-    """Raise `ValueError` for what is no file of `torch.save` either."""
+    """`ValueError` unless this is a file of `torch.save`."""
     if not head:
         raise ValueError(f"{path} is empty (0 bytes); {FETCH_AGAIN}")
     if head.startswith(GIT_LFS):
@@ -132,7 +130,7 @@ def _open_safetensors(path: Path) -> Source:
 
 
 def _read_safetensors(path: Path, name: str) -> Tensor:
-    """One tensor. Opened anew each time (1 ms), so that pages of earlier tensors are let go."""
+    """One tensor. Reopened each time (1 ms), so that the pages of earlier tensors are released."""
     with _safetensors(path) as file:
         tensor: Tensor = file.get_tensor(name)
     return tensor
@@ -162,7 +160,7 @@ def _dtype(code: str, name: str, path: Path) -> torch.dtype:
 def _read_torch(path: Path, *, mapped: bool) -> dict[str, Tensor]:
     """The tensors of a `torch.save` file, names of nested dicts joined by dots.
 
-    Only the tensors' places are read now, but files older than torch 1.6 (not `mapped`) whole.
+    Tensors are mapped, not read, except in files older than torch 1.6 (not `mapped`).
     """
     try:
         content = torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
@@ -174,7 +172,7 @@ def _read_torch(path: Path, *, mapped: bool) -> dict[str, Tensor]:
             "code when loaded, so it is refused; get it as .safetensors, or save its plain state "
             "dict again with torch.save"
         ) from error
-    except Exception as error:  # whatever torch trips over, the file is at fault
+    except Exception as error:  # any other error of torch.load means a bad file
         reason = str(error).split("\n", 1)[0].split(". ", 1)[0] or type(error).__name__
         raise ValueError(
             f"{path} is cut short or no checkpoint ({reason}); {FETCH_AGAIN}"

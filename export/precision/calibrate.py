@@ -20,8 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from c2r.kernels.e4m3 import E4M3_MAX, SMALLEST, channel_scales, round_e4m3
-from c2r.kernels.fp8 import KEPT
+from c2r.kernels.fp8 import E4M3_MAX, KEPT, SMALLEST, channel_scales, round_e4m3
 from c2r.models.build import Networks
 
 CALLS, ROWS = 32, 16

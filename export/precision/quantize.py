@@ -18,7 +18,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from c2r.kernels.e4m3 import E4M3_MAX, SMALLEST
+from c2r.kernels.fp8 import E4M3_MAX, SMALLEST
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Where the exporter notes which module a node belongs to."""

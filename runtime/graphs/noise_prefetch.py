@@ -48,7 +48,7 @@ class NoisePrefetch:
     def prepare(self, request: NoiseRequest) -> None:
         """Make now what will be taken."""
         steps = range(request.rows)
-        noise = self._rollout.draw(request.seeds, request.first, request.latents, steps)
+        noise = self._rollout.noise_of(request.seeds, request.first, request.latents, steps)
         self._ready = request, noise.pin_memory() if self._pinned else noise
 
 

@@ -15,8 +15,8 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 
 import onnx
 
-from c2r.exported.fingerprint import weights_sha256
 from c2r.exported.manifest import MANIFEST, Manifest, read_manifest
+from c2r.exported.open_engines import weights_sha256
 from c2r.exported.stages import eager_stages
 from export import build as build_module
 from export import folder as folder_module

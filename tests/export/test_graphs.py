@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 
 import onnx_ir as ir
 
-from c2r.exported.names import fill_levels, graphs_of
+from c2r.exported.names import graphs_of, seen_latents
 from c2r.models.build import Networks, build_control, build_dit
 from c2r.models.configs import ControlConfig, StreamConfig
 from c2r.models.precision import cast
@@ -37,7 +37,7 @@ FACTS_TFLOP = {6: 20.2, 9: 24.3, 12: 28.3, 21: 40.4}
     [(3, 9, (3, 6, 9)), (3, 10, (3, 6, 9, 10)), (1, 3, (1, 2, 3)), (2, 2, (2,))],
 )
 def test_fill_levels(chunk, window, expected):
-    assert fill_levels(StreamConfig(chunk=chunk, window=window, sink=0)) == expected
+    assert seen_latents(StreamConfig(chunk=chunk, window=window, sink=0)) == expected
 
 
 def test_a_renderer_without_control_needs_no_dino():
@@ -149,4 +149,4 @@ def test_files_are_the_same_again(tmp_path):
 
 def test_a_short_first_chunk_has_no_engines():
     with pytest.raises(ValueError, match=r"engines take chunks of one size"):
-        fill_levels(StreamConfig(chunk=3, window=9, sink=3, first_chunk=1))
+        seen_latents(StreamConfig(chunk=3, window=9, sink=3, first_chunk=1))

@@ -8,7 +8,7 @@ import torch
 
 from c2r.clips import VideoWriter
 from c2r.exported.manifest import read_manifest
-from c2r.kernels.e4m3 import channel_scales, round_e4m3
+from c2r.kernels.fp8 import channel_scales, round_e4m3
 from export.precision.calibrate import calibrate, rounded
 from export.precision.clip_calibration import (
     ClipCalibration,

@@ -1,4 +1,4 @@
-"""FP8 linears: the twin against the formats' own arithmetic, and against the hardware."""
+"""FP8 linears: the reference compared with the formats' own arithmetic and with the hardware."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from c2r.kernels.e4m3 import channel_scales, round_e4m3, store_e4m3
-from c2r.kernels.fp8 import Fp8Linear, calibrate, emulated_mm, fp8_layers, to_fp8
+from c2r.kernels.fp8 import (
+    Fp8Linear,
+    calibrate,
+    channel_scales,
+    emulated_mm,
+    fp8_layers,
+    round_e4m3,
+    store_e4m3,
+    to_fp8,
+)
 from tests.small_networks import SMALL, make_dit
 
 
@@ -21,7 +29,7 @@ def test_rounding_saturates_and_keeps_three_bits():
     torch.testing.assert_close(round_e4m3(x / 8, 0.125), expected / 8)
 
 
-def test_twin_is_the_product_of_rounded_numbers():
+def test_reference_is_the_product_of_rounded_numbers():
     layer = nn.Linear(48, 32).requires_grad_(False)
     x = torch.randn(2, 7, 48)
     scale = float(x.abs().max()) / 448
@@ -74,7 +82,7 @@ def test_unknown_layers_are_refused():
         to_fp8(make_dit(), {"blocks.9.ffn.0": 1.0})
 
 
-def test_twin_equals_the_hardware():
+def test_reference_equals_the_hardware():
     if not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 9):
         pytest.skip("needs a CUDA device with FP8")
     layer = nn.Linear(256, 512).requires_grad_(False).to("cuda", torch.bfloat16)

@@ -26,14 +26,14 @@ def fused_ops(request) -> FusedOps:
     return get_fused_ops(request.param)
 
 
-def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def random(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     device = "cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu"
     return torch.randn(shape).to(device, dtype)
 
 
 def modulations(batch: int, count: int, width: int) -> tuple[torch.Tensor, ...]:
     """As a block makes them: slices of one tensor."""
-    return drawn(batch, count, 6, width).unsqueeze(-2).unbind(2)
+    return random(batch, count, 6, width).unsqueeze(-2).unbind(2)
 
 
 def assert_near(made: torch.Tensor, expected: torch.Tensor) -> None:
@@ -44,7 +44,7 @@ def assert_near(made: torch.Tensor, expected: torch.Tensor) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("batch", "own", "count"), [(1, 1, 1), (2, 2, 1), (2, 1, 3), (2, 2, 3)])
 def test_norm_modulate(fused_ops, dtype, batch, own, count):
-    x = drawn(batch, 3, 5, 48, dtype=dtype)
+    x = random(batch, 3, 5, 48, dtype=dtype)
     shift, scale, *_ = modulations(own, count, 48)
     normed = F.layer_norm(x.double(), (48,), eps=EPS)
     expected = normed * (1 + scale.double()) + shift.double()
@@ -56,9 +56,10 @@ def test_norm_modulate(fused_ops, dtype, batch, own, count):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("joined", [False, True])
 def test_norm_rotate(fused_ops, dtype, joined):
-    """Three heads of 16; `x` is a tensor of its own, or a slice of joined q, k and v."""
-    x = drawn(2, 7, 3 * 48, dtype=dtype).chunk(3, -1)[1] if joined else drawn(2, 7, 48, dtype=dtype)
-    weight, angles = drawn(48, dtype=dtype), drawn(7, 8).double()
+    """Three heads of 16; `x` is a whole tensor, or a slice of joined q, k and v."""
+    whole = random(2, 7, 3 * 48, dtype=dtype)
+    x = whole.chunk(3, -1)[1] if joined else random(2, 7, 48, dtype=dtype)
+    weight, angles = random(48, dtype=dtype), random(7, 8).double()
     wide = x.double()
     normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + EPS) * weight.double()
     points = torch.view_as_complex(normed.reshape(2, 7, 3, 8, 2))
@@ -74,7 +75,7 @@ def test_norm_rotate(fused_ops, dtype, joined):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("own", "count"), [(1, 1), (2, 3)])
 def test_gate_add(fused_ops, dtype, own, count):
-    x, update = drawn(2, 3, 5, 48, dtype=dtype), drawn(2, 3, 5, 48, dtype=dtype)
+    x, update = random(2, 3, 5, 48, dtype=dtype), random(2, 3, 5, 48, dtype=dtype)
     gate = modulations(own, count, 48)[2]
     expected = x.double() + update.double() * gate.double()
     made = fused_ops.gate_add(x, update, gate)
@@ -100,7 +101,7 @@ def test_traced_form_equals_the_eager_one():
     torch.testing.assert_close(traced.module()(x, shift, scale, angles), expected)
 
 
-def test_gradients_flow_through_the_plain_steps():
+def test_gradients_flow_through_the_reference_ops():
     x = torch.randn(1, 2, 3, 8, dtype=torch.float64)
     shift, scale, gate = torch.randn(3, 1, 1, 1, 8).unbind(0)
     x = x.float().requires_grad_()
@@ -111,7 +112,7 @@ def test_gradients_flow_through_the_plain_steps():
     assert x.grad.abs().sum() > 0
 
 
-def test_off_cuda_all_steps_are_plain():
+def test_off_cuda_all_ops_are_the_reference():
     fused_ops, why = choose_fused_ops(TokenShape(2, 3, 2, 8), torch.device("cpu"), torch.bfloat16)
     assert fused_ops is REFERENCE
     assert set(why) == {"norm_modulate", "norm_rotate", "gate_add"}
@@ -125,10 +126,10 @@ def test_every_step_is_chosen_on_cuda():
     assert all(
         set(choice.milliseconds) | set(choice.left_out) == set(NAMES) for choice in why.values()
     )
-    assert "plain" in why["gate_add"].milliseconds
+    assert "reference" in why["gate_add"].milliseconds
     assert callable(fused_ops.norm_rotate)
 
 
 def test_unknown_fused_ops_name_the_known():
-    with pytest.raises(ValueError, match="plain, triton"):
+    with pytest.raises(ValueError, match="reference, triton"):
         get_fused_ops("fast")

@@ -14,7 +14,7 @@ from c2r.models.control import ControlInput, ControlNetwork, ControlState, Hint
 from c2r.models.control_registry import ControlKind
 from c2r.models.costs import ControlCost, PassCost
 from c2r.models.dit import DiT
-from c2r.models.forward_pass import Pass
+from c2r.models.forward_pass import ForwardPass
 
 ROW = ControlKind(
     network="tests.models.toy_control:ToyControl",
@@ -57,7 +57,7 @@ class ToyControl(ControlNetwork):
 
     @torch.no_grad()
     def start_from(self, dit: DiT) -> None:
-        self.toy_projection.bias.copy_(dit.patch_embedding.bias)
+        self.toy_projection.bias.fill_(float(dit.patch_embedding.weight.mean()))
 
     def tokens(
         self, features: Tensor, state: ControlState | None = None
@@ -65,6 +65,6 @@ class ToyControl(ControlNetwork):
         pooled, state = self.toy_pool(features, state)
         return self.toy_projection(pooled), state
 
-    def inject(self, x: Tensor, control: ControlInput, call: Pass) -> tuple[Tensor, Hint]:
+    def inject(self, x: Tensor, control: ControlInput, call: ForwardPass) -> tuple[Tensor, Hint]:
         added = (control.scale() * control.tokens.flatten(1, 2)).to(x.dtype)
         return x, lambda block: added if block == self.block else None

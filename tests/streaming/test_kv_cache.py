@@ -100,7 +100,7 @@ def test_after_eviction_equals_a_fresh_pass_over_sink_and_window():
 
 
 class ListCache:
-    """A plain twin: keeps every chunk for ever and turns the chosen keys to their slots afresh."""
+    """The reference: keeps every chunk and rotates the chosen keys for their slots from scratch."""
 
     def __init__(self, window: int, sink: int, layers: int) -> None:
         self.window, self.sink = window, sink
@@ -136,23 +136,23 @@ class ListCache:
 @pytest.mark.parametrize(
     ("window", "sink", "chunk"), [(8, 3, 2), (7, 1, 3), (5, 0, 1), (9, 3, 3), (6, 2, 3)]
 )
-def test_equals_its_plain_twin_after_eviction(dit, text, window, sink, chunk):
+def test_equals_the_reference_after_eviction(dit, text, window, sink, chunk):
     latents = 8 * chunk
     clean, noisy = clips(latents)
     got = stream_through(dit, make_cache(window, sink), clean, noisy, text, chunk)
-    twin = ListCache(window, sink, SMALL.layers)
-    expected = stream_through(dit, twin, clean, noisy, text, chunk)
+    reference = ListCache(window, sink, SMALL.layers)
+    expected = stream_through(dit, reference, clean, noisy, text, chunk)
     assert (got - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
 @torch.no_grad()
 def test_chunks_of_mixed_length(dit, text):
     """A shorter chunk (the first of a stream, a flush at the end) shifts by its own length."""
-    cache, twin = make_cache(6, 2), ListCache(6, 2, SMALL.layers)
+    cache, reference = make_cache(6, 2), ListCache(6, 2, SMALL.layers)
     for chunk in (1, 3, 3, 2, 3, 1, 4):
         x = torch.randn(1, chunk, 16, 6, 8)
         outs = []
-        for held in (cache, twin):
+        for held in (cache, reference):
             held.make_room(chunk)
             outs.append(dit(x, CLEAN, text, cache=held))
             held.commit(chunk)

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
-from c2r.models.tiny_vae import FOLDED, TinyVAE, folded, led_in
+from c2r.models.tiny_vae import FOLDED, TinyVAE, folded, repeat_first_frame
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch
 from trainer.data.loader import open_clips
@@ -82,7 +82,7 @@ def principal_components(clips: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     total, mean, count = torch.zeros(FOLDED, FOLDED), torch.zeros(FOLDED), 0
     for frames in clips:
         whole = 1 + (len(frames) - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT
-        clip = led_in(frames[None, :whole]).float() / 255
+        clip = repeat_first_frame(frames[None, :whole]).float() / 255
         rows = folded(clip).permute(0, 2, 3, 1).flatten(0, 2)  # [N, D]
         total, mean, count = total + rows.T @ rows, mean + rows.sum(0), count + len(rows)
     mean = mean / count
