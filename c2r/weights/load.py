@@ -54,7 +54,7 @@ def identify(source: Source, network: Network) -> Naming:
     wanted = title(network)
     if naming is None:
         raise ValueError(
-            f"{source.path} has an unknown layout; its first tensors: "
+            f"{source.path} is of no layout known here; its first tensors: "
             f"{shorten(tuple(source.entries))}. Wanted: a {wanted}. Layouts read: {layout_names()}"
         )
     if naming.network != network:
@@ -130,7 +130,7 @@ def advice(source: Source, naming: Naming, misfit: Misfit) -> str:
     if not misfit.misshapen:
         return "What both have agrees: the file is a part or a variant; use the whole checkpoint."
     sizes = f" The file has {describe_dit(shapes)}." if naming.network == "dit" else ""
-    return f"Its sizes differ from the preset's; use weights made for the preset.{sizes}"
+    return f"It is of other sizes than the preset; use weights made for the preset.{sizes}"
 
 
 def _read_all(

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from c2r.kernels.autotune import TokenShape, choose_fused_ops
-from c2r.kernels.fused_ops import NAMES, REFERENCE, FusedOps, get_fused_ops, turn
+from c2r.kernels.fused_ops import NAMES, REFERENCE, FusedOps, get_fused_ops, rotate_pairs
 
 EPS = 1e-6
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -92,7 +92,7 @@ def test_traced_form_equals_the_eager_one():
     class Both(torch.nn.Module):
         def forward(self, x, shift, scale, angles):
             made = REFERENCE.norm_modulate(x, shift, scale, EPS)
-            return turn(made, angles.cos(), angles.sin())
+            return rotate_pairs(made, angles.cos(), angles.sin())
 
     traced = torch.export.export(Both(), (x, shift, scale, angles))
     names = {node.target for node in traced.graph.nodes}

@@ -95,7 +95,9 @@ def test_the_command(capsys):
     assert run(["describe", "--preset", "tiny", "--window", "6", "--stream.chunk", "1"]) == 0
     assert "window 6 latents" in capsys.readouterr().out
     assert run(["describe", "--preset", "huge"]) == 2
-    assert "known presets: debug, tiny, wan-1.3b, wan-14b" in capsys.readouterr().err
+    assert (
+        "'huge' is unknown; choose from debug, tiny, wan-1.3b, wan-14b" in capsys.readouterr().err
+    )
     assert run(["describe", "--preset", "tiny", "--window", "2"]) == 2
     assert "shorter than a chunk" in capsys.readouterr().err
     assert run(["paint"]) == 2
