@@ -128,7 +128,7 @@ def test_jitter_is_one_for_the_whole_clip():
     assert len({one.hue for one in drawn}) == 20
 
 
-def test_real_clips_are_steered_by_themselves_and_pairs_by_their_coarse_twin(tmp_path):
+def test_real_clips_are_steered_by_themselves_and_pairs_by_their_coarse_render(tmp_path):
     manifest = make_clips(tmp_path / "clips", real=1, cg=1)
     config = phase_settings(changes(tmp_path, manifest, "ground"))
     opened = open_clips(config)
@@ -139,11 +139,11 @@ def test_real_clips_are_steered_by_themselves_and_pairs_by_their_coarse_twin(tmp
     assert not real.control.equal(real.frames)
     grey = [x.float().mean(1) for x in (real.frames, real.control)]
     correlation = np.corrcoef(grey[0].flatten(), grey[1].flatten())[0, 1]
-    assert correlation > 0.7, "the same picture in other colours"
+    assert correlation > 0.7, "the same frames in other colours"
     assert opened.reader.read(by_source["real"], 0, control=False).control is None
     pair = opened.reader.read(by_source["cg"], 0, control=True)
-    twin = replace(by_source["cg"], video=str(by_source["cg"].control))
-    coarse = opened.reader.read(twin, 0, control=False).frames
+    render = replace(by_source["cg"], video=str(by_source["cg"].control))
+    coarse = opened.reader.read(render, 0, control=False).frames
     assert coarse is not None
     assert pair.control is not None
     assert pair.control.equal(coarse)

@@ -308,7 +308,7 @@ def test_a_teacher_away_cannot_be_gone_back_through(loop_of):
 
 
 def test_it_opens_no_fine_video(loop_of, tmp_path):
-    """Prompts and coarse films are enough; with the adversarial term they are not."""
+    """Prompts and coarse clips are enough; with the adversarial term they are not."""
     manifest = make_clips(tmp_path / "clips", real=0, cg=2)
     for clip in read_manifest(manifest):
         (manifest.parent / clip.video).write_bytes(b"no video")

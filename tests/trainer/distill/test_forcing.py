@@ -120,7 +120,7 @@ def test_compiled_blocks_share_a_graph(loop_of, recompute, monkeypatch):
 
 
 def test_every_form_of_a_block_is_compiled(loop_of):
-    """Phase consistency has more than dynamo keeps by itself; it would give up on the rest."""
+    """Phase consistency has more than dynamo keeps by default; it would give up on the rest."""
     torch._dynamo.reset()
     few: dict[str, Any] = {"recompile_limit": 2, "fail_on_recompile_limit_hit": True}
     parallel = {"recompute": False, "compile": True, "compile_backend": "eager"}

@@ -118,7 +118,7 @@ def test_gradients_go_through_the_exit_step_alone(loop_of, monkeypatch, place):
 
 
 def test_the_gradient_of_a_chunk_is_that_of_its_exit_pass(loop_of):
-    """Against the pass by itself: noisy input, cache and everything before it held fixed."""
+    """Compared with the pass alone: noisy input, cache and everything before it held fixed."""
     phase = loop_of("dmd").phase
     plan = RolloutPlan(2, range(2), place=0.6)
     held: dict[str, Any] = {}
@@ -192,8 +192,8 @@ def test_scored_clips_may_be_shorter_than_samples(loop_of):
         loop_of("dmd", dmd={"clip": 4})
 
 
-def test_a_late_clip_begins_with_the_picture_before_it(loop_of):
-    """Frames of its control are the picture's own and those of the scored latents, played back."""
+def test_a_late_clip_begins_with_the_frame_before_it(loop_of):
+    """Its control: that frame's, then those of the scored latents, played backwards here."""
     loop = loop_of("dmd")
     phase, batch = loop.phase, loop.dataset.batch([0, 1])
     plan = RolloutPlan(8, range(6, 8), place=0.9)
@@ -202,12 +202,12 @@ def test_a_late_clip_begins_with_the_picture_before_it(loop_of):
     assert scored.held == 1
     assert scored.x.shape[1] == 3
     features = phase.feature_cache.features(batch)[phase.own_dino]
-    # 9 frames there and back: frame 20 of the stream is the clip's 4, then 5, 6 ... and back
+    # 9 frames, ping-pong: frame 20 of the stream is the clip's 4, then 5, 6 ... and back
     places = [4, 5, 6, 7, 8, 7, 6, 5, 4]
     assert torch.equal(scored.teacher.features, features[:, places])
     whole = roll_of(phase, batch, plan)
-    picture = phase.encoders.vae.decode(whole[:, 3:6])[:, -1:]
-    torch.testing.assert_close(scored.x[:, :1], phase.encoders.vae.encode(picture))
+    frame = phase.encoders.vae.decode(whole[:, 3:6])[:, -1:]
+    torch.testing.assert_close(scored.x[:, :1], phase.encoders.vae.encode(frame))
     assert torch.equal(scored.x[:, 1:], whole[:, 6:8])
 
 

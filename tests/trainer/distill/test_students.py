@@ -58,10 +58,10 @@ def test_three_steps_give_a_renderer_that_streams(root, tmp_path, phase, more):
     frames = np.zeros((pipeline.frames_wanted(state), HEIGHT, WIDTH, 3), np.uint8)
     rendered = pipeline.render(state, frames, pipeline.text(pipeline.prompt("a street")))
     assert rendered.frames.shape == frames.shape
-    story = json.loads((tmp_path / "run" / "renderer" / "provenance.json").read_text())
-    assert (story["phase"], story["steps"], story["chunk"]) == (phase, 3, 2)
-    assert story["metrics"]["loss"] == pytest.approx(np.mean(found))
-    assert story["teacher"] == (None if phase == "autoregress" else str(root / "renderer"))
+    record = json.loads((tmp_path / "run" / "renderer" / "provenance.json").read_text())
+    assert (record["phase"], record["steps"], record["chunk"]) == (phase, 3, 2)
+    assert record["metrics"]["loss"] == pytest.approx(np.mean(found))
+    assert record["teacher"] == (None if phase == "autoregress" else str(root / "renderer"))
 
 
 def test_a_chain_of_phases_remembers_itself(root, tmp_path):
@@ -75,9 +75,9 @@ def test_a_chain_of_phases_remembers_itself(root, tmp_path):
         distil={"teacher": str(root / "renderer")},
     )
     train(phase_settings(then))
-    story = json.loads((tmp_path / "then" / "renderer" / "provenance.json").read_text())
-    assert story["before"]["phase"] == "autoregress"
-    assert story["teacher"] == str(root / "renderer")
+    record = json.loads((tmp_path / "then" / "renderer" / "provenance.json").read_text())
+    assert record["before"]["phase"] == "autoregress"
+    assert record["teacher"] == str(root / "renderer")
     files = [tmp_path / name / "renderer" / "dit.safetensors" for name in ("first", "then")]
     first, later = (load_file(file) for file in files)
     assert all(torch.equal(first[name], later[name]) for name in first), "the critic's turn"
