@@ -7,7 +7,7 @@ from pathlib import Path
 
 from c2r.__main__ import COMMANDS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -39,15 +39,35 @@ def test_the_tree_names_only_what_is_there():
 def test_the_tree_names_every_package():
     named = {path.rstrip("/") for path in tree_paths()}
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    packages |= {f"c2r/{path.parent.name}" for path in ROOT.glob("c2r/*/__init__.py")}
+    packages |= {
+        f"{top}/{path.parent.name}"
+        for top in ("c2r", "street", "engine_bridge", "runtime", "trainer")
+        for path in ROOT.glob(f"{top}/*/__init__.py")
+    }
     assert packages - named - {"build"} == set()
 
 
-def test_the_files_that_architecture_names_are_there():
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:c2r|runtime|engine_bridge|proto|tests)/[\w/.]+)`", text))
-    assert len(named) > 15
-    assert [path for path in named if not (ROOT / path).exists()] == []
+def test_it_is_short_and_opens_with_an_animation():
+    assert len(README.splitlines()) <= 180
+    image = ROOT / re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)[0]
+    assert image.suffix == ".webp"
+    assert image.stat().st_size < 4_000_000
+
+
+def test_the_first_snippet_has_eight_lines():
+    snippet = README.split("```python\n")[1].split("```")[0]
+    assert len([line for line in snippet.splitlines() if line.strip()]) <= 8
+
+
+def test_every_link_leads_somewhere():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "trainer" / "README.md"]
+    dead = [
+        f"{document.relative_to(ROOT)}: {link}"
+        for document in documents
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+        if "://" not in link and not (document.parent / link).exists()
+    ]
+    assert dead == []
 
 
 def test_every_command_is_explained():
