@@ -1,7 +1,7 @@
 """A source of your own: anything that draws frames, streamed, recorded side by side.
 
-    c2r serve                                            # in one terminal
-    python examples/custom_source.py out/custom.mp4      # in another
+c2r serve                                            # in one terminal
+python examples/custom_source.py out/custom.mp4      # in another
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Corridor:
 
 
 def main(out: Path, address: str = "127.0.0.1:50051") -> None:
+    """Stream 33 frames; coarse and rendered side by side in `out`."""
     source = Corridor()
     options = ClientOptions(source.width, source.height, source.fps, prompt="a street at noon")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The smallest whole client: a moving box out, rendered frames back, into a folder of PNGs.
 
-    c2r serve                                  # in one terminal
-    python examples/minimal_client.py OUT      # in another
+c2r serve                                  # in one terminal
+python examples/minimal_client.py OUT      # in another
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def coarse(index: int) -> np.ndarray:
 
 
 def main(out: Path, address: str = "127.0.0.1:50051") -> None:
+    """Send 21 frames; write those that come back."""
     options = ClientOptions(256, 144, fps=16, prompt="a street at noon, photorealistic")
     out.mkdir(parents=True, exist_ok=True)
     with RenderClient(address, options) as client:

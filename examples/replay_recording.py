@@ -1,30 +1,24 @@
-"""What is in a recording that `c2r serve --record FILE` made, and its rendered frames as PNGs.
+"""What is in a recording that `c2r serve --record FILE` made: numbers, and its frames as PNGs.
 
-    python examples/replay_recording.py session.c2r OUT
+python examples/replay_recording.py session.c2r OUT
 """
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
 
 from c2r.clips import write_image
-from c2r.wire import RenderedFrame, parse_response
-from c2r.wire.rendered_stream import RenderedDecoder
-from c2r.wire.handshake import Accepted
-from c2r.wire.convert import unpack_response
-from runtime.recording.recorder import Kind, read_entries, read_header
+from runtime.recording.replies import read_stream, recorded_replies
 
 
-def main(recording: Path, out: Path) -> None:
+def main(recording: Path, out: Path, stream: int = 1) -> None:
+    """Write the rendered frames of one stream."""
+    replies = recorded_replies(read_stream(recording, stream))
     out.mkdir(parents=True, exist_ok=True)
-    kinds: Counter[str] = Counter()
-    with recording.open("rb") as file:
-        print(read_header(file, str(recording)))
-        for entry in read_entries(file, str(recording)):
-            kinds[entry.kind.name.lower()] += 1
-    print(dict(kinds))
+    for frame_id, rgb in sorted(replies.frames.items()):
+        write_image(out / f"{frame_id:05d}.png", rgb)
+    print(f"{dict(replies.counts)}, ended: {replies.ended or 'not yet'}; frames in {out}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Makes the README's animation from a side-by-side video: `python docs/images/animate.py IN OUT.webp`."""
+"""Makes the README's animation of a side-by-side video that `c2r demo` wrote.
+
+python docs/images/animate.py out/demo.mp4 docs/images/demo.webp
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,16 @@ from PIL import Image
 
 from c2r.clips import VideoClip
 
-SIZE = (768, 216)
+SIZE = (512, 144)
 
 
 def main(video: Path, out: Path, fps: int = 12) -> None:
-    """A looping WebP of `fps` frames a second, under 4 MB."""
-    clip = VideoClip(video, fps=fps)
-    frames = [Image.fromarray(frame).resize(SIZE, Image.Resampling.LANCZOS) for frame in clip]
-    frames[0].save(
-        out, save_all=True, append_images=frames[1:], duration=1000 // fps, loop=0, quality=60, method=6
+    """A looping WebP of `fps` frames a second; the README wants it below 4 MB."""
+    first, *rest = (Image.fromarray(frame) for frame in VideoClip(video, *SIZE, fps))
+    first.save(
+        out, save_all=True, append_images=rest, duration=1000 // fps, loop=0, quality=60, method=6
     )
-    print(f"{out}: {len(frames)} frames, {out.stat().st_size / 1e6:.1f} MB")
+    print(f"{out}: {len(rest) + 1} frames, {out.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,8 @@ RETIRED = {
     r"(render)?desk": "scheduler",
     r"stumbled?|stumbles": "record_failure",
     r"forgot": "on_state_lost",
-    r"painted|paints": "rendered",
     r"laps?|hostlap|devicelap": "elapsed time, timing",
     r"story": "provenance",
-    r"courses?": "rollout plan",
     r"sight": "feature cache, visibility",
     r"whoever": "name who it is",
     r"in force": "current",
@@ -36,8 +34,14 @@ RETIRED = {
     r"\w+desk": "scheduler",
 }
 IN_FOLDER = {
-    "runtime": {r"pieces?": "graph steps", r"lanes?": "stream schedule", r"pictures?": "frames"},
-    "c2r": {r"pieces?": "fused ops", r"pictures?": "frames", r"look": "render parameters"},
+    "trainer": {r"courses?": "rollout plan"},
+    "runs": {r"courses?": "rollout plan"},
+    "runtime": {
+        r"painted|paints": "rendered",
+        r"pieces?": "graph steps",
+        r"lanes?": "stream schedule",
+    },
+    "c2r": {r"painted|paints": "rendered", r"pieces?": "fused ops"},
 }
 SUFFIXES = {".py", ".md", ".cpp", ".h", ".cs", ".sh", ".yaml", ".toml", ".proto", ""}
 ALLOWED = {
@@ -63,7 +67,7 @@ def sources() -> list[Path]:
         if path.suffix in SUFFIXES
         and not any(str(path).startswith(name) for name in ALLOWED)
         and (ROOT / path).is_file()
-        and not path.parts[0] == "assets"
+        and (path.parts[0] != "assets" or path.suffix == ".md")
     ]
 
 
