@@ -40,7 +40,7 @@ class Block:
     @property
     def commands(self) -> list[str]:
         """Shell commands, one a line; continuation lines are joined, comments dropped."""
-        lines = self.text.replace("\\\n", " ").splitlines()
+        lines = re.sub(r"\s*\\\n\s*", " ", self.text).splitlines()
         bare = (line.split("  #")[0].split(" # ")[0].strip() for line in lines)
         return [line for line in bare if line and not line.startswith("#")]
 

@@ -42,5 +42,5 @@ def test_blocks_are_found(tmp_path: Path):
         "```python file=one.py\nx = 1\n```\n"
     )
     first, second = blocks(document)
-    assert (first.kind, first.commands) == ("torchrun", ["a   b"])
+    assert (first.kind, first.commands) == ("torchrun", ["a b"])
     assert (second.file, second.text) == ("one.py", "x = 1\n")
