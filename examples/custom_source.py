@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from engine_bridge.sinks.video import VideoSink
 
 from c2r.wire import CoarseFrame
 from engine_bridge import ClientOptions, RenderClient, monotonic_us, stream_source
 from engine_bridge.sinks.pairs import Pair, side_by_side
-from engine_bridge.sinks.video import VideoSink
 
 
 class Corridor:

@@ -190,7 +190,7 @@ def test_context_noise_reaches_the_cache(dit):
 
 
 def test_context_noise_is_fresh_noise_at_its_level(dit):
-    """The keys that stay are those of an explicit pass over 0.9 x_0 + 0.1 e, e drawn anew."""
+    """The keys that stay are those of an explicit pass over 0.9 x_0 + 0.1 e, with fresh e."""
     text, rollout = (
         dit.text_kv(torch.randn(1, 16, 32)),
         make_rollout(dit, replace(STREAM, context_noise=100.0)),

@@ -94,7 +94,7 @@ def test_charts_that_cannot_be_written_are_reported(tmp_path, monkeypatch, caplo
 
 
 @pytest.mark.parametrize("start", [0, 1, 2])
-def test_what_is_done_anew_is_cut_from_the_record(tmp_path, start: int):
+def test_what_is_done_again_is_cut_from_the_record(tmp_path, start: int):
     config = settings(tmp_path)
     recorder = Recorder(config, 0)
     for step in range(2):

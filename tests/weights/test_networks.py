@@ -199,7 +199,7 @@ def test_wan_vae_from_a_diffusers_folder(tmp_path: Path, same: Same) -> None:
 
 
 def test_wan_vae_from_the_official_pth(tmp_path: Path, same: Same) -> None:
-    """Some names of each kind; the whole list is held against diffusers in `test_layouts`."""
+    """Some names of each kind; the whole list is compared with diffusers in `test_layouts`."""
     state = randomised(WanVAE(WAN_VAE).model)
     back = {
         "encoder.conv_in.weight": "encoder.conv1.weight",

@@ -3,4 +3,4 @@
 The protobuf messages and the gRPC service. `c2r.wire` turns them into dataclasses.
 """
 
-PROTO_SHA256 = "4d5ef68db83e8adccc7c138a6799535300002d0fc24b902ae1e13cfb6dd4026f"
+PROTO_SHA256 = "6699fd0630ff4b9e3a5dc1d18f7e0f914c2104b1ca64d253d80072113be94874"

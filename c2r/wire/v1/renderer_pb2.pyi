@@ -709,9 +709,9 @@ class Accepted(google.protobuf.message.Message):
     max_in_flight_chunks: builtins.int
     """The client may have this many chunks of frames unanswered; `Flow.window_frames` replaces it."""
     strength: builtins.float
-    """In force at the start, [0, 2]."""
+    """At the start, [0, 2]."""
     seed: builtins.int
-    """In force at the start."""
+    """At the start."""
     @property
     def codecs(self) -> global___CodecChoice:
         """The codecs of this session."""
@@ -831,7 +831,7 @@ global___CoarseFrame = CoarseFrame
 
 @typing.final
 class Reset(google.protobuf.message.Message):
-    """The frame it stands in begins anew."""
+    """The frame that holds it starts from nothing."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1306,7 +1306,7 @@ class ControlAck(google.protobuf.message.Message):
     """First frame that it took effect on; unset when it was refused."""
     blend_chunks: builtins.int
     """Chunks over which the prompt turns into the new one, from that frame on; 0: the stream begins
-    anew with it; 1 also where the prompt did not change.
+    from the start with it; 1 also where the prompt did not change.
     """
     @property
     def refused(self) -> global___Fault:

@@ -16,7 +16,7 @@ namespace C2R.Tests
         private const int Height = 48;
 
         [Test]
-        public void ColourIsTurnedOverAndEncodedAsTheTwinDoes()
+        public void ColourIsTurnedOverAndEncodedAsTheReferenceDoes()
         {
             if (SystemInfo.graphicsDeviceType == GraphicsDeviceType.Null)
             {
