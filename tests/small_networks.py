@@ -1,24 +1,28 @@
-"""Small networks that many tests share, made from a seed."""
+"""The `debug` preset's networks that many tests share, made from a seed."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 
 from c2r.models.adapter import ControlAdapter
-from c2r.models.configs import ControlConfig, DiTConfig
+from c2r.models.configs import ControlConfig
 from c2r.models.control import ControlInput, ControlNetwork, strength_tensor
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
+from c2r.models.presets import get_preset
 
 torch.set_num_threads(1)
 
-SMALL = DiTConfig(dim=96, ffn_dim=160, heads=4, layers=3, text_dim=32, text_len=16)
-DINO_DIM = 24
-GRID = (3, 4)
+DEBUG = get_preset("debug")
+DIT = DEBUG.dit
+DINO_DIM = DEBUG.dino.hidden
+GRID = DEBUG.grid
 
 
 def randomise(module: torch.nn.Module, seed: int, scale: float = 0.2) -> None:
-    """Give every parameter that begins at zero or one a fresh random value too."""
+    """Add noise to every parameter, so that none is at the zero or one it was initialised to."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -27,14 +31,14 @@ def randomise(module: torch.nn.Module, seed: int, scale: float = 0.2) -> None:
 
 def make_dit() -> DiT:
     torch.manual_seed(1)
-    model = DiT(SMALL).requires_grad_(False)
+    model = DiT(DIT).requires_grad_(False)
     randomise(model, 2, 0.05)
     return model
 
 
 def make_adapter(inject: str = "first:2") -> ControlAdapter:
     torch.manual_seed(3)
-    adapter = ControlAdapter(ControlConfig(hidden=40, inject=inject), DINO_DIM, SMALL.dim, 3)
+    adapter = ControlAdapter.of(replace(DEBUG, control=ControlConfig(hidden=40, inject=inject)))
     randomise(adapter, 4)
     return adapter.requires_grad_(False)
 
@@ -42,7 +46,7 @@ def make_adapter(inject: str = "first:2") -> ControlAdapter:
 def make_controlnet(dit: DiT, inject: str = "first:2", every_pass: bool = True) -> ControlNet:
     torch.manual_seed(5)
     config = ControlConfig(kind="controlnet", hidden=40, inject=inject, every_pass=every_pass)
-    network = ControlNet(config, DINO_DIM, SMALL)
+    network = ControlNet.of(replace(DEBUG, control=config))
     network.start_from(dit)
     randomise(network, 6, 0.05)
     return network.requires_grad_(False)

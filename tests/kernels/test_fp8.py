@@ -19,7 +19,7 @@ from c2r.kernels.fp8 import (
     store_e4m3,
     to_fp8,
 )
-from tests.small_networks import SMALL, make_dit
+from tests.small_networks import DIT, make_dit
 
 
 def test_rounding_saturates_and_keeps_three_bits():
@@ -48,7 +48,7 @@ def test_odd_sizes_are_refused():
 
 def streamed(dit, x: torch.Tensor) -> torch.Tensor:
     generator = torch.Generator().manual_seed(9)
-    shape = 1, SMALL.text_len, SMALL.text_dim
+    shape = 1, DIT.text_len, DIT.text_dim
     text = dit.text_kv(torch.randn(shape, generator=generator))
     with torch.no_grad():
         return dit(x, torch.tensor([625.0]), text)

@@ -12,7 +12,15 @@ from c2r.models.adapter import CausalPool, ControlAdapter
 from c2r.models.configs import ControlConfig
 from c2r.models.control import ControlNetwork, injected_blocks, strength_tensor
 from c2r.models.controlnet import ControlNet
-from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
+from tests.small_networks import (
+    DEBUG,
+    DINO_DIM,
+    DIT,
+    GRID,
+    make_adapter,
+    make_control,
+    make_controlnet,
+)
 
 
 def features(frames: int, batch: int = 1) -> torch.Tensor:
@@ -31,7 +39,7 @@ def cuts(sizes: list[int], total: int) -> list[int]:
 def test_streaming_equals_whole(sizes):
     adapter, whole = make_adapter(), features(33, 2)
     expected, _ = adapter.tokens(whole)
-    assert expected.shape == (2, 9, 12, SMALL.dim)
+    assert expected.shape == (2, 9, 12, DIT.dim)
     state, parts = None, []
     for part in whole.split(cuts(sizes, 33), dim=1):
         tokens, state = adapter.tokens(part, state)
@@ -110,8 +118,8 @@ def test_fresh_networks_change_nothing(dit):
     """Zero-initialised ends: training starts from the backbone's own output."""
     config = ControlConfig(hidden=40, inject="first:2")
     networks: list[ControlNetwork] = [
-        ControlAdapter(config, DINO_DIM, SMALL.dim, SMALL.layers),
-        ControlNet(replace(config, kind="controlnet"), DINO_DIM, SMALL),
+        ControlAdapter.of(replace(DEBUG, control=config)),
+        ControlNet.of(replace(DEBUG, control=replace(config, kind="controlnet"))),
     ]
     x, timestep = torch.randn(1, 3, 16, 6, 8), torch.tensor([400.0])
     for network in networks:
@@ -125,7 +133,7 @@ def test_injection_formula(dit):
     adapter = make_adapter("first:3")
     assert adapter.scales == pytest.approx({0: 1.0, 1: 0.65, 2: 0.3})
     control = make_control(adapter, features(9), 0.7)
-    x = torch.randn(1, 36, SMALL.dim)
+    x = torch.randn(1, 36, DIT.dim)
     tokens = 0.7 * control.tokens.flatten(1, 2)
     text = dit.text_kv(torch.randn(1, 16, 32))
     call, _ = dit._begin(torch.zeros(1, 1), text, 3, GRID, None, None, None)
@@ -181,7 +189,7 @@ def test_which_blocks():
 
 def test_controlnet_clones_are_the_originals(dit):
     config = ControlConfig(kind="controlnet", hidden=40, inject="strided:2")
-    network = ControlNet(config, DINO_DIM, SMALL)
+    network = ControlNet(config, DINO_DIM, DIT)
     network.start_from(dit)
     assert network.sources == (0, 2)
     for clone, source in zip(network.blocks, network.sources, strict=True):

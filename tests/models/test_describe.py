@@ -9,7 +9,7 @@ import torch
 
 from c2r.__main__ import run
 from c2r.models.build import build_control, build_dit
-from c2r.models.configs import ControlConfig, DiTConfig, StreamConfig
+from c2r.models.configs import ControlConfig, StreamConfig
 from c2r.models.control import ControlInput
 from c2r.models.costs import pass_cost
 from c2r.models.describe import (
@@ -77,10 +77,7 @@ def test_formula_equals_what_the_module_does(name):
 
 
 def test_parameters_of_a_module():
-    config = DiTConfig(dim=96, ffn_dim=160, heads=4, layers=3, text_dim=32, text_len=16)
-    from c2r.models.dit import DiT
-
-    model = DiT(config)
+    model = build_dit(get_preset("debug"))
     assert count_parameters(model) == sum(value.numel() for value in model.state_dict().values())
 
 

@@ -13,7 +13,7 @@ from c2r.models.attention import block_causal, teacher_forcing
 from c2r.models.configs import StreamConfig
 from c2r.models.dit import DiT, sinusoid
 from c2r.streaming.kv_cache import CacheSpec, KVCache
-from tests.small_networks import DINO_DIM, SMALL, make_adapter, make_control, make_dit
+from tests.small_networks import DINO_DIM, DIT, make_adapter, make_control, make_dit
 
 
 def clip(latents: int, batch: int = 1) -> torch.Tensor:
@@ -21,7 +21,7 @@ def clip(latents: int, batch: int = 1) -> torch.Tensor:
 
 
 def prompt(dit: DiT, batch: int = 1):
-    return dit.text_kv(torch.randn(batch, SMALL.text_len, SMALL.text_dim))
+    return dit.text_kv(torch.randn(batch, DIT.text_len, DIT.text_dim))
 
 
 def test_one_timestep_a_sample_is_the_same_one_a_latent(dit):
@@ -44,7 +44,7 @@ def test_sinusoid_against_float64():
 
 def test_text_is_computed_once_and_shared_by_a_batch(dit):
     x, timestep = clip(2, 3), torch.tensor([100.0, 200.0, 300.0])
-    embeddings = torch.randn(1, SMALL.text_len, SMALL.text_dim)
+    embeddings = torch.randn(1, DIT.text_len, DIT.text_dim)
     one = dit(x, timestep, dit.text_kv(embeddings))
     many = dit(x, timestep, dit.text_kv(embeddings.expand(3, -1, -1)))
     torch.testing.assert_close(one, many)
@@ -137,7 +137,7 @@ def test_checkpointing_sees_the_cache_as_it_was(dit):
     for recompute in (False, True):
         torch.manual_seed(4)
         dit.requires_grad_(False)
-        cache = KVCache(CacheSpec.of(SMALL, StreamConfig(chunk=2, window=4, sink=1), 12))
+        cache = KVCache(CacheSpec.of(DIT, StreamConfig(chunk=2, window=4, sink=1), 12))
         text, clean = prompt(dit), torch.tensor([0.0])
         chunks = [clip(2) for _ in range(4)]
         with torch.no_grad():
@@ -163,7 +163,7 @@ def test_checkpointing_sees_the_cache_as_it_was(dit):
 @pytest.mark.parametrize("trained", ["self_attn.v", "self_attn.q", "self_attn.k"])
 def test_any_part_may_train_beside_a_cache(dit, trained):
     """One matrix alone, as with a low-rank update: the cache must stay out of the graph."""
-    cache = KVCache(CacheSpec.of(SMALL, StreamConfig(chunk=2, window=4, sink=0), 12))
+    cache = KVCache(CacheSpec.of(DIT, StreamConfig(chunk=2, window=4, sink=0), 12))
     text = prompt(dit)
     dit.blocks[0].get_submodule(trained).requires_grad_(True)
     for _ in range(2):
@@ -209,7 +209,7 @@ def test_steps_between_products_can_be_replaced(dit):
 
     dit.fused_ops = FusedOps(*(counted(field.name) for field in fields(FusedOps)))
     torch.testing.assert_close(dit(x, timestep, text), before)
-    layers = SMALL.layers
+    layers = DIT.layers
     assert Counter(called) == {
         "norm_modulate": 2 * layers + 1,
         "norm_rotate": 2 * layers,

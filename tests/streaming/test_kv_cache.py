@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,13 +13,13 @@ from c2r.models.dit import DiT
 from c2r.models.presets import get_preset
 from c2r.models.rope import shift_time
 from c2r.streaming.kv_cache import CacheSpec, KVCache
-from tests.small_networks import SMALL
+from tests.small_networks import DIT
 
 TOKENS = 12
 NOISY, CLEAN = torch.tensor([625.0]), torch.tensor([0.0])
 
 
-def make_cache(window: int, sink: int = 0, dit: DiTConfig = SMALL) -> KVCache:
+def make_cache(window: int, sink: int = 0, dit: DiTConfig = DIT) -> KVCache:
     stream = StreamConfig(chunk=1, window=window, sink=sink)
     return KVCache(CacheSpec.of(dit, stream, TOKENS))
 
@@ -41,7 +43,7 @@ def clips(latents: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.fixture
 def text(dit):
-    return dit.text_kv(torch.randn(1, SMALL.text_len, SMALL.text_dim))
+    return dit.text_kv(torch.randn(1, DIT.text_len, DIT.text_dim))
 
 
 @pytest.mark.parametrize("chunk", [1, 3])
@@ -80,7 +82,7 @@ def test_sliding_window_equals_its_mask(dit, text):
 
 def test_after_eviction_equals_a_fresh_pass_over_sink_and_window():
     """One layer: its keys depend on nothing evicted, so a fresh pass needs only what is held."""
-    config = DiTConfig(dim=96, ffn_dim=64, heads=2, layers=1, text_dim=32, text_len=16)
+    config = replace(DIT, layers=1)
     torch.manual_seed(0)
     dit = DiT(config).requires_grad_(False)
     text = dit.text_kv(torch.randn(1, 16, 32))
@@ -140,7 +142,7 @@ def test_equals_the_reference_after_eviction(dit, text, window, sink, chunk):
     latents = 8 * chunk
     clean, noisy = clips(latents)
     got = stream_through(dit, make_cache(window, sink), clean, noisy, text, chunk)
-    reference = ListCache(window, sink, SMALL.layers)
+    reference = ListCache(window, sink, DIT.layers)
     expected = stream_through(dit, reference, clean, noisy, text, chunk)
     assert (got - expected).abs().max() <= 1e-4 * expected.abs().max()
 
@@ -148,7 +150,7 @@ def test_equals_the_reference_after_eviction(dit, text, window, sink, chunk):
 @torch.no_grad()
 def test_chunks_of_mixed_length(dit, text):
     """A shorter chunk (the first of a stream, a flush at the end) shifts by its own length."""
-    cache, reference = make_cache(6, 2), ListCache(6, 2, SMALL.layers)
+    cache, reference = make_cache(6, 2), ListCache(6, 2, DIT.layers)
     for chunk in (1, 3, 3, 2, 3, 1, 4):
         x = torch.randn(1, chunk, 16, 6, 8)
         outs = []

@@ -18,7 +18,7 @@ from c2r.models.precision import cast
 from c2r.streaming import rollout as rollout_module
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.rollout import Chunk, Rollout, StreamState, denoise
-from tests.small_networks import DINO_DIM, GRID, SMALL, make_adapter, make_control, make_controlnet
+from tests.small_networks import DINO_DIM, DIT, GRID, make_adapter, make_control, make_controlnet
 
 STREAM = StreamConfig(chunk=2, window=24, sink=2, timesteps=(1000.0, 500.0))
 SHAPE = (16, 6, 8)
@@ -335,4 +335,4 @@ def test_gradient_only_at_the_exit_step(dit):
 def test_grid_of_a_latent(dit):
     assert make_rollout(dit).grid == GRID
     assert make_rollout(dit).cache_spec(2).batch == 2
-    assert make_rollout(dit, control_layers=2).cache_spec().layers == SMALL.layers + 2
+    assert make_rollout(dit, control_layers=2).cache_spec().layers == DIT.layers + 2

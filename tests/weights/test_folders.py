@@ -13,8 +13,8 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import Tensor
 
-from c2r.models.configs import TinyVAEConfig
-from c2r.models.tiny_vae import TinyVAE
+from c2r.models.build import build_vae
+from c2r.models.presets import get_preset
 from c2r.weights.folders import open_source, weight_files
 from c2r.weights.hub import is_hub_id
 
@@ -101,7 +101,7 @@ def test_shards_of_an_interrupted_save(tmp_path: Path, state: State) -> None:
 
 def test_a_pipeline_folder_is_searched_by_content(tmp_path: Path, state: State) -> None:
     """The network is told from the names of tensors; misleading file names do not matter."""
-    vae = TinyVAE(TinyVAEConfig(encoder_width=8, decoder_widths=(8, 8, 8, 8))).state_dict()
+    vae = build_vae(get_preset("debug")).state_dict()
     torch.save(vae, tmp_path / "dit.pth")
     shard(tmp_path / "any" / "", state)
     (tmp_path / "text").mkdir()

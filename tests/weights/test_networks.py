@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from c2r.models.adapter import ControlAdapter
 from c2r.models.configs import ControlConfig, DiTConfig, TinyVAEConfig, WanVAEConfig
 from c2r.models.control import ControlNetwork
-from c2r.models.controlnet import ControlNet
+from c2r.models.control_registry import control_class
 from c2r.models.dit import DiT
 from c2r.models.presets import get_preset
 from c2r.models.tiny_vae import TinyVAE
@@ -39,11 +39,9 @@ def randomised(module: nn.Module) -> State:
     }
 
 
-def make_control(kind: str, dit: DiTConfig) -> ControlNetwork:
+def make_control(kind: str) -> ControlNetwork:
     config = ControlConfig(kind=kind, hidden=40, inject="first:2")
-    if kind == "controlnet":
-        return ControlNet(config, 24, dit)
-    return ControlAdapter(config, 24, dit.dim, dit.layers)
+    return control_class(kind).of(replace(get_preset("debug"), control=config))
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth", "old"])
@@ -114,10 +112,10 @@ def test_the_wrong_preset_names_the_right_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["", "pipe.dit."])
 @pytest.mark.parametrize("meta", [True, False])
 def test_control(tmp_path: Path, dit: DiT, same: Same, kind: str, prefix: str, meta: bool) -> None:
-    state = randomised(make_control(kind, dit.config))
+    state = randomised(make_control(kind))
     save_file({prefix + name: x for name, x in state.items()}, tmp_path / "x.safetensors")
     with torch.device("meta" if meta else "cpu"):
-        module = make_control(kind, dit.config)
+        module = make_control(kind)
     load_control(tmp_path, module, dtype=torch.float32)
     assert same(module, state)
 
@@ -150,19 +148,16 @@ def test_the_published_adapter_loads_into_the_14b_preset(tmp_path: Path) -> None
     )
     preset = get_preset("wan-14b")
     with torch.device("meta"):
-        adapter = ControlAdapter(
-            preset.control, preset.dino.hidden, preset.dit.dim, preset.dit.layers
-        )
+        adapter = ControlAdapter.of(preset)
     load_control(path, adapter)
     assert all(bool((tensor == 0.25).all()) for tensor in adapter.parameters())
 
 
 def test_an_adapter_for_another_width_names_its_preset(tmp_path: Path, dit: DiT) -> None:
-    tiny = get_preset("tiny")
-    adapter = ControlAdapter(tiny.control, tiny.dino.hidden, tiny.dit.dim, tiny.dit.layers)
+    adapter = ControlAdapter.of(get_preset("tiny"))
     torch.save(adapter.state_dict(), tmp_path / "x.pt")
     with pytest.raises(ValueError, match="looks like preset tiny"):
-        load_control(tmp_path / "x.pt", make_control("adapter", dit.config))
+        load_control(tmp_path / "x.pt", make_control("adapter"))
 
 
 @pytest.mark.parametrize("ending", ["pth", "safetensors"])

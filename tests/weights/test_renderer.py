@@ -1,4 +1,4 @@
-"""A whole renderer: written as a folder, read back equal; parts by themselves; what is missing."""
+"""A whole renderer: written as a folder, read back equal; single parts; what is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from c2r.__main__ import run
 from c2r.models.build import PART_NAMES, Networks, seeded_notice, seeded_text
-from c2r.models.configs import ControlConfig, DinoConfig, DiTConfig, TextConfig, WanVAEConfig
+from c2r.models.configs import ControlConfig, TextConfig, WanVAEConfig
 from c2r.models.presets import get_preset
 from c2r.models.seeded import SeededText
 from c2r.models.text import TextEncoder
@@ -25,20 +25,12 @@ from c2r.weights.renderer import (
 )
 from c2r.weights.save import save_weights
 
-TINY = get_preset("tiny")
-SMALL = replace(
-    TINY,
-    width=64,
-    height=48,
-    dit=DiTConfig(dim=48, ffn_dim=64, heads=2, layers=3, text_dim=128, text_len=256),
-    dino=DinoConfig(hidden=48, mlp=96, layers=1, heads=2),
-    control=ControlConfig(hidden=32, inject="first:2"),
-)
+DEBUG = get_preset("debug")
 
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    return seeded_networks(SMALL, seed=4)
+    return seeded_networks(DEBUG, seed=4)
 
 
 @pytest.fixture
@@ -58,7 +50,7 @@ def weights_of(networks: Networks) -> dict[str, torch.Tensor]:
 
 def test_a_folder_reads_back_equal(networks, folder):
     preset, paths = read_renderer(folder)
-    assert preset == SMALL
+    assert preset == DEBUG
     loaded = load_networks(preset, paths)
     assert loaded.random_parts == ()
     assert seeded_notice(loaded, 0) is None
@@ -87,7 +79,7 @@ def test_parts_without_weights_are_named(folder):
 
 def test_random_weights_come_from_the_seed_alone(networks):
     torch.manual_seed(123)
-    again, other = seeded_networks(SMALL, seed=4), seeded_networks(SMALL, seed=5)
+    again, other = seeded_networks(DEBUG, seed=4), seeded_networks(DEBUG, seed=5)
     assert again.random_parts == PART_NAMES
     expected, found = weights_of(networks), weights_of(again)
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
@@ -104,19 +96,19 @@ def test_control_weights_without_control_are_refused(folder):
 
 def test_a_folder_with_another_vae_reads_back(networks, tmp_path):
     """The kind of VAE may differ from the preset's own."""
-    wan = replace(SMALL, vae=WanVAEConfig(base_dim=8, res_blocks=1))
+    wan = replace(DEBUG, vae=WanVAEConfig(base_dim=8, res_blocks=1))
     save_renderer(seeded_networks(wan, 1), tmp_path)
     assert read_renderer(tmp_path)[0] == wan
 
 
 def test_a_damaged_preset_names_the_file(folder):
-    (folder / "preset.yaml").write_text("name: tiny\nstream:\n  windw: 3\n")
+    (folder / "preset.yaml").write_text("name: debug\nstream:\n  windw: 3\n")
     with pytest.raises(ValueError, match=r"preset\.yaml: unknown key 'stream\.windw'"):
         read_renderer(folder)
 
 
 def test_no_control_needs_no_control_file(tmp_path):
-    preset = replace(SMALL, control=ControlConfig(kind="none"))
+    preset = replace(DEBUG, control=ControlConfig(kind="none"))
     save_renderer(seeded_networks(preset, seed=1), tmp_path)
     loaded = load_networks(*read_renderer(tmp_path))
     assert loaded.control is None
@@ -132,24 +124,25 @@ def test_faulty_folders(folder, tmp_path):
 
 
 def test_a_dino_of_another_width(folder, tmp_path):
-    other = replace(SMALL, dino=replace(SMALL.dino, hidden=96))
+    other = replace(DEBUG, dino=replace(DEBUG.dino, hidden=96))
     seeded_networks(other, seed=1).dino.model.save_pretrained(tmp_path / "dino")
     paths = replace(read_renderer(folder)[1], dino=str(tmp_path / "dino"))
-    with pytest.raises(ValueError, match="is 96 wide, preset tiny wants 48"):
-        load_networks(SMALL, paths)
+    with pytest.raises(ValueError, match="is 96 wide, preset debug wants 32"):
+        load_networks(DEBUG, paths)
 
 
 def test_choice_of_preset_and_parts(folder):
-    assert choose_networks(None, None, WeightPaths(), random_weights=True) == (TINY, WeightPaths())
+    tiny = get_preset("tiny"), WeightPaths()
+    assert choose_networks(None, None, WeightPaths(), random_weights=True) == tiny
     preset, paths = choose_networks(None, folder, WeightPaths(vae="other.pth"))
-    assert preset == SMALL
+    assert preset == DEBUG
     assert paths.vae == "other.pth"
     assert paths.dit == str(folder / "dit.safetensors")
     with pytest.raises(ValueError, match="leave --preset out"):
         choose_networks("wan-14b", folder, WeightPaths())
 
 
-def test_large_text_encoders_are_drawn_not_built(tmp_path):
+def test_large_text_encoders_are_random_not_built(tmp_path):
     text = seeded_text(get_preset("wan-1.3b").text, seed=1)
     assert isinstance(text, SeededText)
     one, two = text.encode(["noon", "night"])
@@ -159,7 +152,7 @@ def test_large_text_encoders_are_drawn_not_built(tmp_path):
     assert not torch.equal(one, two)
     assert torch.equal(text.encode(["noon"])[0], one)
     with pytest.raises(ValueError, match="load one before saving"):
-        save_renderer(replace(seeded_networks(SMALL, 1), text=text), tmp_path)
+        save_renderer(replace(seeded_networks(DEBUG, 1), text=text), tmp_path)
 
 
 def test_stand_in_reads_whole_prompts():
@@ -170,7 +163,7 @@ def test_stand_in_reads_whole_prompts():
 def test_the_folder_is_plain_files(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"preset.yaml", "dit.safetensors", "control.safetensors", "vae.safetensors"} <= names
-    assert json.loads((folder / "dino" / "config.json").read_text())["hidden_size"] == 48
+    assert json.loads((folder / "dino" / "config.json").read_text())["hidden_size"] == 32
 
 
 def test_a_packed_renderer_is_half_as_large_and_the_same_but_for_rounding(
@@ -187,7 +180,7 @@ def test_a_packed_renderer_is_half_as_large_and_the_same_but_for_rounding(
     for name, value in weights_of(networks).items():
         assert again[name].dtype == torch.float32
         torch.testing.assert_close(again[name], value, rtol=1e-3, atol=1e-6)
-    other = seeded_networks(SMALL, seed=5).vae
+    other = seeded_networks(DEBUG, seed=5).vae
     save_weights(other, tmp_path / "vae.safetensors")
     more = ["--vae", str(tmp_path / "vae.safetensors"), "--precision", "float32"]
     assert run(["weights", "pack", str(folder), str(tmp_path / "decoder"), *more]) == 0

@@ -14,14 +14,13 @@ from diffusers import WanTransformer3DModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from c2r.models.adapter import ControlAdapter
-from c2r.models.configs import ControlConfig
 from c2r.models.dit import DiT
 from c2r.weights import save
 from c2r.weights.folders import open_source
 from c2r.weights.networks import load_control, load_dit
 from c2r.weights.save import save_weights
 from c2r.weights.sources import open_file
+from tests.small_networks import make_adapter
 
 State = dict[str, Tensor]
 Same = Callable[..., bool]
@@ -75,8 +74,7 @@ def test_views_of_one_storage_are_counted_by_their_own_size(tmp_path: Path, stat
 
 @pytest.mark.parametrize("prefix", ["", "pipe.dit."])
 def test_control_is_saved_apart(tmp_path: Path, same: Same, prefix: str) -> None:
-    torch.manual_seed(0)
-    adapter = ControlAdapter(ControlConfig(hidden=40, inject="first:2"), 24, 96, 3)
+    adapter = make_adapter()
     expected = {name: tensor + 1 for name, tensor in adapter.state_dict().items()}
     files = save_weights(expected, tmp_path, layout="c2r-adapter", prefix=prefix)
     assert [file.name for file in files] == ["model.safetensors"]
