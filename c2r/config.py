@@ -99,17 +99,17 @@ def override(base: Config, changes: Mapping[str, Any]) -> Config:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping; `ValueError` with file and line for anything else."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ValueError(f"cannot read the configuration {path}: {reason}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
-    if found is None:
+    if content is None:
         return {}
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold `key: value` lines, not a {type(found).__name__}")
-    return found
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold `key: value` lines, not a {type(content).__name__}")
+    return content
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def test_resampled_by_time(tmp_path):
 
 
 @pytest.mark.parametrize("fps", [8, 16, 24])
-def test_a_late_start_gives_the_same_pictures(tmp_path, fps):
-    pictures = np.random.default_rng(3).integers(0, 255, (12, 32, 48, 3), np.uint8)
-    write(tmp_path / "clip.mp4", list(pictures), 16)
+def test_a_late_start_gives_the_same_frames(tmp_path, fps):
+    frames = np.random.default_rng(3).integers(0, 255, (12, 32, 48, 3), np.uint8)
+    write(tmp_path / "clip.mp4", list(frames), 16)
     whole = list(VideoClip(tmp_path / "clip.mp4", 48, 32, fps))
     for start in (0, 1, len(whole) - 1, len(whole) + 2):
         late = list(VideoClip(tmp_path / "clip.mp4", 48, 32, fps, start))

@@ -35,11 +35,11 @@ def sizes_of(entry: EngineEntry, inputs: Mapping[str, Tensor]) -> dict[str, int]
         assert len(tensor.shape) == len(spec.shape), (spec, tuple(tensor.shape))
         assert str(tensor.dtype) == f"torch.{spec.dtype}", (spec, tensor.dtype)
         assert tensor.is_contiguous(), spec
-        for side, found in zip(spec.shape, tensor.shape, strict=True):
+        for side, size in zip(spec.shape, tensor.shape, strict=True):
             if isinstance(side, str):
-                assert sizes.setdefault(side, found) == found, (spec, tuple(tensor.shape))
+                assert sizes.setdefault(side, size) == size, (spec, tuple(tensor.shape))
             else:
-                assert side == found, (spec, tuple(tensor.shape))
+                assert side == size, (spec, tuple(tensor.shape))
     assert not entry.profiles or sizes in [dict(profile) for profile in entry.profiles], sizes
     return sizes
 

@@ -204,8 +204,8 @@ def _pairs(ours: Any, theirs: Any, path: str) -> list[tuple[str, Any, Any]]:
     """Where two nested values differ: (path, ours, theirs)."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         keys = [*ours, *(key for key in theirs if key not in ours)]
-        found = [_pairs(ours.get(key), theirs.get(key), f"{path}.{key}") for key in keys]
-        return [pair for pairs in found for pair in pairs]
+        nested = [_pairs(ours.get(key), theirs.get(key), f"{path}.{key}") for key in keys]
+        return [pair for pairs in nested for pair in pairs]
     return [] if ours == theirs else [(path, ours, theirs)]
 
 

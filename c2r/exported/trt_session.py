@@ -115,9 +115,9 @@ class TensorRTSession:
     def _check(self, path: Path) -> None:
         """`ValueError` where inputs, outputs, types or profiles differ from the manifest."""
         engine = self._engine
-        found = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
-        if found != {*self._names.values()}:
-            differ = ", ".join(sorted(found ^ {*self._names.values()}))
+        names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
+        if names != {*self._names.values()}:
+            differ = ", ".join(sorted(names ^ {*self._names.values()}))
             raise ValueError(f"{path}: inputs and outputs differ from the manifest in {differ}")
         for spec in (*self.entry.inputs, *self.entry.outputs):
             self._check_type(path, spec)
@@ -130,6 +130,6 @@ class TensorRTSession:
 
     def _check_type(self, path: Path, spec: TensorSpec) -> None:
         types = {"float32": "FLOAT", "float16": "HALF", "bfloat16": "BF16", "int64": "INT64"}
-        found = self._engine.get_tensor_dtype(self._names[spec.name]).name
-        if found != types[spec.dtype]:
-            raise ValueError(f"{path}: {spec.name} is {found}, the manifest says {spec.dtype}")
+        dtype = self._engine.get_tensor_dtype(self._names[spec.name]).name
+        if dtype != types[spec.dtype]:
+            raise ValueError(f"{path}: {spec.name} is {dtype}, the manifest says {spec.dtype}")

@@ -35,8 +35,8 @@ def _norm_modulate(
     normed = centred * tl.rsqrt(tl.sum(centred * centred, 0) / D + eps)
     factor = tl.load(scale + column, inside, other=0.0)
     offset = tl.load(shift + column, inside, other=0.0)
-    made = normed * (1.0 + factor) + offset
-    tl.store(out + row * D + column, made.to(out.dtype.element_ty), inside)
+    modulated = normed * (1.0 + factor) + offset
+    tl.store(out + row * D + column, modulated.to(out.dtype.element_ty), inside)
 
 
 @triton.jit

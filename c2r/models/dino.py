@@ -237,11 +237,12 @@ def load_dino(
     else, or its weights do not fit its config; the message says what was found and what to do.
     """
     checkpoint = Pretrained(locate(source, ADVICE), ADVICE)
-    found = checkpoint.config().get("model_type")
-    if found not in FAMILIES:
+    model_type = checkpoint.config().get("model_type")
+    if model_type not in FAMILIES:
         raise ValueError(
-            f"{source} holds model_type {found!r}; DINO accepts: {', '.join(FAMILIES)}. {ADVICE}"
+            f"{source} holds model_type {model_type!r}; DINO accepts: {', '.join(FAMILIES)}. "
+            + ADVICE
         )
     # A classification head is fine to leave out: the features end before it.
-    model = checkpoint.load(FAMILIES[found], dtype, unused=("classifier.",))
+    model = checkpoint.load(FAMILIES[model_type], dtype, unused=("classifier.",))
     return DinoEncoder(model, grid).to(device)

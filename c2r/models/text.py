@@ -209,24 +209,23 @@ def load_text(
         raise ValueError(f"tokenizer {config.tokenizer!r} is unknown; use 'bytes' or 'folder'")
     place = locate(source, ADVICE)
     nested = Pretrained(place, ADVICE, subfolder="text_encoder")
-    found = nested.config()
-    checkpoint = nested if found else Pretrained(place, ADVICE)
-    _check_shape(found or checkpoint.config(), config, checkpoint)
+    settings = nested.config()
+    checkpoint = nested if settings else Pretrained(place, ADVICE)
+    _check_shape(settings or checkpoint.config(), config, checkpoint)
     # google/umt5-* holds the decoder as well.
     model = checkpoint.load(UMT5EncoderModel, dtype, unused=("decoder.", "lm_head."))
     if config.tokenizer == "bytes":
         tokenizer = byte_tokenizer()
     else:
-        tokenizer = _load_tokenizer(Pretrained(place, ADVICE, "tokenizer" if found else ""))
+        tokenizer = _load_tokenizer(Pretrained(place, ADVICE, "tokenizer" if settings else ""))
     return TextEncoder(model, tokenizer, config.length, capacity).to(device)
 
 
-def _check_shape(found: dict[str, object], config: TextConfig, checkpoint: Pretrained) -> None:
-    if found.get("model_type") != "umt5":
-        raise ValueError(
-            f"{checkpoint} holds model_type {found.get('model_type')!r}, expected 'umt5'. {ADVICE}"
-        )
-    own = UMT5Config.from_dict(found)
+def _check_shape(settings: dict[str, object], config: TextConfig, checkpoint: Pretrained) -> None:
+    model_type = settings.get("model_type")
+    if model_type != "umt5":
+        raise ValueError(f"{checkpoint} holds model_type {model_type!r}, expected 'umt5'. {ADVICE}")
+    own = UMT5Config.from_dict(settings)
     pairs = [(name, getattr(own, name), getattr(config, SHAPE[name])) for name in SHAPE]
     wrong = [f"{name} is {is_}, expected {want}" for name, is_, want in pairs if is_ != want]
     if wrong:

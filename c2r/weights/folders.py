@@ -50,13 +50,13 @@ def weight_files(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
     folders = [place, *sorted(x for x in place.iterdir() if x.is_dir() and x.name[0] != ".")]
-    found = [file for folder in folders for file in _in_folder(folder)]
-    if not found:
+    sets = [file for folder in folders for file in _in_folder(folder)]
+    if not sets:
         raise FileNotFoundError(
             f"{place} holds no weights (no {', '.join(WEIGHTS)} file); "
             "name the folder or file that does"
         )
-    return found
+    return sets
 
 
 def open_weights(path: Path) -> Source:

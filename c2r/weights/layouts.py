@@ -69,17 +69,17 @@ def recognise(names: Iterable[str]) -> Naming | None:
     if layout is None:
         return None
     ours = layout.translate(bare.values())
-    found: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for name, short in bare.items():
-        if short in ours and found.setdefault(ours[short], name) != name:
+        if short in ours and taken.setdefault(ours[short], name) != name:
             raise ValueError(
-                f"tensors {found[ours[short]]} and {name} are both {ours[short]}; the checkpoint "
+                f"tensors {taken[ours[short]]} and {name} are both {ours[short]}; the checkpoint "
                 "holds two networks: save one of them apart"
             )
     return Naming(
         layout=_full_name(layout, root, bare),
         network=layout.network,
-        names=found,
+        names=taken,
         foreign=tuple(name for name, short in bare.items() if short not in ours),
         skipped=tuple(name for name in names if name not in bare),
     )

@@ -106,15 +106,15 @@ def load_into(
 def compare(module: nn.Module, source: Source, naming: Naming) -> Misfit:
     """Names and shapes of the checkpoint against those of the module; nothing is read."""
     wanted, names = shapes_of(module), naming.names
-    found = shapes_in(source, naming)
+    shapes = shapes_in(source, naming)
     extra = [name for ours, name in names.items() if ours not in wanted]
     return Misfit(
-        missing=tuple(f"{name} {list(wanted[name])}" for name in wanted if name not in found),
+        missing=tuple(f"{name} {list(wanted[name])}" for name in wanted if name not in shapes),
         unexpected=tuple(_line(name, source.entries[name]) for name in [*extra, *naming.foreign]),
         misshapen=tuple(
-            f"{names[ours]} is {list(found[ours])}, not {list(shape)}"
+            f"{names[ours]} is {list(shapes[ours])}, not {list(shape)}"
             for ours, shape in wanted.items()
-            if ours in found and found[ours] != shape
+            if ours in shapes and shapes[ours] != shape
         ),
     )
 

@@ -11,7 +11,7 @@ from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, c
 SHAPE = (2, 3, 4, 5, 6)
 
 
-def draw(seed: int, count: int) -> list[np.ndarray]:
+def random_arrays(seed: int, count: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
     return [generator.normal(size=SHAPE) for _ in range(count)]
 
@@ -21,7 +21,7 @@ def predictions(arrays: list[np.ndarray]) -> Predictions:
 
 
 def test_cfg():
-    v00, vc0, vct = draw(0, 3)
+    v00, vc0, vct = random_arrays(0, 3)
     got = cfg(predictions([v00, vc0, vct]), GuidanceConfig("cfg", 1.5, 4.0))
     expected = v00 + 1.5 * (vc0 - v00) + 4.0 * (vct - vc0)
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-4)
@@ -47,7 +47,7 @@ def test_apg_over_three_steps(eta, momentum, threshold):
     config = GuidanceConfig("apg", 1.3, 7.0, eta, momentum, threshold)
     state, run_c, run_t = Momentum(), np.zeros(SHAPE), np.zeros(SHAPE)
     for step, level in enumerate((1.0, 0.8, 0.3)):
-        x, v00, vc0, vct = draw(step + 1, 4)
+        x, v00, vc0, vct = random_arrays(step + 1, 4)
         got, state = apg(
             torch.from_numpy(x).float(), predictions([v00, vc0, vct]), level, state, config
         )
@@ -60,7 +60,7 @@ def test_apg_over_three_steps(eta, momentum, threshold):
 
 
 def test_apg_with_whole_parallel_and_no_momentum_is_cfg():
-    x, *velocities = draw(9, 4)
+    x, *velocities = random_arrays(9, 4)
     config = GuidanceConfig("apg", 1.5, 4.0, eta=1.0, momentum=0.0)
     got, _ = apg(torch.from_numpy(x).float(), predictions(velocities), 0.6, Momentum(), config)
     torch.testing.assert_close(got, cfg(predictions(velocities), config), atol=1e-4, rtol=1e-4)

@@ -29,7 +29,7 @@ def make_rollout(dit: DiT, config: StreamConfig = STREAM, control_layers: int = 
 
 
 def slices(control: ControlInput | None, chunk: int):
-    """The control of each chunk, or None for ever."""
+    """The control of each chunk, or None for every one."""
     if control is None:
         return itertools.repeat(None)
     return (replace(control, tokens=part) for part in control.tokens.split(chunk, dim=1))
@@ -221,7 +221,7 @@ def test_half_precision_stays_close_after_eviction(dit):
 
 
 def test_trained_clones_roll_out_as_they_serve(dit):
-    """ControlNet once a chunk, with gradients on: finalize must still write the clones' keys."""
+    """ControlNet once per chunk, with gradients on: finalize must still write the clones' keys."""
     network = make_controlnet(dit, "strided:2", every_pass=False)
     text = dit.text_kv(torch.randn(1, 16, 32), network)
     control = make_control(network, torch.randn(1, 21, 12, DINO_DIM))
@@ -242,7 +242,7 @@ def test_trained_clones_roll_out_as_they_serve(dit):
 
 
 def test_a_graph_for_every_fill_level(dit):
-    """A long window of short chunks needs more graphs than dynamo allows by itself."""
+    """A long window of short chunks needs more graphs than dynamo allows by default."""
     config = StreamConfig(chunk=1, window=12, sink=1, timesteps=(1000.0,))
     rollout, text = make_rollout(dit, config), dit.text_kv(torch.randn(1, 16, 32))
     state = rollout.open([1])
