@@ -79,7 +79,8 @@ def cost(preset: Preset, *, window: int | None = None, steps: int | None = None)
         raise ValueError(f"window {window} is shorter than a chunk ({preset.stream.chunk} latents)")
     if steps < 1:
         raise ValueError(f"steps is {steps}; a chunk takes at least one")
-    networks, operations = _trace_networks(preset)
+    networks, traced = _trace_networks(preset)
+    operations = {**traced}
     tokens = preset.stream.chunk * preset.tokens_per_latent
     seen = window * preset.tokens_per_latent
     control = control_cost(preset, tokens, seen)

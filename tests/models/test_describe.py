@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
 
 from c2r.__main__ import run
+from c2r.models import describe as describe_module
 from c2r.models.build import build_control, build_dit
 from c2r.models.configs import ControlConfig, StreamConfig
 from c2r.models.control import ControlInput
@@ -21,6 +23,14 @@ from c2r.models.describe import (
 )
 from c2r.models.presets import PRESETS, get_preset
 from c2r.streaming.kv_cache import CacheSpec, KVCache
+
+
+@pytest.fixture(autouse=True, scope="module")
+def traced_once():
+    """Tracing takes seconds and does not depend on window or steps: once per preset."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(describe_module, "_trace_networks", cache(describe_module._trace_networks))
+        yield
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,9 +178,11 @@ def test_converting_a_known_preset_gives_diffusers_its_config(
 
 
 def test_convert_says_when_it_cannot_write_a_config(
-    tmp_path: Path, official: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, dit: DiT, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["convert", str(official), str(tmp_path / "out"), "--layout", "diffusers"]) == 0
+    other = tmp_path / "other.safetensors"
+    save_file(DiT(replace(dit.config, layers=2)).state_dict(), other)
+    assert main(["convert", str(other), str(tmp_path / "out"), "--layout", "diffusers"]) == 0
     assert "no config.json" in capsys.readouterr().err
 
 

@@ -93,9 +93,9 @@ def test_missing_unexpected_and_misshapen_are_all_named(dit: DiT, state: State) 
     state["head.head.weight"] = torch.zeros(64, 7)
     message = refusal(dit, state)
     assert "layout wan) does not fit DiT" in message
-    assert "missing (1): blocks.1.norm3.bias [96]" in message
+    assert "missing (1): blocks.1.norm3.bias [48]" in message
     assert "unexpected (1): blocks.0.gate [4]" in message
-    assert "wrong shape (1): head.head.weight is [64, 7], not [64, 96]" in message
+    assert "wrong shape (1): head.head.weight is [64, 7], not [64, 48]" in message
 
 
 def test_names_of_a_wrapped_file_are_given_as_in_the_file(dit: DiT, state: State) -> None:
@@ -117,10 +117,10 @@ def test_long_lists_are_cut_after_ten(dit: DiT, state: State) -> None:
 
 
 def test_other_sizes_are_described(dit: DiT) -> None:
-    other = DiT(replace(dit.config, layers=2, ffn_dim=64))
+    other = DiT(replace(dit.config, layers=2, ffn_dim=96))
     message = refusal(dit, dict(other.state_dict()))
     assert "of other sizes than the preset" in message
-    assert "2 layers, width 96, ffn 64, channels 16, text width 32" in message
+    assert "2 layers, width 48, ffn 96, channels 16, text width 32" in message
 
 
 def test_a_file_of_another_preset_names_the_preset(dit: DiT) -> None:

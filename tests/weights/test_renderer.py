@@ -175,7 +175,7 @@ def test_a_packed_renderer_is_half_as_large_and_the_same_but_for_rounding(
     assert "MB" in capsys.readouterr().out
     assert (packed / "made.json").is_file()
     size = {f: sum(p.stat().st_size for p in f.rglob("*.safetensors")) for f in (folder, packed)}
-    assert size[packed] < 0.55 * size[folder]
+    assert size[packed] < 0.6 * size[folder]  # headers are not halved
     again = weights_of(load_networks(*read_renderer(packed)))
     for name, value in weights_of(networks).items():
         assert again[name].dtype == torch.float32
