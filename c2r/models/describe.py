@@ -15,7 +15,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from c2r.command_line import ArgumentParser
-from c2r.config import override, parse_overrides
 from c2r.models.build import build_control, build_dit, build_vae
 from c2r.models.configs import Preset
 from c2r.models.control_registry import NO_CONTROL, control_class
@@ -146,6 +145,8 @@ def describe(preset: Preset, *, window: int | None = None, steps: int | None = N
 
 def main(arguments: Sequence[str]) -> int:
     """Run `c2r describe`; unknown `--key.sub value` arguments change the preset."""
+    from c2r.config import override, parse_overrides  # `make bench-gpu` has no pydantic
+
     parser = ArgumentParser(
         "c2r describe",
         "Parameters, tokens, K/V bytes and TFLOP of a preset's chunk, by counting.",
