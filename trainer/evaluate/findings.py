@@ -23,8 +23,7 @@ def note_gaps(run: Run, rows: Rows) -> None:
 
 def settings_of(run: Run, clips: Sequence[Clip]) -> dict[str, Any]:
     """All options as given, and what follows from them."""
-    options = {key: value for key, value in vars(run.chosen).items() if key != "given"}
-    plain = {key: _plain(value) for key, value in options.items()}
+    plain = {key: _plain(value) for key, value in vars(run.chosen).items()}
     return plain | {
         "measured_clips": [clip.id for clip in clips],
         "size": [clips[0].width, clips[0].height] if clips else None,
