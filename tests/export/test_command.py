@@ -131,7 +131,7 @@ def test_engines_that_give_other_frames_do_not_verify(built, tmp_path, capsys):
         (["--target", "onnx", "--compute-capability", "89"], "is for --target rtx"),
         (["--target", "onnx", "--via", "torch-tensorrt"], "only tensorrt"),
         (["--target", "onnx", "--preset", "huge"], "--preset 'huge' is unknown"),
-        (["--target", "onnx", "--weights", "absent"], "is no renderer's folder"),
+        (["--target", "onnx", "--weights", "absent"], "is not a renderer's folder"),
         (
             ["--target", "onnx", "--stream.windw", "3"],
             "did you mean stream.window?",
