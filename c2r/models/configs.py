@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from c2r.models.control_registry import NO_CONTROL, check_kind, control_class
+from c2r.models.control_registry import check_kind, settings_class
 
 FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
@@ -105,8 +105,7 @@ class ControlConfig:
     @staticmethod
     def class_of_kind(kind: str) -> type[ControlConfig]:
         """The settings class of a kind of control; `ValueError` for an unknown kind."""
-        check_kind(kind)
-        return ControlConfig if kind == NO_CONTROL else control_class(kind).config_class
+        return settings_class(kind)
 
 
 @dataclass(frozen=True)

@@ -41,14 +41,12 @@ class ControlState:
 class ControlNetwork(nn.Module, ABC):
     """A trained network that steers the DiT. A subclass is one kind of control.
 
-    `kind`: its key in the registry. `config_class`: its settings, a subclass of `ControlConfig`
-    where the kind has settings of its own.
+    `kind`: its key in the registry.
     `float32_on_cpu`: stays float32 where a CPU serves the others in bfloat16.
     `width_only`: its weights fit every DiT of the same width, whatever its depth.
     """
 
     kind: ClassVar[str]
-    config_class: ClassVar[type[ControlConfig]] = ControlConfig
     float32_on_cpu: ClassVar[bool] = False
     width_only: ClassVar[bool] = False
 

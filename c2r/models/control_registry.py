@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from c2r.models.configs import ControlConfig
     from c2r.models.control import ControlNetwork
 
 NO_CONTROL = "none"
@@ -20,7 +21,8 @@ NO_CONTROL = "none"
 
 @dataclass(frozen=True)
 class ControlKind:
-    """One row. `network`: `module:Class`. The rest is about checkpoints of this kind.
+    """One row. `network`: `module:Class`; `settings`: the same for a kind that has settings of its
+    own, a subclass of `ControlConfig`. The rest is about checkpoints of this kind.
 
     `title`: its name in messages. `layout`: the name of its tensor layout. `signature`: a regular
     expression that one of its tensors matches and no other network's does. `hub_files`: patterns of
@@ -32,6 +34,7 @@ class ControlKind:
     layout: str
     signature: str
     hub_files: tuple[str, ...] = ("*.safetensors", "*.safetensors.index.json")
+    settings: str = "c2r.models.configs:ControlConfig"
 
 
 CONTROL_KINDS: dict[str, ControlKind] = {
@@ -65,6 +68,18 @@ def control_class(kind: str) -> type[ControlNetwork]:
     check_kind(kind)
     if kind == NO_CONTROL:
         raise ValueError("control kind 'none' has no network")
-    module, name = CONTROL_KINDS[kind].network.split(":")
-    network: type[ControlNetwork] = getattr(import_module(module), name)
+    network: type[ControlNetwork] = _named(CONTROL_KINDS[kind].network)
     return network
+
+
+def settings_class(kind: str) -> type[ControlConfig]:
+    """The settings of a kind; `ValueError` for an unknown one. Imports torch only if they do."""
+    check_kind(kind)
+    path = ControlKind.settings if kind == NO_CONTROL else CONTROL_KINDS[kind].settings
+    settings: type[ControlConfig] = _named(path)
+    return settings
+
+
+def _named(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(import_module(module), name)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from c2r.models.configs import Preset, TinyVAEConfig, WanVAEConfig
-from c2r.models.control_registry import CONTROL_KINDS, control_class
+from c2r.models.control_registry import CONTROL_KINDS, control_class, settings_class
 from c2r.models.dino import build_dino
 from c2r.models.dit import DiT
 from c2r.models.presets import PRESETS
@@ -55,8 +55,9 @@ def build_on_meta(network: Network, preset: Preset) -> nn.Module | None:
 def _control_of_kind(kind: str, preset: Preset) -> nn.Module:
     """A control network with the preset's settings, where they are of that kind; else defaults."""
     network, own = control_class(kind), preset.control
-    shared = type(own) is network.config_class
-    config = replace(own, kind=kind) if shared else network.config_class(kind=kind)
+    settings = settings_class(kind)
+    shared = type(own) is settings
+    config = replace(own, kind=kind) if shared else settings(kind=kind)
     return network.of(replace(preset, control=config))
 
 

@@ -22,6 +22,7 @@ ROW = ControlKind(
     layout="toy",
     signature=r"toy_",
     hub_files=("toy.safetensors",),
+    settings="tests.models.toy_control:ToyConfig",
 )
 
 
@@ -35,7 +36,6 @@ class ToyControl(ControlNetwork):
     """Pooled DINO tokens, projected, added before one block."""
 
     kind = "toy"
-    config_class = ToyConfig
 
     def __init__(self, config: ToyConfig, dino_dim: int, dim: int) -> None:
         super().__init__()
