@@ -13,13 +13,13 @@ from street.studio.blender import add_object, aim, mesh_of, new_camera, place
 from street.studio.buildings import building_surfaces, skyline_surfaces
 from street.studio.cars import moving_cars, parked_cars
 from street.studio.climate import Climate, climate_of
-from street.studio.cycles import prepare, render
+from street.studio.cycles import prepare, render, small_renders
 from street.studio.figures import figure_surfaces
 from street.studio.geometry import RayCaster
 from street.studio.grounds import ground_surfaces, lamp_surfaces, tree_surfaces
 from street.studio.light import add_headlights, add_sky, add_street_lamps
 from street.studio.materials import all_materials
-from street.studio.postprocess import falling, hazed, tone_mapped
+from street.studio.postprocess import falling, hazed, metered_exposure, tone_mapped
 from street.studio.surface import Surface, gathered
 
 
@@ -43,9 +43,27 @@ class BlenderScene:
         add_street_lamps(header.plan, self.climate, take.eye)
         add_headlights(header.plan, self.climate, bodies)
         self._rays: RayCaster | None = None
+        self._exposure: float | None = None
 
     def render(self, frame: int) -> NDArray[np.uint8]:
         """The finished frame [H, W, 3]."""
+        return tone_mapped(self._light(frame), self.exposure)
+
+    @property
+    def exposure(self) -> float:
+        """Metered on small renders of the first, middle and last frame, so that every run that
+        continues the clip finds the same value.
+        """
+        if self._exposure is None:
+            frames = sorted({0, len(self.take) // 2, len(self.take) - 1})
+            with small_renders():
+                lights = [self._light(frame) for frame in frames]
+            climate = self.climate
+            self._exposure = metered_exposure(lights, climate.brightness, climate.exposure)
+        return self._exposure
+
+    def _light(self, frame: int) -> NDArray[np.float32]:
+        """Scene-referred light [H, W, 3] of a frame, weather included."""
         view = self.take.viewpoint(frame)
         for thing, matrix in zip(self._parts, self.take.parts[frame], strict=True):
             place(thing, matrix)
@@ -53,8 +71,7 @@ class BlenderScene:
         rendered = render()
         light = hazed(rendered, self.climate)
         seed, time = self.take.header.seed, frame / self.take.header.fps
-        light = falling(light, rendered.distance, self.climate, view, seed, time)
-        return tone_mapped(light, self.climate.exposure)
+        return falling(light, rendered.distance, self.climate, view, seed, time)
 
     def geometry(self, frame: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Depth and part numbers [H, W] of a frame, as `RayCaster.cast` says."""

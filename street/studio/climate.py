@@ -22,7 +22,8 @@ class Climate:
     gives `sun` (irradiance, 0 behind clouds) of `sun_angle` radians across. `clouds` in [0, 1].
     `haze` metres until the air hides 63 % of what is behind it. `wet` and `snow` in [0, 1] cover
     the ground. `lit` is the share of lit windows; `lamps` whether street lamps are on, `glow` how
-    strong all artificial light is. `exposure` multiplies the light before tone mapping.
+    strong all artificial light is. `exposure` multiplies the light before tone mapping, unless
+    metering finds a better one for a mean sRGB value of `brightness`.
     """
 
     zenith: Triple
@@ -38,30 +39,40 @@ class Climate:
     lamps: bool
     glow: float
     exposure: float
+    brightness: float
 
 
 _CLEAR: dict[Hour, Climate] = {
     "dawn": Climate(
         (0.13, 0.20, 0.36), (0.62, 0.50, 0.46), (2.6, 1.65, 1.05), 0.33, 0.02,
-        0.45, 900.0, 0.0, 0.0, 0.22, True, 0.22, 1.9,
+        0.45, 900.0, 0.0, 0.0, 0.22, True, 0.22, 1.9, 0.41,
     ),
     "noon": Climate(
         (0.16, 0.33, 0.72), (0.62, 0.74, 0.92), (4.6, 4.15, 3.55), 0.92, 0.012,
-        0.45, 1100.0, 0.0, 0.0, 0.04, False, 0.25, 1.05,
+        0.45, 1100.0, 0.0, 0.0, 0.04, False, 0.25, 1.05, 0.47,
     ),
     "sunset": Climate(
         (0.14, 0.18, 0.35), (0.85, 0.45, 0.24), (3.6, 1.75, 0.75), 0.30, 0.02,
-        0.55, 800.0, 0.0, 0.0, 0.30, True, 0.25, 1.8,
+        0.55, 800.0, 0.0, 0.0, 0.30, True, 0.25, 1.8, 0.41,
     ),
     "night": Climate(
         (0.007, 0.010, 0.020), (0.040, 0.033, 0.032), (0.020, 0.025, 0.038), 0.75, 0.02,
-        0.35, 700.0, 0.0, 0.0, 0.42, True, 1.0, 3.4,
+        0.35, 700.0, 0.0, 0.0, 0.42, True, 1.0, 3.4, 0.21,
     ),
 }  # fmt: skip
 
 
+_BRIGHTER = {"clear": 1.0, "overcast": 0.97, "rain": 0.88, "snow": 1.15, "fog": 1.1}
+"""Mean brightness of a weather's frames, as a share of that under a clear sky."""
+
+
 def climate_of(atmosphere: Atmosphere) -> Climate:
     """The numbers of an hour in a weather."""
+    climate = _in_weather(atmosphere)
+    return replace(climate, brightness=climate.brightness * _BRIGHTER[atmosphere.weather])
+
+
+def _in_weather(atmosphere: Atmosphere) -> Climate:
     clear = _CLEAR[atmosphere.hour]
     if atmosphere.weather == "clear":
         return clear

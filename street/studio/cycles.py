@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -63,6 +65,18 @@ def _sampling(cycles: bpy.types.PropertyGroup, samples: int) -> None:
     cycles.use_fast_gi = True
     cycles.fast_gi_method = "REPLACE"
     cycles.ao_bounces = cycles.ao_bounces_render = 1
+
+
+@contextmanager
+def small_renders() -> Iterator[None]:
+    """A quarter of the width and height, for measuring light: 1/16 of the time."""
+    render = bpy.context.scene.render
+    full = render.resolution_percentage
+    render.resolution_percentage = 25
+    try:
+        yield
+    finally:
+        render.resolution_percentage = full
 
 
 def render() -> LinearFrame:

@@ -7,6 +7,8 @@ It knows no bpy.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +116,21 @@ def tone_mapped(light: Floats, exposure: float) -> NDArray[np.uint8]:
     """sRGB [H, W, 3] of scene-referred linear light: exposure, glare and a filmic curve."""
     exposed = _glared(np.maximum(light, 0) * np.float32(exposure))
     return np.rint(_encoded(_filmic(_muted(exposed))) * 255).astype(np.uint8)
+
+
+def metered_exposure(lights: Sequence[Floats], brightness: float, start: float) -> float:
+    """The exposure at which these frames have a mean sRGB value of `brightness`, in [0, 1].
+
+    One exposure for a whole clip, as a camera's that is set before the shot: the light may change
+    while it lasts, the camera does not. At most two stops from `start`, so that a close wall at
+    night stays a wall at night.
+    """
+    low, high = math.log2(start) - 2, math.log2(start) + 2
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        shown = np.mean([tone_mapped(light, 2.0**middle).mean() for light in lights]) / 255
+        low, high = (middle, high) if shown < brightness else (low, middle)
+    return float(2.0**low)
 
 
 def _muted(light: Floats) -> Floats:

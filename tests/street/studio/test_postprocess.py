@@ -8,7 +8,14 @@ from street.city.take import Atmosphere
 from street.city.viewpoint import look_at
 from street.studio.climate import climate_of
 from street.studio.image_files import write_png
-from street.studio.postprocess import LinearFrame, _cover, falling, hazed, tone_mapped
+from street.studio.postprocess import (
+    LinearFrame,
+    _cover,
+    falling,
+    hazed,
+    metered_exposure,
+    tone_mapped,
+)
 
 LIGHT = np.full((36, 64, 3), 0.2, np.float32)
 FAR = np.full((36, 64), 300.0, np.float32)
@@ -52,6 +59,19 @@ def test_a_flake_keeps_its_place_in_the_world_while_the_camera_moves(x):
     for column, row in np.floor(pixel - 0.5).astype(int):
         assert cover[row : row + 2, column : column + 2].sum() > 0.2
     assert (cover > 0).sum() <= 8
+
+
+@pytest.mark.parametrize("brightness", [0.21, 0.47])
+def test_metering_reaches_the_brightness_that_was_asked_for(brightness):
+    lights = np.random.default_rng(4).gamma(0.6, 0.4, (2, 36, 64, 3)).astype(np.float32)
+    exposure = metered_exposure(list(lights), brightness, start=1.0)
+    shown = np.mean([tone_mapped(light, exposure).mean() for light in lights]) / 255
+    assert shown == pytest.approx(brightness, abs=0.005)
+
+
+def test_metering_leaves_a_dark_wall_dark():
+    wall = np.full((36, 64, 3), 0.001, np.float32)
+    assert metered_exposure([wall], 0.21, start=2.0) == pytest.approx(8.0, rel=0.02)
 
 
 def test_tone_mapping_keeps_order_and_never_clips_to_colour():
