@@ -82,7 +82,7 @@ def _networks(group: Any) -> None:
     group.add_argument("--kid-features", type=Path, help="TorchScript extractor for KID and FID")
     group.add_argument("--no-prompt", action="store_true", help="leave prompt response out")
     group.add_argument("--cache", type=Path, help="where classifiers are kept (DATA/.eval)")
-    group.add_argument("--lpips", type=Path, help="TorchScript file")
+    group.add_argument("--lpips", type=Path, help="TorchScript file, or alex: stlpips-pytorch's")
     group.add_argument("--fvd", type=Path, help="TorchScript file of a video network, e.g. I3D")
     group.add_argument("--clip", type=Path, help="CLIP folder")
     group.add_argument("--vlm", type=Path, help="folder of an image-text-to-text model")

@@ -17,6 +17,11 @@ from c2r.models.dino import DinoEncoder
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS, COARSE, FINE
 from trainer.evaluate.geometry import Camera, Geometry, read_geometry
+from trainer.evaluate.metrics.appearance import (
+    brightness_error,
+    histogram_error,
+    sharpness_ratio,
+)
 from trainer.evaluate.metrics.artefacts import artefacts
 from trainer.evaluate.metrics.drift import drift_of
 from trainer.evaluate.metrics.features import features_of
@@ -87,6 +92,9 @@ def measure(frames: Frames, ref: ReferenceClip) -> Values:
         "leakage": marks.edge_leakage,
         "psnr": psnr(frames, ref.fine),
         "ssim": ssim(frames, ref.fine),
+        "brightness": brightness_error(frames, ref.fine),
+        "histogram": histogram_error(frames, ref.fine),
+        "sharpness": sharpness_ratio(frames, ref.fine),
     }
     return values | _by_engine(frames, ref) | _by_prompt(frames, ref) | _by_learned(frames, ref)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.evaluate.metrics.features import load_scripted, weights_hash
+from trainer.evaluate.metrics.lpips import AlexLpips, packaged_weights
 from trainer.evaluate.videos import Frames, as_tensor, even_places
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -31,11 +32,19 @@ ANSWERS = ("1", "2", "3", "4", "5")
 
 
 class Lpips:
-    """LPIPS by a TorchScript network: two `[F, 3, H, W]` in [-1, 1] -> one distance per frame."""
+    """LPIPS by a network that takes two `[F, 3, H, W]` in [-1, 1] and gives a distance per frame.
+
+    `path`: a TorchScript file, a `.pth` of ST-LPIPS' AlexNet, or the word `alex` for the packaged
+    one.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.network = load_scripted(path)
-        self.described = f"TorchScript {path.name} {weights_hash(self.network)}"
+        if path == Path("alex"):
+            path = packaged_weights()
+        scripted = path.suffix != ".pth"
+        self.network = load_scripted(path) if scripted else AlexLpips(path).eval()
+        kind = "TorchScript" if scripted else "ST-LPIPS AlexNet"
+        self.described = f"{kind} {path.name} {weights_hash(self.network)}"
 
     @torch.no_grad()
     def __call__(self, frames: Frames, fine: Frames) -> float:
