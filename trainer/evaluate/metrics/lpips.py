@@ -45,6 +45,8 @@ class AlexLpips(nn.Module):
     Differentiable, so that it serves as a loss too. `ValueError` when the file holds other tensors.
     """
 
+    blur: Tensor
+
     def __init__(self, path: Path) -> None:
         super().__init__()
         state = torch.load(path, map_location="cpu", weights_only=True)
