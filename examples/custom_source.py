@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from engine_bridge.sinks.video import VideoSink
 
 from c2r.wire import CoarseFrame
 from engine_bridge import ClientOptions, RenderClient, monotonic_us, stream_source
+from engine_bridge.sinks.files import VideoSink
 from engine_bridge.sinks.pairs import Pair, side_by_side
 
 

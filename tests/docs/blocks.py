@@ -18,6 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTENING = "listening on "
+READ_SETTINGS = (
+    "import sys; from pathlib import Path; from trainer.phases import read_settings; "
+    "read_settings(Path(sys.argv[1]), sys.argv[2:])"
+)
 HANG_S = 240.0
 """Only a guard against a command that never ends."""
 
@@ -56,8 +60,8 @@ class Runner:
     """Runs blocks in a folder that looks like the checkout; outputs stay in it.
 
     Ports 50xxx become free ones. Kinds: "needs weights" (published files that nobody has here: the
-    command must stop at the first of them, by name), "torchrun" (checked by `--dry-run` on one
-    process), "not here" (another machine's commands).
+    command must stop at the first of them, by name), "torchrun" (its configuration is read and
+    checked), "not here" (another machine's commands).
     """
 
     folder: Path
@@ -102,8 +106,9 @@ class Runner:
             self._finish(["make", "--dry-run", *targets])
             return
         if kind == "torchrun":
-            command = re.sub(r"^torchrun .*? -m trainer\.train", "c2r train", command)
-            command += " --dry-run"
+            settings = command.split(" -m trainer.train --config ")[1].split()
+            self._finish([sys.executable, "-c", READ_SETTINGS, *settings])
+            return
         if kind == "needs weights":
             self._stops_at_a_missing_file(command)
         elif command.startswith("c2r serve"):

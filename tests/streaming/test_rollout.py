@@ -241,10 +241,14 @@ def test_trained_clones_roll_out_as_they_serve(dit):
     torch.testing.assert_close(torch.cat(made, dim=1), served, atol=1e-4, rtol=1e-3)
 
 
+DYNAMO_LIMIT = 8
+"""Graphs per function by default; code that trains raises it for its process."""
+
+
 def test_a_graph_for_every_fill_level():
     """A long window of short chunks needs more graphs than dynamo allows by default."""
     config = StreamConfig(chunk=1, window=10, sink=1, timesteps=(1000.0,))
-    assert config.window > torch._dynamo.config.recompile_limit
+    assert config.window > DYNAMO_LIMIT
     dit = DiT(replace(DIT, layers=1)).requires_grad_(False)
     rollout, text = make_rollout(dit, config), dit.text_kv(torch.randn(1, 16, 32))
     state = rollout.open([1])

@@ -184,7 +184,7 @@ def test_the_critic_is_checked_too(root, tmp_path, loop_of):
         ("dmd", {"lora": {"rank": 2}}, r"lora\.rank belongs to phase align"),
         ("regress", {"distil": {"steps": 6}}, "multiple of 4"),
         ("dmd", {"distil": {"guidance": {"kind": "apg"}}}, r"distil\.guidance\.kind"),
-        ("dmd", {"distil": {"teacher": "/nowhere"}}, "no renderer's folder"),
+        ("dmd", {"distil": {"teacher": "/nowhere"}}, "not a renderer's folder"),
         ("dmd", {"start": {"folder": None}}, r"distil\.teacher"),
     ],
 )
