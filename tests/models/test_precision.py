@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, chain, cycle
+
 import pytest
 import torch
 
 from c2r.config import override
+from c2r.models import precision
 from c2r.models.build import tune_for_cpu
 from c2r.models.precision import multiplies_bfloat16
 from c2r.models.presets import get_preset
@@ -13,14 +16,29 @@ from c2r.weights.renderer import seeded_networks
 
 
 @pytest.mark.parametrize(
-    ("bf16", "amx", "expected"),
-    [(True, False, True), (False, True, True), (False, False, False)],
+    ("bf16", "amx", "gain", "expected"),
+    [
+        (True, False, 4.0, True),
+        (True, False, 0.5, False),
+        (False, True, 8.0, True),
+        (False, False, 4.0, False),
+    ],
 )
-def test_which_devices_multiply_in_bfloat16(bf16, amx, expected, monkeypatch):
+def test_which_devices_multiply_in_bfloat16(bf16, amx, gain, expected, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(precision, "bfloat16_gain", lambda: gain)
     assert multiplies_bfloat16(torch.device("cpu")) == expected
     assert multiplies_bfloat16(torch.device("cuda"))
+
+
+def test_the_gain_is_that_of_the_clock(monkeypatch):
+    # float32 takes 3 s in every turn, bfloat16 2 s.
+    readings = accumulate(chain([0], cycle([3, 10, 2, 10])))
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: next(readings))
+    precision.bfloat16_gain.cache_clear()
+    assert precision.bfloat16_gain() == 1.5
+    precision.bfloat16_gain.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ["adapter", "controlnet"])
