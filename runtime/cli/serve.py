@@ -124,7 +124,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen, rest = parser().parse_known_args(arguments)
     console, settings = Console(stderr=True), settings_from(chosen)
     choice = read_choice(chosen, rest)
-    if option_names(rest).count("--frames"):
+    if "--frames" in option_names(rest):
         raise ValueError("--frames: a served stream has no length; leave it out")
     if not choice.paths.absent:
         refuse(chosen, ["seed"], "every network has weights, and clients choose the noise's seed")

@@ -116,8 +116,8 @@ class Runner:
         else:
             self._finish(["bash", "-euo", "pipefail", "-c", self._with_ports(command)])
 
-    def _finish(self, command: list[str]) -> None:
-        done = subprocess.run(
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -125,17 +125,13 @@ class Runner:
             text=True,
             timeout=HANG_S,
         )
+
+    def _finish(self, command: list[str]) -> None:
+        done = self._run(command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
     def _stops_at_a_missing_file(self, command: str) -> None:
-        done = subprocess.run(
-            shlex.split(command),
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=HANG_S,
-        )
+        done = self._run(shlex.split(command))
         named = [word for word in shlex.split(command) if "." in word]
         missing = [word for word in named if not (self.folder / word).exists()]
         assert done.returncode == 2, f"{command}\n{done.stdout}\n{done.stderr}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -27,12 +26,6 @@ from tests.engine_bridge.client_rig import (
     until,
 )
 from tests.engine_bridge.mini_server import MiniServer, Script
-
-
-@pytest.fixture
-def server() -> Iterator[MiniServer]:
-    with MiniServer() as running:
-        yield running
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,12 +29,6 @@ from tests.engine_bridge.client_rig import (
     until,
 )
 from tests.engine_bridge.mini_server import LIMITS, MiniServer, Script
-
-
-@pytest.fixture
-def server() -> Iterator[MiniServer]:
-    with MiniServer() as running:
-        yield running
 
 
 def test_controls_arrive_and_are_acknowledged(server: MiniServer) -> None:

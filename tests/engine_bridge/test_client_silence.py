@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-
-import pytest
 
 from engine_bridge.client import RenderClient, State
 from tests.engine_bridge.client_rig import (
@@ -25,12 +23,6 @@ from tests.engine_bridge.mini_server import MiniServer, Script
 
 QUICK_S = 0.3
 SILENCE, STUCK = replace(PATIENCE, silence_s=QUICK_S), replace(PATIENCE, stuck_s=QUICK_S)
-
-
-@pytest.fixture
-def server() -> Iterator[MiniServer]:
-    with MiniServer() as running:
-        yield running
 
 
 def test_a_silent_server_is_left_and_memory_stays_bounded(server: MiniServer) -> None:

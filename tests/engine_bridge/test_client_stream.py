@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -31,12 +30,6 @@ from tests.engine_bridge.client_rig import (
     until,
 )
 from tests.engine_bridge.mini_server import MiniServer, Script
-
-
-@pytest.fixture
-def server() -> Iterator[MiniServer]:
-    with MiniServer() as running:
-        yield running
 
 
 def test_every_frame_comes_back_rendered(server: MiniServer) -> None:
