@@ -14,7 +14,7 @@ from trainer.evaluate.metrics.appearance import (
     sharpness_ratio,
 )
 from trainer.evaluate.metrics.learned import Lpips
-from trainer.evaluate.metrics.lpips import CONVOLUTIONS, AlexLpips
+from trainer.networks.lpips import CONVOLUTIONS, AlexLpips
 
 RNG = np.random.default_rng(5)
 FINE = np.kron(RNG.integers(40, 250, (3, 6, 8, 3)), np.ones((1, 6, 8, 1), int)).astype(np.uint8)
@@ -86,6 +86,6 @@ def test_another_file_is_refused(tmp_path):
 
 
 def test_missing_package_names_the_command(monkeypatch):
-    monkeypatch.setattr("trainer.evaluate.metrics.lpips.find_spec", lambda name: None)
+    monkeypatch.setattr("trainer.networks.lpips.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install --no-deps stlpips-pytorch"):
         Lpips(Path("alex"))

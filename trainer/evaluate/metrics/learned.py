@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.evaluate.metrics.features import load_scripted, weights_hash
-from trainer.evaluate.metrics.lpips import AlexLpips, packaged_weights
+from trainer.networks.lpips import AlexLpips, packaged_weights
 from trainer.evaluate.videos import Frames, as_tensor, even_places
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

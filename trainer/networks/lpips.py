@@ -34,7 +34,7 @@ def packaged_weights() -> Path:
         if (path := Path(folder) / FILE).is_file():
             return path
     raise ValueError(
-        "--lpips alex needs the weights of stlpips-pytorch; install them with "
+        "LPIPS (alex) needs the weights of stlpips-pytorch; install them with "
         "pip install --no-deps stlpips-pytorch==0.0.2"
     )
 
