@@ -20,7 +20,7 @@ def planned(config: TrainConfig) -> Plan:
     phase = load_phase(config.phase)
     phase.check(config)
     if not (isinstance(phase, type) and issubclass(phase, FlowPhase)):
-        known = "those that train one denoiser by flow matching: align, ground"
+        known = "those that train one denoiser by flow matching: align, ground, joint"
         raise ValueError(f"--dry-run cannot count phase {config.phase}; it counts {known}")
     assert isinstance(config, FlowRun)
     layout = layout_of(config.parallel, config.hardware.gpus)

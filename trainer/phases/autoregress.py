@@ -21,7 +21,7 @@ from c2r.streaming.schedule import TRAIN_STEPS, add_noise
 from trainer.data.batch import Batch
 from trainer.distill.rollout_plan import RolloutPlan
 from trainer.logs.loss_meter import Losses
-from trainer.phases.flow_matching import draw_levels, sample_losses
+from trainer.phases.flow_matching import draw_levels, flow_losses
 from trainer.phases.settings import FlowRun
 from trainer.phases.student_phase import StudentPhase
 from trainer.sample_random import noise
@@ -69,7 +69,7 @@ class Autoregress(StudentPhase[FlowRun]):
         context, context_level = context_of(clean, config, batch.draws)
         noisy = add_noise(clean, drawn, levels[..., None, None, None])
         velocity = self.forced(context, noisy, levels, given, context_level)
-        samples = sample_losses(velocity, drawn - clean)
+        samples = flow_losses(velocity, drawn - clean, levels, config.flow)
         return Losses(samples.mean(), samples.detach(), levels.mean(1), batch.sources)
 
     def shown(self) -> Preset:

@@ -25,9 +25,12 @@ SMALLEST_LEVEL = 1e-3
 def draw_levels(
     config: FlowConfig, seed: int, draws: Sequence[int], purpose: str = "level"
 ) -> Tensor:
-    """Noise levels `[B]` in (0, 1], shifted."""
+    """Noise levels `[B]` in (0, 1], shifted; `pure_noise` of them are 1."""
     levels = []
     for draw in draws:
+        if config.pure_noise and _pure(config.pure_noise, seed, draw, purpose):
+            levels.append(1.0)
+            continue
         generator = torch_random(seed, draw, purpose)
         if config.levels == "uniform":
             plain = torch.rand((), generator=generator).item()
@@ -36,6 +39,10 @@ def draw_levels(
             plain = torch.sigmoid(normal).item()
         levels.append(max(SMALLEST_LEVEL, shift_level(plain, config.shift)))
     return torch.tensor(levels)
+
+
+def _pure(share: float, seed: int, draw: int, purpose: str) -> bool:
+    return plain_random(seed, draw, f"pure {purpose}").random() < share
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,19 @@ def noised(clean: Tensor, draws: tuple[int, ...], config: FlowConfig, seed: int)
 def sample_losses(velocity: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each sample, `[B]` float32."""
     return (velocity.float() - target.float()).square().flatten(1).mean(1)
+
+
+def flow_losses(velocity: Tensor, target: Tensor, levels: Tensor, config: FlowConfig) -> Tensor:
+    """The loss that `flow.loss` names of each sample, `[B]`.
+
+    `levels`: of each sample `[B]`, or of each latent `[B, T]`. With velocity error d the clean
+    latents `x_s - s v` are wrong by `s d`.
+    """
+    if config.loss == "velocity":
+        return sample_losses(velocity, target)
+    by_latent = levels if levels.ndim == 2 else levels[:, None]
+    scale = by_latent[..., None, None, None].float()
+    return sample_losses(scale * velocity.float(), scale * target.float())
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from trainer.networks.denoiser import Denoiser
 from trainer.networks.encoders import Encoders
 from trainer.networks.renderer import Fill, fill, write_renderer
 from trainer.networks.start import Start
-from trainer.phases.flow_matching import Kept, draw_kept, noised, sample_losses
+from trainer.phases.flow_matching import Kept, draw_kept, flow_losses, noised
 from trainer.phases.settings import FlowRun
 from trainer.sample_random import noise
 from trainer.settings import OptimConfig
@@ -91,7 +91,7 @@ class FlowPhase(Generic[Run]):
         with_text = kept.text.to(device)[:, None, None].bool()
         text = torch.where(with_text, self.encoders.text(batch), self.encoders.empty.float())
         velocity = self.denoiser(noisy.x, noisy.timesteps, text, **self.conditions(batch, kept))
-        samples = sample_losses(velocity, self.denoiser.own(noisy.target))
+        samples = flow_losses(velocity, self.denoiser.own(noisy.target), noisy.levels, config.flow)
         return Losses(samples.mean(), samples.detach(), noisy.levels, batch.sources)
 
     @torch.no_grad()

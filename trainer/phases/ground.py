@@ -27,8 +27,8 @@ class Ground(FlowPhase[FlowRun]):
         """A control network is needed."""
         if config.model.control.kind == "none":
             raise ValueError(
-                "phase ground trains a control network, but model.control.kind is none; set it to "
-                "adapter or controlnet"
+                f"phase {cls.name} trains a control network, but model.control.kind is none; set "
+                "it to adapter or controlnet"
             )
 
     @classmethod

@@ -31,6 +31,7 @@ PHASES: dict[str, tuple[str, type[TrainConfig]]] = {
     "train_text": ("trainer.phases.train_text:TrainText", TrainConfig),
     "align": ("trainer.phases.align:Align", AlignRun),
     "ground": ("trainer.phases.ground:Ground", FlowRun),
+    "joint": ("trainer.phases.joint:Joint", FlowRun),
     "autoregress": ("trainer.phases.autoregress:Autoregress", FlowRun),
     "consistency": ("trainer.phases.consistency:Consistency", TaughtRun),
     "regress": ("trainer.phases.regress:Regress", TaughtRun),
@@ -41,18 +42,20 @@ PHASES: dict[str, tuple[str, type[TrainConfig]]] = {
 SECTIONS = {item.name: None for _, schema in PHASES.values() for item in fields(schema)}
 """Every setting of the first level, of any phase, in order."""
 
-_FLOW = ("align", "ground", "autoregress")
+_FLOW = ("align", "ground", "joint", "autoregress")
 _STUDENTS = ("autoregress", "consistency", "regress", "dmd")
-_DENOISERS = ("align", "ground", *_STUDENTS)
+_DENOISERS = ("align", "ground", "joint", *_STUDENTS)
 ONLY_FOR: dict[str, tuple[str, ...]] = {
     "data.scenes": ("dmd",),
-    "data.jitter": ("train_dino", "ground", *_STUDENTS),
+    "data.jitter": ("train_dino", "ground", "joint", *_STUDENTS),
     "data.text_dropout": _DENOISERS,
     "data.joint_dropout": _DENOISERS,
     "data.keep_gib": _STUDENTS,
     "flow.levels": _FLOW,
     "flow.mean": _FLOW,
     "flow.std": _FLOW,
+    "flow.pure_noise": _FLOW,
+    "flow.loss": _FLOW,
     "distil.steps": ("consistency", "regress"),
     "log.sampler": _FLOW,
     "parallel": _DENOISERS,

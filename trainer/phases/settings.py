@@ -12,7 +12,7 @@ from typing import Literal
 
 from c2r.models.configs import check_positive
 from trainer.distill.settings import DistilConfig, DmdConfig
-from trainer.settings import TrainConfig
+from trainer.settings import TrainConfig, check_share
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,23 @@ class AutoencodeConfig:
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Flow matching: how noise levels are drawn. `mean` and `std` are of the logit."""
+    """Flow matching: how noise levels are drawn. `mean` and `std` are of the logit.
+
+    `pure_noise`: share of the samples at level 1, where control and text alone say what is there.
+    `loss`: mean squared error of the velocity, or of the clean latents it leads to, which is that
+    of the velocity times the squared level: what a few-step student is judged by.
+    """
 
     shift: float = 5.0
     levels: Literal["logit_normal", "uniform"] = "logit_normal"
     mean: float = 0.0
     std: float = 1.0
+    pure_noise: float = 0.0
+    loss: Literal["velocity", "clean"] = "velocity"
 
     def __post_init__(self) -> None:
         check_positive(self, "shift", "std")
+        check_share(self, "pure_noise")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.evaluate.metrics.features import load_scripted, weights_hash
-from trainer.networks.lpips import AlexLpips, packaged_weights
 from trainer.evaluate.videos import Frames, as_tensor, even_places
+from trainer.networks.lpips import AlexLpips, packaged_weights
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
