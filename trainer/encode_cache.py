@@ -115,9 +115,9 @@ def _encoders(
     vae, text = vae.to(device).eval(), text.to(device)
 
     @torch.no_grad()
-    def encode(frames: Frames, caption: str) -> tuple[Tensor, Tensor]:
+    def encode(frames: Frames, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         pixels = torch.from_numpy(frames)[None].to(device).float() / 255
-        return vae.encode(pixels)[0].float().cpu(), text.encode([caption])[0].float().cpu()
+        return vae.encode(pixels)[0].float().cpu(), text.encode(captions).float().cpu()
 
     return config.model, fields, encode
 

@@ -44,7 +44,10 @@ class Atmosphere:
 
 @dataclass(frozen=True)
 class TakeHeader:
-    """The content of `take.json`: all but the tracks. `fov_y` in radians, metres otherwise."""
+    """The content of `take.json`: all but the tracks. `fov_y` in radians, metres otherwise.
+
+    `wordings`: the caption in other words, shorter and longer.
+    """
 
     id: str
     seed: int
@@ -59,6 +62,7 @@ class TakeHeader:
     near: float
     far: float
     plan: Plan
+    wordings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The caption of a scene from its own attributes, in wording drawn from its seed.
+"""The captions of a scene from its own attributes, in wording drawn from its seed.
 
 Every caption names the hour and the weather. It knows plans and numbers; it never sees a frame.
 """
@@ -63,6 +63,7 @@ PEOPLE: dict[Crowd, tuple[str, ...]] = {
     "normal": ("people walking", "people on the pavements"),
     "dense": ("a crowd of people", "many people walking"),
 }
+SHOPS = ("shop windows on the ground floor", "awnings over shop windows", "shops along the street")
 STREET = ("cars", "cars on the road", "parked cars", "trees along the street")
 
 
@@ -95,14 +96,41 @@ def style_of(plan: Plan, eye: Point) -> Style:
     return Style(most, float(np.mean([b.floors for b in near])) > LOW_FLOORS)
 
 
-def caption(
+def captions(
+    rng: np.random.Generator, atmosphere: Atmosphere, style: Style, crowd: Crowd, *, cars: bool
+) -> tuple[str, str, str]:
+    """One scene in three lengths, the middle one first, then short and long (at most 256 bytes).
+
+    Each holds the words for the hour and the weather.
+    """
+    middle = _middle(rng, atmosphere, style, crowd, cars=cars)
+    time, sky = TIMES[atmosphere.hour], pick(rng, SKIES[atmosphere.weather])
+    subject = pick(rng, ("A street", "A city street", f"{WORDS[style.material]} houses"))
+    short = f"{subject} {pick(rng, (f'{time} {sky}', f'{sky} {time}'))}"
+    details = [pick(rng, PEOPLE[crowd]), *GROUND[atmosphere.weather], pick(rng, _street(cars))]
+    details += [pick(rng, SHOPS), f"{WORDS[style.material]} facades"]
+    if _lit(atmosphere):
+        details.append(pick(rng, LIGHT[atmosphere.hour]))
+    order = [details[index] for index in rng.permutation(len(details))]
+    long = ", ".join([_opening(rng, atmosphere, style), *order, "photorealistic"])
+    return middle, short, long
+
+
+def _middle(
     rng: np.random.Generator, atmosphere: Atmosphere, style: Style, crowd: Crowd, *, cars: bool
 ) -> str:
-    """One sentence; it always holds the words for the hour and the weather."""
+    opening = _opening(rng, atmosphere, style)
+    parts = [opening, *_details(rng, atmosphere, crowd, cars=cars)]
+    if rng.random() < 0.5:
+        parts.append("photorealistic")
+    return ", ".join(parts)
+
+
+def _opening(rng: np.random.Generator, atmosphere: Atmosphere, style: Style) -> str:
     time, sky = TIMES[atmosphere.hour], pick(rng, SKIES[atmosphere.weather])
     size = "tall" if style.tall else "low"
     houses = f"{size} {WORDS[style.material]} {pick(rng, ('houses', 'buildings'))}"
-    opening = pick(
+    return pick(
         rng,
         (
             f"A street of {houses} {sky} {time}",
@@ -110,10 +138,6 @@ def caption(
             f"{houses.capitalize()} along a city street {time} {sky}",
         ),
     )
-    parts = [opening, *_details(rng, atmosphere, crowd, cars=cars)]
-    if rng.random() < 0.5:
-        parts.append("photorealistic")
-    return ", ".join(parts)
 
 
 def _details(
@@ -124,8 +148,16 @@ def _details(
     if rng.random() < 0.75:
         details.append(pick(rng, GROUND[atmosphere.weather]))
     if rng.random() < 0.75:
-        details.append(pick(rng, STREET if cars else STREET[-2:]))
-    lit = atmosphere.hour == "night" or atmosphere.weather == "clear"
-    if lit and rng.random() < 0.5:
+        details.append(pick(rng, _street(cars)))
+    if _lit(atmosphere) and rng.random() < 0.5:
         details.append(pick(rng, LIGHT[atmosphere.hour]))
     return [details[index] for index in rng.permutation(len(details))]
+
+
+def _street(cars: bool) -> tuple[str, ...]:
+    return STREET if cars else STREET[-2:]
+
+
+def _lit(atmosphere: Atmosphere) -> bool:
+    """Whether the light of the hour is seen, and not only that of the weather."""
+    return atmosphere.hour == "night" or atmosphere.weather == "clear"

@@ -15,7 +15,7 @@ from street.city.layout import plan_city
 from street.city.take import Atmosphere, Hour, Level, Take, TakeHeader, Weather
 from street.city.viewpoint import look_at
 from street.director.cameras import Kind, camera_path
-from street.director.captions import Crowd, caption, style_of
+from street.director.captions import Crowd, captions, style_of
 from street.director.movement import parts, simulate
 from street.director.programs import Programs
 
@@ -91,13 +91,15 @@ def direct(
     path = camera_path(chosen.camera, plan, movement, rng, fps=fps, aspect=width / height)
     x, y = path.eye[:, :2].mean(axis=0)
     style = style_of(plan, (float(x), float(y)))
+    caption, *wordings = captions(rng, chosen.atmosphere, style, crowd, cars=cars > 0)
     lens = look_at(path.eye[0], path.eye[0] + path.axes[0, 2], fov_y=path.fov_y, aspect=1.0)
     header = TakeHeader(
         id=name,
         seed=seed,
         level=chosen.level,
         atmosphere=chosen.atmosphere,
-        caption=caption(rng, chosen.atmosphere, style, crowd, cars=cars > 0),
+        caption=caption,
+        wordings=tuple(wordings),
         camera=chosen.camera,
         width=width,
         height=height,

@@ -12,7 +12,7 @@ Shapes: T latents, C channels, h w rows and columns, S text tokens of which n ar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,12 +53,16 @@ def check_cache(folder: Path, wanted: Mapping[str, object]) -> None:
             )
 
 
-def packed(clip: str, latents: Tensor, text: Tensor, kind: Kind) -> dict[str, Tensor]:
-    """What a shard holds of a clip: latents `[T, C, h, w]`, and text `[S, D]` up to its last
-    token.
+def text_name(clip: str, wording: int) -> str:
+    """The tensor of a clip's caption (0) or of one of its other wordings."""
+    return f"{clip}/text-{wording}" if wording else f"{clip}/text"
+
+
+def packed(clip: str, latents: Tensor, texts: Sequence[Tensor], kind: Kind) -> dict[str, Tensor]:
+    """What a shard holds of a clip: latents `[T, C, h, w]`, and the text `[S, D]` of every caption
+    up to its last token.
     """
-    own = int(text.abs().amax(1).nonzero().amax()) + 1 if bool(text.any()) else 0
-    tensors = {f"{clip}/text": text[:own].half().contiguous()}
+    tensors = {text_name(clip, wording): _own_tokens(text) for wording, text in enumerate(texts)}
     if kind == "float16":
         return tensors | {f"{clip}/latents": latents.half().contiguous()}
     scale = latents.abs().amax(dim=(0, 2, 3)).clamp(min=1e-6) / 127
@@ -74,7 +78,12 @@ def unpacked_latents(shard: Any, clip: str, count: int) -> Tensor:
     return latents.float() * shard.get_tensor(f"{clip}/scale")[:, None, None]
 
 
-def unpacked_text(shard: Any, clip: str, length: int) -> Tensor:
-    """A clip's text `[length, D]`, zero beyond its own tokens."""
-    text: Tensor = shard.get_tensor(f"{clip}/text")
+def unpacked_text(shard: Any, clip: str, length: int, wording: int = 0) -> Tensor:
+    """The text `[length, D]` of one of a clip's captions, zero beyond its own tokens."""
+    text: Tensor = shard.get_tensor(text_name(clip, wording))
     return F.pad(text, (0, 0, 0, length - len(text)))
+
+
+def _own_tokens(text: Tensor) -> Tensor:
+    own = int(text.abs().amax(1).nonzero().amax()) + 1 if bool(text.any()) else 0
+    return text[:own].half().contiguous()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from c2r.models.configs import Preset, latent_count
 from trainer.data.batch import Sample
-from trainer.data.cache_format import SHARDS, unpacked_latents, unpacked_text
+from trainer.data.cache_format import SHARDS, text_name, unpacked_latents, unpacked_text
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip
 from trainer.data.video_reader import control_frames
@@ -82,7 +82,7 @@ class CacheReader:
     def holds(self, clip: Clip) -> str | None:
         """Why a clip of the manifest cannot be used; None when it can."""
         name = f"{clip.id}/latents"
-        if name not in self._shards or f"{clip.id}/text" not in self._shards:
+        if name not in self._shards or text_name(clip.id, len(clip.wordings)) not in self._shards:
             return "it is in no shard"
         have = self._shards[name].get_slice(name).get_shape()
         rows, columns = self.preset.latent_size
@@ -96,10 +96,11 @@ class CacheReader:
         """`ValueError` or `OSError` when a video cannot be read. Latents are always read."""
         shard = self._shards[f"{clip.id}/latents"]
         latents = unpacked_latents(shard, clip.id, self.latents)
-        text = unpacked_text(shard, clip.id, self.preset.text.length)
-        steering = self._control(clip, draw) if control else None
+        drawn = clip.drawn_caption(self.seed, draw)
+        text = unpacked_text(shard, clip.id, self.preset.text.length, drawn)
+        caption, steering = clip.captions[drawn], self._control(clip, draw) if control else None
         return Sample(
-            draw, clip.id, clip.role, clip.caption, latents=latents, text=text, control=steering
+            draw, clip.id, clip.role, caption, latents=latents, text=text, control=steering
         )
 
     def _cut(self, path: Path) -> Frames:

@@ -26,8 +26,9 @@ from trainer.data.jitter import Frames
 from trainer.data.manifest import Clip, sift_manifest, write_manifest
 from trainer.data.manifest_checks import file_faults, file_hash
 
-Encode = Callable[[Frames, str], tuple[Tensor, Tensor]]
-"""Frames `[F, 3, H, W]` and a caption to latents `[T, C, h, w]` and text `[S, D]`, on the CPU."""
+Encode = Callable[[Frames, Sequence[str]], tuple[Tensor, Tensor]]
+"""Frames `[F, 3, H, W]` and N captions to latents `[T, C, h, w]` and texts `[N, S, D]`, on the CPU.
+"""
 
 BEGUN_FILE = "begun.json"
 """What an unfinished cache is made with, and of which rows. Shards are numbered by their place in
@@ -113,7 +114,7 @@ class CacheWriter:
         for row in rows:
             latents = latent_count(row.window.frames)
             size = latents * self.preset.dit.channels * height * width * each
-            size += 2 * self.preset.text.length * self.preset.text.dim
+            size += 2 * self.preset.text.length * self.preset.text.dim * len(row.clip.captions)
             if not shards or size > room:
                 shards.append([])
                 room = self.options.shard_mb * 1e6
@@ -140,8 +141,8 @@ class CacheWriter:
             except (ValueError, OSError) as error:
                 skipped.append(f"clip {row.id}: {error}")
                 continue
-            latents, text = self.encode(frames, row.clip.caption)
-            tensors |= packed(row.id, latents, text, self.options.latents)
+            latents, texts = self.encode(frames, row.clip.captions)
+            tensors |= packed(row.id, latents, list(texts), self.options.latents)
         partial = path.with_name(f".{path.name}.partial")
         partial.write_bytes(save(tensors))  # `save_file` would make it readable by its owner alone
         partial.replace(path)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from trainer.data.manifest_checks import Check, file_faults, path_faults
+from trainer.sample_random import plain_random
 
 MOST_ERRORS = 20
 """Faults that one message lists."""
@@ -23,8 +24,8 @@ MOST_ERRORS = 20
 @dataclass(frozen=True)
 class Clip:
     """One row. `video`, `control` (the coarse clip) and `geometry` are relative paths with forward
-    slashes; `hash` and `control_hash` are SHA-256 of the files. `seed` is a scene's, of "cg" clips;
-    `licence` is a real clip's.
+    slashes; `hash` and `control_hash` are SHA-256 of the files. `wordings` say in other words what
+    `caption` says. `seed` is a scene's, of "cg" clips; `licence` is a real clip's.
     """
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
@@ -45,6 +46,16 @@ class Clip:
     split: Literal["train", "held_out"]
     attributes: dict[str, str] = field(default_factory=dict)
     geometry: str | None = None
+    wordings: tuple[str, ...] = ()
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The caption and its other wordings."""
+        return (self.caption, *self.wordings)
+
+    def drawn_caption(self, seed: int, draw: int) -> int:
+        """Which of its captions sample `draw` has."""
+        return plain_random(seed, draw, "wording").randrange(len(self.captions))
 
     @property
     def role(self) -> Literal["real", "cg"]:

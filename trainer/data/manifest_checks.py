@@ -64,10 +64,9 @@ def path_faults(root: Path, clip: Clip) -> list[str]:
         found.append(f"fps is {clip.fps}; it must be a positive number")
     counts = {"frames": clip.frames, "width": clip.width, "height": clip.height}
     found += [f"{name} is {n}; it must be 1 or more" for name, n in counts.items() if n < 1]
-    if len(clip.caption) > MOST_CAPTION:
-        found.append(
-            f"the caption has {len(clip.caption):,} characters; at most {MOST_CAPTION:,} are read"
-        )
+    longest = max(len(caption) for caption in clip.captions)
+    if longest > MOST_CAPTION:
+        found.append(f"the caption has {longest:,} characters; at most {MOST_CAPTION:,} are read")
     if not _ID.fullmatch(clip.id):
         # Caches and reports name files by it.
         found.append(

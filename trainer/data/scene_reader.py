@@ -84,7 +84,9 @@ class SceneReader:
                 video = make_coarse_clip(folder, clip, self.set_config, self.programs)
             except ProgramError as error:
                 raise ValueError(str(error)) from error
-            caption = load_take(folder).header.caption
+            header = load_take(folder).header
+            wordings = header.caption, *header.wordings
+            caption = plain_random(header.seed, draw, "wording").choice(wordings)
             frames = torch.from_numpy(self.window.cut(video))
         self._remove_old(clip.index - 2 * self.recent)
         return Sample(draw, clip.id, "cg", caption, control=frames)

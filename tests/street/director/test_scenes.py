@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from street.city.take import Atmosphere
 from street.city.viewpoint import look_at
 from street.city.world import World
 from street.director.cameras import Kind, camera_path
-from street.director.captions import Style, caption, style_of
+from street.director.captions import Style, captions, style_of
 from street.director.movement import Movement, parts
 from street.director.scenes import HOURS, WEATHERS, setting
 from street.director.visibility import Visibility
@@ -66,7 +67,13 @@ def test_captions_name_hour_and_weather_and_vary(crowd: str):
     for hour in HOURS:
         for weather in WEATHERS:
             air, style = Atmosphere(hour, weather), Style("brick", tall=True)
-            made = [caption(rng, air, style, crowd, cars=True) for _ in range(20)]  # type: ignore[arg-type]
+            drawn = [captions(rng, air, style, crowd, cars=True) for _ in range(20)]  # type: ignore[arg-type]
+            made = [middle for middle, _, _ in drawn]
+            for text in chain.from_iterable(drawn):
+                assert f"at {hour}" in text
+                assert words[weather] in text
+                assert len(text.encode()) <= 256
+            assert all(len(short) < len(middle) < len(long) for middle, short, long in drawn)
             assert all(f"at {hour}" in text for text in made)
             assert all(words[weather] in text and "brick" in text for text in made)
             assert all("people" in text and len(text) < 240 for text in made)
@@ -76,7 +83,7 @@ def test_captions_name_hour_and_weather_and_vary(crowd: str):
 def test_equal_seeds_give_equal_captions():
     air, style = Atmosphere("noon", "rain"), Style("glass", tall=False)
     made = [
-        caption(np.random.default_rng(seed), air, style, "normal", cars=False)
+        captions(np.random.default_rng(seed), air, style, "normal", cars=False)
         for seed in (5, 5, 6, 7, 8)
     ]
     assert made[0] == made[1]

@@ -23,6 +23,7 @@ from trainer.data.cache_reader import CacheReader
 from trainer.data.cache_rows import WindowOptions, cache_rows
 from trainer.data.manifest import Clip, read_manifest, write_manifest
 from trainer.data.manifest_checks import file_hash
+from trainer.data.video_reader import VideoReader
 from trainer.encode_cache import main
 from trainer.networks.start import Start
 from trainer.settings import DataConfig, TrainConfig, settings_from
@@ -68,6 +69,7 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 hash=file_hash(root / name),
                 control_hash=file_hash(root / control) if control else None,
                 split="train",
+                wordings=(f"Street {number}, noon",) if number == 1 else (),
             )
         )
     write_manifest(root / "manifest.jsonl", clips)
@@ -242,10 +244,26 @@ def test_wrong_options_are_refused(small_set: Path, tmp_path: Path, arguments, w
         encode(small_set, tmp_path, *arguments)
 
 
+def test_samples_draw_a_wording_and_its_text(small_set: Path, tmp_path: Path):
+    assert encode(small_set, tmp_path) == 0
+    clip = read_manifest(tmp_path / "manifest.jsonl", check="none")[1]
+    cached, text = reader(tmp_path), Start(settings_from(TrainConfig, {})).text()
+    videos = VideoReader(small_set, PRESET, 5, DataConfig(), 0)
+    drawn = set()
+    for draw in range(12):
+        sample = cached.read(clip, draw, control=False)
+        of_video = videos.read(read_manifest(small_set / "manifest.jsonl")[1], draw, control=False)
+        assert sample.caption == of_video.caption
+        assert sample.text is not None
+        assert torch.allclose(sample.text.float(), text.encode([sample.caption])[0], atol=2e-2)
+        drawn.add(sample.caption)
+    assert drawn == set(clip.captions)
+
+
 def test_text_is_kept_to_its_last_token():
     text = torch.zeros(8, 4)
     text[:3] = torch.randn(3, 4)
-    tensors = packed("a", torch.randn(2, 3, 4, 5), text, "int8")
+    tensors = packed("a", torch.randn(2, 3, 4, 5), [text, text[:6] + 1], "int8")
     assert tensors["a/text"].shape == (3, 4)
 
     class Shard:
@@ -256,6 +274,8 @@ def test_text_is_kept_to_its_last_token():
             return tensors[name]
 
     assert torch.allclose(unpacked_text(Shard(), "a", 8).float(), text, atol=2e-3)
+    other = unpacked_text(Shard(), "a", 8, wording=1).float()
+    assert torch.allclose(other[:6], text[:6] + 1, atol=2e-3)
     assert unpacked_latents(Shard(), "a", 1).shape == (1, 3, 4, 5)
 
 

@@ -219,6 +219,7 @@ def _row(folder: Path, spec: SceneSpec, config: SetConfig) -> Clip:
         video=f"{here}/fine.mp4",
         control=f"{here}/{COARSE_VIDEO}" if spec.paired else None,
         caption=header.caption,
+        wordings=header.wordings,
         fps=header.fps,
         frames=config.frames,
         width=header.width,
