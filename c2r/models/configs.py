@@ -120,6 +120,46 @@ class WanVAEConfig:
 
 
 @dataclass(frozen=True)
+class GuideConfig:
+    """A U-Net over the engine's coarse frame that guides the tiny VAE's decoder.
+
+    `scale`: pixels a side of the coarse and of the output frame for each pixel of the VAE's.
+    `unshuffle`: pixel-unshuffle of the coarse frame before the first convolution.
+    `widths`: channels of each level, the finest first; each halves the size, down to the latents'.
+    """
+
+    scale: int = 1
+    unshuffle: int = 2
+    widths: tuple[int, ...] = (48, 96, 128)
+
+    def __post_init__(self) -> None:
+        if self.scale not in (1, 2, 4):
+            raise ValueError(f"guide.scale is {self.scale}; it must be 1, 2 or 4")
+        if self.unshuffle not in (1, 2, 4):
+            raise ValueError(f"guide.unshuffle is {self.unshuffle}; it must be 1, 2 or 4")
+        side = self.scale * PIXELS_PER_LATENT // self.unshuffle
+        if len(self.widths) != side.bit_length():
+            raise ValueError(
+                f"guide.widths {self.widths} must have {side.bit_length()} entries: scale "
+                f"{self.scale} and unshuffle {self.unshuffle} start at {side} times the latents' "
+                "size, and each level halves it"
+            )
+        if min(self.widths) < 1:
+            raise ValueError(f"guide.widths {self.widths} must all be above 0")
+
+    def check_decoder(self, patch: int) -> None:
+        """Raise `ValueError` unless the finest level is as fine as that decoder's last activation.
+
+        `patch`: `TinyVAEConfig.patch`.
+        """
+        if self.unshuffle > self.scale * patch:
+            raise ValueError(
+                f"guide.unshuffle {self.unshuffle} is coarser than the decoder (scale {self.scale} "
+                f"x patch {patch}); use unshuffle {self.scale * patch} or less"
+            )
+
+
+@dataclass(frozen=True)
 class TinyVAEConfig:
     """TAEHV family. Every stage of the encoder halves the size, every stage of the decoder doubles.
 
@@ -128,6 +168,7 @@ class TinyVAEConfig:
     `decoder_widths`: channels of each decoder stage, then of the last convolution's input.
     `linear`: a matrix past each half, from a latent's 4 x 8 x 8 pixels to its channels and back, to
     which the half adds (as in DC-AE, Chen et al., 2025, arXiv:2410.10733; there it is fixed).
+    `guide`: what the coarse frame adds to the decoder; None: nothing.
     """
 
     kind: Literal["tiny"] = "tiny"
@@ -139,6 +180,7 @@ class TinyVAEConfig:
     decoder_time: tuple[int, ...] = (1, 2, 2)
     blocks: int = 3
     linear: bool = False
+    guide: GuideConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -237,6 +279,17 @@ class Preset:
     def pixels_per_token(self) -> int:
         """Pixels a side of one DiT token: VAE 8 x patch 2."""
         return PIXELS_PER_LATENT * self.dit.patch
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(width, height) of output frames: the preset's, times the scale of the guide."""
+        return self.output_scale * self.width, self.output_scale * self.height
+
+    @property
+    def output_scale(self) -> int:
+        """Pixels a side of an output frame for each pixel of the VAE's; 1 without a guide."""
+        guide = self.vae.guide if isinstance(self.vae, TinyVAEConfig) else None
+        return 1 if guide is None else guide.scale
 
     @property
     def latent_size(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ H W rows and columns at any level. Inside, time is folded into the batch: [B*t, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 import torch
@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
-from c2r.models.vae import VAEState, check_frames, check_latents
+from c2r.models.convolutions import conv3, laid_out
+from c2r.models.guide import DecoderGuide, GuideFeatures, Past, check_guide
+from c2r.models.vae import NO_GUIDE, VAEState, check_frames, check_latents
 
 FOLDED = 3 * FRAMES_PER_LATENT * PIXELS_PER_LATENT**2
 LATENTS_AT_ONCE = 8  # of a whole clip; bounds the memory of its full-size activations
@@ -31,7 +33,7 @@ class MemBlock(nn.Module):
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            _conv(2 * n_in, n_out), nn.ReLU(), _conv(n_out, n_out), nn.ReLU(), _conv(n_out, n_out)
+            conv3(2 * n_in, n_out), nn.ReLU(), conv3(n_out, n_out), nn.ReLU(), conv3(n_out, n_out)
         )
         self.skip = nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1, bias=False)
 
@@ -101,6 +103,12 @@ class TinyVAE(nn.Module):
     Latent j ends at frame 4j, as in Wan: an encoded stream starts with its first frame repeated
     three times in front, where the upstream tool repeats the last frame of a clip at its end; a
     decoded one drops its first three frames. `ValueError` unless the config makes 4 x 8 x 8.
+
+    With `config.guide`, decoding takes the engine's coarse frames `guide` [B, F, 3, scale*8h,
+    scale*8w], floats in [0, 1], one for each frame that comes out, and `strength`, a number or [B],
+    limited to [0, 1], which multiplies what they add (1 by default). Frames then have the guide's
+    size; without one, or at strength 0, they are the decoder's own, resized. A chunk without a
+    guide leaves no memory of earlier ones.
     """
 
     def __init__(self, config: TinyVAEConfig) -> None:
@@ -113,6 +121,7 @@ class TinyVAE(nn.Module):
         if config.linear:
             self.encoder_linear = nn.Conv2d(FOLDED, config.channels, 1)
             self.decoder_linear = nn.Conv2d(config.channels, FOLDED, 1)
+        self.guide = None if config.guide is None else DecoderGuide(config.guide, config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -129,12 +138,22 @@ class TinyVAE(nn.Module):
             latents.append(part)
         return torch.cat(latents, dim=1)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(
+        self,
+        latents: Tensor,
+        guide: Tensor | None = None,
+        strength: Tensor | float | None = None,
+    ) -> Tensor:
         check_latents(latents, self.config.channels)
-        frames, state = [], None
+        self._check_guide(guide, latents, first=True)
+        frames: list[Tensor] = []
+        state, at = None, 0
         for chunk in latents.split(LATENTS_AT_ONCE, dim=1):
-            part, state = self.decode_chunk(chunk, state)
+            count = FRAMES_PER_LATENT * chunk.shape[1] - (0 if at else FRAMES_PER_LATENT - 1)
+            shown = None if guide is None else guide[:, at : at + count]
+            part, state = self.decode_chunk(chunk, state, shown, strength)
             frames.append(part)
+            at += count
         return torch.cat(frames, dim=1)
 
     def encode_chunk(self, frames: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
@@ -143,20 +162,63 @@ class TinyVAE(nn.Module):
             frames = repeat_first_frame(frames)
         frames = frames.to(self.dtype)
         x = F.pixel_unshuffle(frames.flatten(0, 1), self.config.patch)
-        x, state = _run(self.encoder, x, len(frames), state)
+        x, past = _run(list(self.encoder), x, len(frames), None if state is None else state.past)
         if self.encoder_linear is not None:
             x = x + self.encoder_linear(folded(frames))
-        return rearrange(x, "(b t) c h w -> b t c h w", b=len(frames)), state
+        return rearrange(x, "(b t) c h w -> b t c h w", b=len(frames)), VAEState(past)
 
-    def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
+    def decode_chunk(
+        self,
+        latents: Tensor,
+        state: VAEState | None,
+        guide: Tensor | None = None,
+        strength: Tensor | float | None = None,
+    ) -> tuple[Tensor, VAEState]:
         check_latents(latents, self.config.channels)
+        self._check_guide(guide, latents, first=state is None)
         drop = FRAMES_PER_LATENT - 1 if state is None else 0
-        flat = latents.to(self.dtype).flatten(0, 1)
-        x, state = _run(self.decoder, flat, len(latents), state)
-        x = F.pixel_shuffle(x, self.config.patch)
+        latents = latents.to(self.dtype)
+        past = None if state is None else state.past[: _memories(list(self.decoder))]
+        features = None
+        if self.guide is not None and guide is not None:
+            features = self.guide.encode(
+                (repeat_first_frame(guide) if state is None else guide).to(self.dtype),
+                strengths(strength, latents),
+                self.guide.no_past(latents) if state is None else state.past[len(past or ()) :],
+            )
+        frames, kept = self._decode_guided(latents, past, features)
+        return rearrange(frames.clamp(0, 1), "(b f) c h w -> b f c h w", b=len(latents))[
+            :, drop:
+        ], VAEState(kept)
+
+    def _decode_guided(
+        self, latents: Tensor, past: Past | None, features: GuideFeatures | None
+    ) -> tuple[Tensor, Past]:
+        """Latents [B, T, C, h, w] -> frames [B*4T, 3, H, W], not limited, and all memory."""
+        flat = latents.flatten(0, 1)
+        added = {}
+        if self.guide is not None and features is not None:
+            added = dict(
+                zip(stage_entries(self.decoder), self.guide.additions(features), strict=True)
+            )
+        x, kept = _run(list(self.decoder)[:-1], flat, len(latents), past, added)
+        frames = F.pixel_shuffle(self.decoder[-1](laid_out(x)), self.config.patch)
         if self.decoder_linear is not None:
-            x = x + unfolded(self.decoder_linear(flat))
-        return rearrange(x.clamp(0, 1), "(b f) c h w -> b f c h w", b=len(latents))[:, drop:], state
+            frames = frames + unfolded(self.decoder_linear(flat))
+        if self.guide is None:
+            return frames, kept
+        if features is None:
+            return self.guide.resize(frames), (*kept, *self.guide.no_past(latents))
+        frames, memory = self.guide.finish(frames, x, features)
+        return frames, (*kept, *memory)
+
+    def _check_guide(self, guide: Tensor | None, latents: Tensor, first: bool) -> None:
+        if guide is None:
+            return
+        if self.guide is None:
+            raise ValueError(NO_GUIDE)
+        frames = FRAMES_PER_LATENT * latents.shape[1] - (FRAMES_PER_LATENT - 1 if first else 0)
+        check_guide(guide, latents, frames, self.guide.config.scale)
 
 
 def check_config(config: TinyVAEConfig) -> None:
@@ -179,22 +241,22 @@ def check_config(config: TinyVAEConfig) -> None:
 def build_encoder(config: TinyVAEConfig) -> nn.Sequential:
     """[B*F, 3 patch^2, H/patch, W/patch] -> [B*T, C, H/8, W/8]; positions are checkpoint names."""
     width = config.encoder_width
-    layers: list[nn.Module] = [_conv(3 * config.patch**2, width), nn.ReLU()]
+    layers: list[nn.Module] = [conv3(3 * config.patch**2, width), nn.ReLU()]
     for time in config.encoder_time:
-        layers += [TPool(width, time), _conv(width, width, stride=2, bias=False)]
+        layers += [TPool(width, time), conv3(width, width, stride=2, bias=False)]
         layers += [MemBlock(width, width) for _ in range(config.blocks)]
-    return nn.Sequential(*layers, _conv(width, config.channels))
+    return nn.Sequential(*layers, conv3(width, config.channels))
 
 
 def build_decoder(config: TinyVAEConfig) -> nn.Sequential:
     """[B*T, C, H/8, W/8] -> [B*4T, 3 patch^2, H/patch, W/patch]; positions are checkpoint names."""
     widths = config.decoder_widths
-    layers: list[nn.Module] = [SoftClamp(), _conv(config.channels, widths[0]), nn.ReLU()]
+    layers: list[nn.Module] = [SoftClamp(), conv3(config.channels, widths[0]), nn.ReLU()]
     for width, after, time in zip(widths[:-1], widths[1:], config.decoder_time, strict=True):
         layers += [MemBlock(width, width) for _ in range(config.blocks)]
         layers += [nn.Upsample(scale_factor=2), TGrow(width, time)]
-        layers += [_conv(width, after, bias=False)]
-    last = _conv(widths[-1], 3 * config.patch**2)
+        layers += [conv3(width, after, bias=False)]
+    last = conv3(widths[-1], 3 * config.patch**2)
     # New weights start at mid grey: the clamp passes no gradient where the output is negative.
     assert last.bias is not None
     nn.init.constant_(last.bias, 0.5)
@@ -215,48 +277,66 @@ def trim_tgrow(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Ten
     return trimmed
 
 
-def _in_order(layers: nn.Sequential) -> Iterator[nn.Module]:
-    """As listed, but time grows before size does: the same numbers from a quarter of the work.
+def stage_entries(decoder: nn.Sequential) -> list[int]:
+    """Positions whose outputs enter the decoder's stages, and that of the last stage's output."""
+    grown = [i for i in range(1, len(decoder)) if isinstance(decoder[i - 1], TGrow)]
+    return [2, *grown]
 
-    `TGrow` looks at one pixel at a time, and `Upsample` repeats pixels.
+
+def strengths(strength: Tensor | float | None, latents: Tensor) -> Tensor:
+    """A number or [B] as [B], like `latents`; None is 1. `ValueError` for another shape."""
+    value = torch.as_tensor(1.0 if strength is None else strength, device=latents.device)
+    if value.ndim > 1 or (value.ndim and len(value) != len(latents)):
+        raise ValueError(
+            f"strength is {tuple(value.shape)}; give one number, or [{len(latents)}], one a clip"
+        )
+    return value.to(latents.dtype).expand(len(latents))
+
+
+def _memories(layers: Sequence[nn.Module]) -> int:
+    """How many activations a stream keeps for these layers."""
+    return sum(isinstance(layer, MemBlock) for layer in layers)
+
+
+def _in_order(layers: Sequence[nn.Module]) -> Iterator[tuple[int, nn.Module]]:
+    """Positions and layers, but time grows before size does: a quarter of the work.
+
+    The numbers are the same: `TGrow` looks at one pixel at a time, and `Upsample` repeats pixels.
     """
-    waiting: nn.Module | None = None
-    for layer in layers:
+    waiting: tuple[int, nn.Module] | None = None
+    for position, layer in enumerate(layers):
         if isinstance(layer, nn.Upsample):
             assert waiting is None
-            waiting = layer
+            waiting = position, layer
             continue
-        yield layer
+        yield position, layer
         if waiting is not None:
             assert isinstance(layer, TGrow), "growth in size comes right before growth in time"
             yield waiting
             waiting = None
 
 
-def _laid_out(x: Tensor) -> Tensor:
-    """`x` in memory as the convolutions of the CPU (oneDNN) take it without a copy."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return x
-    return x.contiguous(memory_format=torch.channels_last)
-
-
 def _run(
-    layers: nn.Sequential, x: Tensor, batch: int, state: VAEState | None
-) -> tuple[Tensor, VAEState]:
-    """Run x [B*t, c, H, W] through the layers, giving each `MemBlock` its past and keeping it."""
-    blocks = sum(isinstance(layer, MemBlock) for layer in layers)
-    assert state is None or len(state.past) == blocks, "the state of another network"
+    layers: Sequence[nn.Module],
+    x: Tensor,
+    batch: int,
+    past: Past | None,
+    added: Mapping[int, Tensor] | None = None,
+) -> tuple[Tensor, Past]:
+    """Run x [B*t, c, H, W] through the layers, giving each `MemBlock` its past and keeping it.
+
+    `added`: what is added to the outputs of the layers at these positions.
+    """
+    assert past is None or len(past) == _memories(layers), "the state of another network"
     recent: list[Tensor] = []
-    for layer in _in_order(layers):
-        x = _laid_out(x)
+    for position, layer in _in_order(layers):
+        x = laid_out(x)
         if isinstance(layer, MemBlock):
-            past = x.new_zeros(batch, *x.shape[1:]) if state is None else state.past[len(recent)]
-            x, last = layer(x, past)
+            before = x.new_zeros(batch, *x.shape[1:]) if past is None else past[len(recent)]
+            x, last = layer(x, before)
             recent.append(last)
         else:
             x = layer(x)
-    return x, VAEState(tuple(recent))
-
-
-def _conv(n_in: int, n_out: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
-    return nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=bias)
+        if added and position in added:
+            x = x + added[position]
+    return x, tuple(recent)

@@ -22,6 +22,10 @@ from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, WanVAEConfi
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLWan
 
+NO_GUIDE = (
+    "this VAE takes no guide; choose a renderer whose preset has vae.guide, or leave the coarse "
+    "frames out"
+)
 TEMPORAL_DOWN = (False, True, True)  # which of Wan 2.1's three reductions also halve the rate
 
 
@@ -47,8 +51,16 @@ class VideoVAE(Protocol):
         """Frames [B, F, 3, H, W] of a whole clip, F = 4n + 1 -> latents [B, n + 1, C, h, w]."""
         ...
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, T, C, h, w] of a whole clip -> frames [B, 1 + 4(T-1), 3, H, W]."""
+    def decode(
+        self,
+        latents: Tensor,
+        guide: Tensor | None = None,
+        strength: Tensor | float | None = None,
+    ) -> Tensor:
+        """Latents [B, T, C, h, w] of a whole clip -> frames [B, 1 + 4(T-1), 3, H, W].
+
+        `guide`, `strength`: coarse frames for a VAE that takes them (`TinyVAE`).
+        """
         ...
 
     def encode_chunk(self, frames: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
@@ -58,7 +70,13 @@ class VideoVAE(Protocol):
         """
         ...
 
-    def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
+    def decode_chunk(
+        self,
+        latents: Tensor,
+        state: VAEState | None,
+        guide: Tensor | None = None,
+        strength: Tensor | float | None = None,
+    ) -> tuple[Tensor, VAEState]:
         """Part of a stream -> its frames and the next state; `None` starts the stream.
 
         The first chunk of T latents gives 1 + 4(T-1) frames, a later one 4T.
@@ -127,8 +145,13 @@ class WanVAE(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         return self.encode_chunk(frames, None)[0]
 
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.decode_chunk(latents, None)[0]
+    def decode(
+        self,
+        latents: Tensor,
+        guide: Tensor | None = None,
+        strength: Tensor | float | None = None,
+    ) -> Tensor:
+        return self.decode_chunk(latents, None, guide, strength)[0]
 
     def encode_chunk(self, frames: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
         check_frames(frames, first=state is None)
@@ -139,8 +162,16 @@ class WanVAE(nn.Module):
         latents = rearrange(mean, "b c t h w -> b t c h w")
         return (latents - self.latents_mean.to(latents)) / self.latents_std.to(latents), state
 
-    def decode_chunk(self, latents: Tensor, state: VAEState | None) -> tuple[Tensor, VAEState]:
+    def decode_chunk(
+        self,
+        latents: Tensor,
+        state: VAEState | None,
+        guide: Tensor | None = None,
+        strength: Tensor | float | None = None,
+    ) -> tuple[Tensor, VAEState]:
         check_latents(latents, len(self.latents_mean))
+        if guide is not None:
+            raise ValueError(NO_GUIDE)
         latents = latents.to(self.model.dtype)
         latents = latents * self.latents_std.to(latents) + self.latents_mean.to(latents)
         z = self.model.post_quant_conv(rearrange(latents, "b t c h w -> b c t h w"))

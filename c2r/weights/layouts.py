@@ -153,7 +153,7 @@ LAYOUTS = (
     ),
     _layout("wan-vae", "wan-vae", r"(encoder\.down|decoder\.up)samples\.", _from_wan_vae),
     _layout("diffusers-vae", "wan-vae", r"(encoder\.down|decoder\.up)_blocks\.", _unchanged),
-    _layout("taehv", "tiny-vae", r"(encoder|decoder)(\.\d+|_linear)\.", _unchanged),
+    _layout("taehv", "tiny-vae", r"((encoder|decoder)(\.\d+|_linear)|guide)\.", _unchanged),
     _layout("umt5", "text-encoder", r"shared\.weight|encoder\.block\.\d+\.", _unchanged),
     _layout("dinov2", "dino", r"embeddings\.position_embeddings", _unchanged),
     _layout("dinov3", "dino", r"embeddings\.register_tokens|layer\.\d+\.att", _unchanged),

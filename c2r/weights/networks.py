@@ -7,14 +7,17 @@ encoder are loaded by `transformers` in their own modules.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from c2r.models.configs import DiTConfig, TinyVAEConfig, WanVAEConfig
 from c2r.models.control import ControlNetwork
 from c2r.models.dit import DiT
+from c2r.models.seeded import seeded
 from c2r.models.tiny_vae import TinyVAE, trim_tgrow
 from c2r.models.vae import WanVAE
 from c2r.weights.folders import open_source
@@ -57,13 +60,30 @@ def load_tiny_vae(
     *,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
+    guide_seed: int | None = None,
 ) -> TinyVAE:
-    """A TAEHV; its `TGrow` weights may have more outputs than are used."""
+    """A TAEHV; its `TGrow` weights may have more outputs than are used.
+
+    `guide_seed`: makes the guide, for training, where the config has one and the file has none,
+    which is a `ValueError` otherwise.
+    """
     with torch.device("meta"):
         vae = TinyVAE(config)
     source = open_source(path, "tiny-vae")
     naming = identify(source, "tiny-vae")
     whole = {ours: source.read(name) for ours, name in naming.names.items()}  # about 20 MB
+    if config.guide is not None and not _has_guide(whole):
+        if guide_seed is None:
+            raise ValueError(
+                f"{source.path} has no guide, but the preset's VAE wants one (vae.guide): train it "
+                "first, or set vae.guide to null to render by the decoder alone"
+            )
+        whole |= _fresh_guide(config, guide_seed)
+    if config.guide is None and _has_guide(whole):
+        raise ValueError(
+            f"{source.path} is a VAE with a guide, but the preset's has none: set vae.guide as in "
+            "the preset.yaml that training wrote beside it"
+        )
     trimmed = source_of_tensors(source.path, trim_tgrow(whole, vae))
     load_into(
         vae,
@@ -73,6 +93,17 @@ def load_tiny_vae(
         device=device,
     )
     return vae.eval()
+
+
+def _has_guide(tensors: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith("guide.") for name in tensors)
+
+
+def _fresh_guide(config: TinyVAEConfig, seed: int) -> dict[str, Tensor]:
+    """The tensors of a new guide, which changes no frame, by their names in a `TinyVAE`."""
+    with seeded(seed):
+        vae = TinyVAE(config)
+    return {name: x for name, x in vae.state_dict().items() if name.startswith("guide.")}
 
 
 def load_wan_vae(

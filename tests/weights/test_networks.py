@@ -13,7 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from c2r.models.adapter import ControlAdapter
-from c2r.models.configs import ControlConfig, DiTConfig, TinyVAEConfig, WanVAEConfig
+from c2r.models.configs import (
+    ControlConfig,
+    DiTConfig,
+    GuideConfig,
+    TinyVAEConfig,
+    WanVAEConfig,
+)
 from c2r.models.control import ControlNetwork
 from c2r.models.control_registry import control_class
 from c2r.models.dit import DiT
@@ -181,6 +187,34 @@ def test_tiny_vae_of_other_widths_is_refused(tmp_path: Path) -> None:
         ValueError, match=r"encoder.0.weight is \[8, 3, 3, 3\], not \[16, 3, 3, 3\]"
     ):
         load_tiny_vae(tmp_path / "x.pth", wider)
+
+
+def test_tiny_vae_without_a_guide_is_where_training_starts_one(tmp_path: Path) -> None:
+    plain = randomised(TinyVAE(TINY_VAE))
+    torch.save(plain, tmp_path / "x.pth")
+    with_guide = replace(TINY_VAE, guide=GuideConfig(scale=2, widths=(4, 4, 4, 4)))
+    with pytest.raises(ValueError, match=r"has no guide, but the preset's VAE wants one"):
+        load_tiny_vae(tmp_path / "x.pth", with_guide)
+    vae = load_tiny_vae(tmp_path / "x.pth", with_guide, dtype=torch.float32, guide_seed=3)
+    again = load_tiny_vae(tmp_path / "x.pth", with_guide, dtype=torch.float32, guide_seed=3)
+    loaded = vae.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in plain.items())
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in again.state_dict().items())
+    assert not loaded["guide.out.weight"].any()
+    assert loaded["guide.stem.weight"].any()
+
+
+def test_tiny_vae_with_a_guide(tmp_path: Path, same: Same) -> None:
+    with_guide = replace(TINY_VAE, guide=GuideConfig(scale=2, widths=(4, 4, 4, 4)))
+    state = randomised(TinyVAE(with_guide))
+    torch.save(state, tmp_path / "x.pth")
+    assert same(load_tiny_vae(tmp_path / "x.pth", with_guide, dtype=torch.float32), state)
+    with pytest.raises(ValueError, match=r"is a VAE with a guide, but the preset's has none"):
+        load_tiny_vae(tmp_path / "x.pth", TINY_VAE)
+    del state["guide.stem.bias"]
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"missing \(1\): guide\.stem\.bias"):
+        load_tiny_vae(tmp_path / "x.pth", with_guide, guide_seed=3)
 
 
 def test_wan_vae_from_a_diffusers_folder(tmp_path: Path, same: Same) -> None:

@@ -112,7 +112,7 @@ class Start:
                 return build_vae(self.preset)
         path = str(self.paths["vae"])
         if isinstance(self.preset.vae, TinyVAEConfig):
-            return load_tiny_vae(path, self.preset.vae, dtype=torch.float32)
+            return load_tiny_vae(path, self.preset.vae, dtype=torch.float32, guide_seed=self.seed)
         return load_wan_vae(path, self.preset.vae, dtype=torch.float32)
 
     def text(self) -> PromptEncoder:
@@ -146,7 +146,7 @@ def encoder_hash(vae: TinyVAE | WanVAE) -> str:
     own = {
         name: tensor
         for name, tensor in vae.state_dict().items()
-        if not any(part.startswith(("decoder", "post_quant")) for part in name.split("."))
+        if not any(part.startswith(("decoder", "guide", "post_quant")) for part in name.split("."))
     }
     return _hash(own)
 

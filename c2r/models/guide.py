@@ -1,0 +1,178 @@
+"""The guide of the tiny VAE's decoder: a U-Net over the engine's coarse frame.
+
+Its encoder takes the coarse frame, at `scale` times the size of the VAE's frames, down to the size
+of the latents. What it finds is added to the decoder's activations at every size; the head goes on
+from there to the size of the coarse frame. All that reaches a frame passes a layer that starts at
+zero, so a decoder with a fresh guide gives the frames of the decoder alone.
+
+B batch, T latent frames, t time steps of a level, c channels, H W rows and columns at any level.
+Time is folded into the batch: [B*t, c, H, W]. Levels count from the finest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from c2r.models.configs import FRAMES_PER_LATENT, GuideConfig, TinyVAEConfig
+from c2r.models.convolutions import conv3, laid_out
+
+Past = tuple[Tensor, ...]
+
+
+class MemoryBlock(nn.Module):
+    """Residual block that also sees, pixel by pixel, its input of the step before."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = conv3(width, width)
+        self.recall = nn.Conv2d(width, width, 1, bias=False)
+        self.second = conv3(width, width)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B*t, c, H, W], past [B, c, H, W] -> output like x, the last step of x."""
+        steps = rearrange(x, "(b t) c h w -> b t c h w", b=len(past))
+        before = torch.cat([past[:, None], steps[:, :-1]], dim=1).flatten(0, 1)
+        inner = F.relu(self.first(x) + self.recall(laid_out(before)))
+        # A copy: a view would keep the whole chunk's activation alive as long as the stream.
+        return F.relu(x + self.second(inner)), steps[:, -1].clone()
+
+
+@dataclass(frozen=True)
+class GuideFeatures:
+    """What the encoder made of the coarse frames of one chunk.
+
+    `coarse` [B*4T, 3, scale*8h, scale*8w]; `levels[i]` [B*4T, widths[i], H_i, W_i], finest first;
+    `strength` [B*4T, 1, 1, 1] in [0, 1]; `past`: what the next chunk needs of this one.
+    """
+
+    coarse: Tensor
+    levels: tuple[Tensor, ...]
+    strength: Tensor
+    past: Past
+
+
+class DecoderGuide(nn.Module):
+    """`encode`, then `additions` for the decoder's stages, then `finish`, once per chunk.
+
+    Keeps nothing between calls. `vae`: the decoder's shape. `config.check_decoder` tells which
+    guides fit it.
+    """
+
+    def __init__(self, config: GuideConfig, vae: TinyVAEConfig) -> None:
+        super().__init__()
+        config.check_decoder(vae.patch)
+        self.config = config
+        widths = config.widths
+        self.steps = [prod(vae.decoder_time[:k]) for k in range(len(vae.decoder_widths))]
+        self.head_levels = len(widths) - len(vae.decoder_widths) + 1
+        # The levels that the decoder has too, coarsest first, as its stages come.
+        self.shared = [*range(self.head_levels - 1, len(widths))][::-1]
+        self.stem = conv3(3 * config.unshuffle**2, widths[0])
+        self.down = nn.ModuleList(conv3(a, b, stride=2) for a, b in pairwise(widths))
+        self.blocks = nn.ModuleList(MemoryBlock(width) for width in widths[1:])
+        self.inject = nn.ModuleList(
+            _zero(nn.Conv2d(FRAMES_PER_LATENT // steps * widths[level], into, 1))
+            for steps, level, into in zip(self.steps, self.shared, vae.decoder_widths, strict=True)
+        )
+        head = widths[: self.head_levels][::-1]
+        self.enter = nn.Conv2d(vae.decoder_widths[-1], head[0], 1)
+        self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for a, b in pairwise(head))
+        self.head = nn.ModuleList(MemoryBlock(width) for width in head)
+        # Three colours to add, and how much of the coarse frame itself to show.
+        self.out = _zero(conv3(widths[0], 4 * config.unshuffle**2))
+
+    def no_past(self, latents: Tensor) -> Past:
+        """The memory at the start of a stream, for latents [B, T, C, h, w]: zeros."""
+        batch, (rows, columns) = len(latents), latents.shape[-2:]
+        widths = self.config.widths
+        sizes = [2 ** (len(widths) - 1 - level) for level in range(len(widths))]
+        kept = [*range(1, len(widths)), *reversed(range(self.head_levels))]
+        return tuple(
+            latents.new_zeros(batch, widths[i], sizes[i] * rows, sizes[i] * columns) for i in kept
+        )
+
+    def encode(self, coarse: Tensor, strength: Tensor, past: Past) -> GuideFeatures:
+        """coarse [B, 4T, 3, scale*8h, scale*8w], strength [B] -> features of every level.
+
+        The `past` of the result is that of the encoder's blocks, followed by the old one of the
+        head's, which `finish` replaces.
+        """
+        flat = coarse.flatten(0, 1)
+        x = F.relu(self.stem(laid_out(F.pixel_unshuffle(flat, self.config.unshuffle))))
+        levels, recent = [x], []
+        for down, block, before in zip(self.down, self.blocks, past, strict=False):
+            x, last = block(F.relu(down(x)), before)
+            levels.append(x)
+            recent.append(last)
+        frames = rearrange(
+            strength.clamp(0, 1)[:, None].expand(-1, coarse.shape[1]), "b f -> (b f) 1 1 1"
+        )
+        return GuideFeatures(flat, tuple(levels), frames, (*recent, *past[len(recent) :]))
+
+    def additions(self, features: GuideFeatures) -> tuple[Tensor, ...]:
+        """What to add before each stage of the decoder and to its last activation: [B*t, c, H, W].
+
+        A level's steps that the decoder has in one are joined as channels, earlier ones first.
+        """
+        added = []
+        for steps, inject, i in zip(self.steps, self.inject, self.shared, strict=True):
+            joined = FRAMES_PER_LATENT // steps
+            level = rearrange(features.levels[i], "(n s) c h w -> n (s c) h w", s=joined)
+            added.append(inject(laid_out(level)) * features.strength[::joined])
+        return tuple(added)
+
+    def finish(self, plain: Tensor, x: Tensor, features: GuideFeatures) -> tuple[Tensor, Past]:
+        """The decoder's frames [B*4T, 3, 8h, 8w] and last activation x [B*4T, c, H, W], guided.
+
+        Returns frames [B*4T, 3, scale*8h, scale*8w], not limited to [0, 1], and the new memory.
+        At strength 0 they are `resize(plain)` exactly.
+        """
+        past = features.past
+        x = self.enter(x) + features.levels[self.head_levels - 1]
+        recent = [*past[: len(self.blocks)]]
+        for i, block in enumerate(self.head):
+            x, last = block(F.relu(x), past[len(recent)])
+            recent.append(last)
+            if i < len(self.up):
+                skip = features.levels[self.head_levels - 2 - i]
+                x = F.pixel_shuffle(self.up[i](x), 2) + skip
+        change = F.pixel_shuffle(self.out(x) * features.strength, self.config.unshuffle)
+        plain = self.resize(plain)
+        shown = torch.addcmul(plain, change[:, 3:], features.coarse - plain)
+        return shown + change[:, :3], tuple(recent)
+
+    def resize(self, plain: Tensor) -> Tensor:
+        """Frames [N, 3, 8h, 8w] at the guide's size, bilinear."""
+        if self.config.scale == 1:
+            return plain
+        return F.interpolate(plain, scale_factor=float(self.config.scale), mode="bilinear")
+
+
+def check_guide(guide: Tensor, latents: Tensor, frames: int, scale: int) -> None:
+    """Raise `ValueError` unless `guide` is [B, `frames`, 3, scale*8h, scale*8w] of floats."""
+    if not guide.is_floating_point():
+        raise ValueError(
+            f"the guide is {guide.dtype}; give floats in [0, 1] (uint8: divide by 255)"
+        )
+    batch, (rows, columns) = len(latents), latents.shape[-2:]
+    wanted = (batch, frames, 3, scale * 8 * rows, scale * 8 * columns)
+    if tuple(guide.shape) != wanted:
+        raise ValueError(
+            f"the guide is {tuple(guide.shape)}; for latents {tuple(latents.shape)} at scale "
+            f"{scale} give coarse frames {wanted}, one for each frame that comes out"
+        )
+
+
+def _zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, with zeros for weights."""
+    nn.init.zeros_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
