@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from c2r.config import override
 from c2r.models.configs import Preset, check_positive, latent_count
@@ -216,6 +216,9 @@ class TrainConfig:
     """What every run has. `batch` is the effective one, on any number of processes;
     `micro_batch` is what one process takes at a time. `folder` receives all that the run writes.
     """
+
+    reader: ClassVar[Literal["windows", "pairs"]] = "windows"
+    """How clips of a manifest are read: by `VideoReader` or by `PairReader`."""
 
     phase: str = "align"
     folder: Path = Path("out/train")

@@ -25,6 +25,8 @@ class Sample:
     text: Tensor | None = None  # [S, text_dim]
     frames: Tensor | None = None  # [F, 3, H, W] uint8
     control: Tensor | None = None  # [F, 3, H, W] uint8
+    motion: Tensor | None = None  # [F, 2, H, W] pixels to where a point was, NaN where unknown
+    start: int = 0  # the first frame's number in its clip
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Batch:
     text: Tensor | None  # [B, S, text_dim]
     frames: Tensor | None  # [B, F, 3, H, W] uint8
     control: Tensor | None  # [B, F, 3, H, W] uint8
+    motion: Tensor | None = None  # [B, F, 2, H, W]
+    starts: tuple[int, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         tensors = {
@@ -66,4 +70,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
         text=_stacked([sample.text for sample in samples]),
         frames=_stacked([sample.frames for sample in samples]),
         control=_stacked([sample.control for sample in samples]),
+        motion=_stacked([sample.motion for sample in samples]),
+        starts=tuple(sample.start for sample in samples),
     )

@@ -19,6 +19,7 @@ from trainer.data.batch import Batch, Sample, collate
 from trainer.data.cache_format import MANIFEST_FILE
 from trainer.data.cache_reader import CacheReader
 from trainer.data.manifest import Clip, sift_manifest
+from trainer.data.pair_reader import PairReader
 from trainer.data.sampler import SamplerState
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import frames_at
@@ -106,7 +107,7 @@ def _usable(
         reader = CacheReader(*arguments)
         reasons = [reader.holds(clip) for clip in clips]
     else:
-        reader = VideoReader(*arguments)
+        reader = PairReader(*arguments) if config.reader == "pairs" else VideoReader(*arguments)
         reasons = [_too_short(clip, config) for clip in clips]
     pairs = list(zip(clips, reasons, strict=True))
     usable = [clip for clip, reason in pairs if reason is None]

@@ -107,9 +107,13 @@ class SampleVideos:
             self._watch(step, frames, recorder)
 
     def _beside(self, video: Tensor, place: int) -> Tensor:
+        """Coarse, then the fine clip where its frames are at hand, then the sample."""
         assert self.batch is not None
         assert self.batch.control is not None
-        return torch.cat([self.batch.control[place], video], dim=-1)
+        before = [self.batch.control[place]]
+        if self.batch.frames is not None:
+            before.append(self.batch.frames[place])
+        return torch.cat([*before, video], dim=-1)
 
     def _watch(self, step: int, frames: Tensor, recorder: Recorder) -> None:
         assert self.batch is not None

@@ -63,13 +63,20 @@ def write_renderer(
     notes: Mapping[str, Any] | None = None,
     fill_dit: Fill = fill,
 ) -> None:
+    """Write the renderer with a denoiser's trained weights; see `write_networks`."""
+    write_networks(config, trained_networks(config, start, weights, fill_dit), folder, notes)
+
+
+def write_networks(
+    config: TrainConfig, networks: Networks, folder: Path, notes: Mapping[str, Any] | None = None
+) -> None:
     """Write the folder at once: what was there before stays until the new one is whole.
 
     `notes`: what else goes into it, as JSON by the file's name.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    save_renderer(trained_networks(config, start, weights, fill_dit), partial)
+    save_renderer(networks, partial)
     save_config(config, partial / RUN_FILE)
     for name, note in (notes or {}).items():
         (partial / name).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")

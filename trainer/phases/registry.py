@@ -18,6 +18,7 @@ from trainer.phases.settings import (
     AutoencodeRun,
     DmdRun,
     FlowRun,
+    GuideRun,
     TaughtRun,
 )
 from trainer.settings import TrainConfig, settings_from
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PHASES: dict[str, tuple[str, type[TrainConfig]]] = {
     "autoencode": ("trainer.phases.autoencode:Autoencode", AutoencodeRun),
+    "guide": ("trainer.phases.guide:Guide", GuideRun),
     "train_dino": ("trainer.phases.train_dino:TrainDino", TrainConfig),
     "train_text": ("trainer.phases.train_text:TrainText", TrainConfig),
     "align": ("trainer.phases.align:Align", AlignRun),

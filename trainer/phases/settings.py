@@ -8,7 +8,8 @@ a setting of another phase has no place in it. The sections of distillation are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from c2r.models.configs import check_positive
 from trainer.distill.settings import DistilConfig, DmdConfig
@@ -29,6 +30,73 @@ class AutoencodeConfig:
     gradient: float = 1.0
     halves: float = 0.5
     moments: float = 0.1
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """A patch discriminator on output frames, conditioned on the coarse ones; `weight` 0: none.
+
+    `begin`: share of the steps after which it takes part. From then on every `every`-th step is its
+    own. `lr`, `width`: its learning rate and channels. `smooth`: weight of the squared movement of
+    its verdicts when noise of deviation `moved` is added to real frames.
+    """
+
+    weight: float = 0.05
+    begin: float = 0.3
+    every: int = 3
+    lr: float = 2e-4
+    width: int = 32
+    smooth: float = 10.0
+    moved: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_positive(self, "lr", "width", "moved")
+        check_share(self, "begin")
+        if self.every < 2:
+            raise ValueError(
+                f"judge.every is {self.every}: every step would be the discriminator's; give 2 or "
+                "more, or set judge.weight to 0"
+            )
+
+
+@dataclass(frozen=True)
+class PixelLossConfig:
+    """Losses on output frames. `l1`, `perceptual` (LPIPS at two scales), `motion` (how differently
+    the frames change along the engine's motion): weights, 0 for none. `crop`: side of the crops
+    that are decoded, in output pixels, a whole number of latents; 0 for whole frames. `looked_at`:
+    frames of each sample, drawn at random, that the perceptual loss and the discriminator see.
+    `alexnet`: file of the perceptual network's weights; null: those of the installed package.
+    """
+
+    l1: float = 2.0
+    perceptual: float = 1.0
+    motion: float = 0.5
+    crop: int = 144
+    looked_at: int = 2
+    alexnet: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_positive(self, "looked_at")
+
+
+@dataclass(frozen=True)
+class GuideRunConfig:
+    """Phase guide. `student`: the renderer whose streamed latents are decoded in `student_share` of
+    the samples, null: the one that the run starts from; they are kept in `streamed`. The others are
+    the encoder's latents with noise of deviation `noise`. `dropout`: share of samples without
+    coarse frames.
+    """
+
+    student: Path | None = None
+    student_share: float = 0.5
+    streamed: Path = Path("out/streamed")
+    noise: float = 0.4
+    dropout: float = 0.1
+    pixels: PixelLossConfig = field(default_factory=PixelLossConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+
+    def __post_init__(self) -> None:
+        check_share(self, "student_share", "dropout")
 
 
 @dataclass(frozen=True)
@@ -69,6 +137,15 @@ class AutoencodeRun(TrainConfig):
     """Of phase autoencode."""
 
     autoencode: AutoencodeConfig = field(default_factory=AutoencodeConfig)
+
+
+@dataclass(frozen=True)
+class GuideRun(TrainConfig):
+    """Of phase guide."""
+
+    reader: ClassVar[Literal["windows", "pairs"]] = "pairs"
+
+    guide: GuideRunConfig = field(default_factory=GuideRunConfig)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""Aligned crops of a pair: of latents, and of coarse and fine frames at the output's size.
+
+A latent covers `8 x scale` output pixels, so crops begin at latents. The loss looks at a smaller
+crop inside, which begins at any pixel: borders, where convolutions see nothing beyond, count less,
+and no network of the loss strides over the same pixels every time.
+
+Shapes: B samples, F frames, T latents, C channels, h w latent rows and columns, H W output rows and
+columns.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from c2r.models.configs import PIXELS_PER_LATENT
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A crop of `rows` x `columns` latents at (`row`, `column`), of `step` output pixels each, and
+    in it the part that the loss sees: (`top`, `left`) and `height` x `width` pixels, as offsets in
+    the crop.
+    """
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    step: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def latents(self, x: Tensor) -> Tensor:
+        """Of latents `[T, C, h, w]`."""
+        return x[..., self.row : self.row + self.rows, self.column : self.column + self.columns]
+
+    def pixels(self, x: Tensor) -> Tensor:
+        """Of anything at the output's size, `[F, c, H, W]`."""
+        top, left = self.row * self.step, self.column * self.step
+        return x[..., top : top + self.rows * self.step, left : left + self.columns * self.step]
+
+    def seen(self, x: Tensor) -> Tensor:
+        """What the loss sees of something that was cropped by `pixels`."""
+        return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: random.Random) -> Crop:
+    """A crop of about `size` output pixels a side, 0 for the whole frame.
+
+    `ValueError` when `size` is not a whole number of latents. The part that is seen is a latent
+    smaller, where a crop is smaller than the frame.
+    """
+    step = PIXELS_PER_LATENT * scale
+    if size % step:
+        near = max(2, round(size / step)) * step
+        raise ValueError(
+            f"crops of {size} pixels do not begin and end at latents of {step} output pixels; "
+            f"make it {near}"
+        )
+    (row, rows, top, height), (column, columns, left, width) = (
+        _along(size // step, whole, step, random_) for whole in latent_size
+    )
+    return Crop(row, column, rows, columns, step, top, left, height, width)
+
+
+def _along(wanted: int, whole: int, step: int, random_: random.Random) -> tuple[int, int, int, int]:
+    """Along one axis: the first latent, how many, the first pixel seen and how many."""
+    count = min(wanted or whole, whole)
+    first = random_.randint(0, whole - count)
+    if count in (1, whole):
+        return first, count, 0, count * step
+    return first, count, random_.randint(0, step), (count - 1) * step
+
+
+def latents_of(crops: Sequence[Crop], latents: Tensor) -> Tensor:
+    """Each sample's crop of latents `[B, T, C, h, w]`."""
+    return _stacked([crop.latents(x) for crop, x in zip(crops, latents, strict=True)])
+
+
+def pixels_of(crops: Sequence[Crop], clips: Tensor) -> Tensor:
+    """Each sample's crop of clips `[B, F, c, H, W]` at the output's size."""
+    return _stacked([crop.pixels(x) for crop, x in zip(crops, clips, strict=True)])
+
+
+def seen_of(crops: Sequence[Crop], cropped: Tensor) -> Tensor:
+    """What the loss sees of what `pixels_of` gave, or of a decoded crop."""
+    return _stacked([crop.seen(x) for crop, x in zip(crops, cropped, strict=True)])
+
+
+def averaged(frames: Tensor, scale: int) -> Tensor:
+    """Frames `[F, 3, H, W]` in [0, 1] at the DiT's size: each `scale` x `scale` pixels averaged."""
+    return F.avg_pool2d(frames, scale) if scale > 1 else frames
+
+
+def averaged_bytes(frames: Tensor, scale: int) -> Tensor:
+    """The same of uint8 frames, as DINO gets them."""
+    small = averaged(frames.float() / 255, scale)
+    return (small * 255).round().to(torch.uint8)
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack([part.contiguous() for part in parts])
