@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from c2r.models.configs import FRAMES_PER_LATENT, StreamConfig
-from trainer.distill.settings import DmdConfig
+from trainer.distill.settings import RolloutConfig
 from trainer.sample_random import plain_random
 from trainer.settings import TrainConfig
 
@@ -63,26 +63,26 @@ def ping_pong_indices(have: int, count: int) -> Tensor:
     return torch.where(place < have, place, 2 * have - 2 - place)
 
 
-def longest_at(dmd: DmdConfig, latents: int, step: int) -> int:
+def longest_at(rollout: RolloutConfig, latents: int, step: int) -> int:
     """Latents of the longest rollout at a step: those of a sample, then more and more."""
-    most = max(dmd.longest, latents)
-    if step < dmd.grow_from:
+    most = max(rollout.longest, latents)
+    if step < rollout.grow_from:
         return latents
-    if step >= dmd.grow_until:
+    if step >= rollout.grow_until:
         return most
-    share = (step - dmd.grow_from) / (dmd.grow_until - dmd.grow_from)
+    share = (step - rollout.grow_from) / (rollout.grow_until - rollout.grow_from)
     return latents + int(share * (most - latents))
 
 
-def draw_rollout_plan(config: TrainConfig, dmd: DmdConfig, step: int) -> RolloutPlan:
-    """The rollout of a step. Scored is a clip of `dmd.clip` latents: the first ones, or, later in
+def draw_rollout_plan(config: TrainConfig, rollout: RolloutConfig, step: int) -> RolloutPlan:
+    """The rollout of a step. Scored is a clip of `clip` latents: the first ones, or, later in
     the stream, one frame and what follows it from the beginning of a chunk on.
     """
-    stream, latents = config.model.stream, dmd.clip or config.latents
+    stream, latents = config.model.stream, rollout.clip or config.latents
     # The purpose's text is part of the seed: another word would give other plans to a resumed run.
     random = plain_random(config.seed, step, "course")
-    place, early = random.random(), random.random() < dmd.from_start
-    longest = longest_at(dmd, latents, step)
+    place, early = random.random(), random.random() < rollout.from_start
+    longest = longest_at(rollout, latents, step)
     grown = latents > 1 and longest > latents
     later = range(stream.chunk, longest - latents + 2, stream.chunk) if grown else range(0)
     begin = 0 if early or not len(later) else random.choice(later)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from c2r.models.configs import check_positive
 from c2r.streaming.guidance import GuidanceConfig
@@ -72,39 +72,63 @@ class GanConfig:
 
 
 @dataclass(frozen=True)
-class DmdConfig:
+class RolloutConfig:
+    """How long the student's own rollouts are in training.
+
+    `clip`: latents of a scored clip; 0: those of a sample. `longest`: latents of the longest
+    rollout, 0: those of a clip; longer ones begin at step `grow_from` and reach it at `grow_until`;
+    then `from_start` is the share of rollouts whose first latents are scored, as they all are
+    before.
+    """
+
+    SECTION: ClassVar[str] = "rollout"
+
+    clip: int = 0
+    longest: int = 0
+    grow_from: int = 0
+    grow_until: int = 0
+    from_start: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.clip, self.longest, self.grow_from) < 0 or self.grow_until < self.grow_from:
+            raise ValueError(
+                f"{self.SECTION}.clip, longest and grow_from are 0 or more, grow_until not before"
+            )
+        if not 0 <= self.from_start <= 1:
+            raise ValueError(f"{self.SECTION}.from_start is {self.from_start}; it must be 0 to 1")
+
+    def check_clip(self, latents: int) -> None:
+        """Raise `ValueError` unless scored clips are no longer than samples of `latents`."""
+        if self.clip > latents:
+            raise ValueError(
+                f"{self.SECTION}.clip is {self.clip} latents, a sample has {latents}; lower it "
+                "or raise data.frames"
+            )
+
+
+@dataclass(frozen=True)
+class DmdConfig(RolloutConfig):
     """Distribution matching (DMD). Defaults of rates, levels and ratio: Self-Forcing's.
 
     `critic`: the renderer's folder that the fake score starts from; null: the teacher's.
     `critic_updates`: of the critic for each of the student. `lowest`, `highest`: timesteps that
-    scores are asked at, after `flow.shift`. `clip`: latents of a scored clip, as many as the
-    teacher's have; 0: those of a sample. `longest`: latents of the longest rollout, 0: those of a
-    clip; longer ones begin at step `grow_from` and reach it at `grow_until`; then `from_start` is
-    the share of rollouts whose first latents are scored, as they all are before.
+    scores are asked at, after `flow.shift`. Scored clips are as long as the teacher's.
     """
+
+    SECTION: ClassVar[str] = "dmd"
 
     critic: Path | None = None
     critic_lr: float = 4e-7
     critic_updates: int = 5
     lowest: float = 20.0
     highest: float = 980.0
-    clip: int = 0
-    longest: int = 0
-    grow_from: int = 0
-    grow_until: int = 0
-    from_start: float = 0.5
     gan: GanConfig = field(default_factory=GanConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_positive(self, "critic_lr", "critic_updates", "lowest")
         if not self.lowest < self.highest <= 1000:
             raise ValueError(
                 f"dmd.lowest {self.lowest} and dmd.highest {self.highest} must be timesteps, the "
                 "first below the second and both at most 1000"
             )
-        if min(self.clip, self.longest, self.grow_from) < 0 or self.grow_until < self.grow_from:
-            raise ValueError(
-                "dmd.clip, dmd.longest and dmd.grow_from are 0 or more, dmd.grow_until not before"
-            )
-        if not 0 <= self.from_start <= 1:
-            raise ValueError(f"dmd.from_start is {self.from_start}; it must be 0 to 1")

@@ -118,11 +118,7 @@ class Dmd(TaughtPhase[DmdRun]):
                 "dmd.gan goes back through the teacher's blocks, which distil.teacher_on cpu and "
                 "distil.teacher_ranks have sent away; leave out one of them"
             )
-        if config.dmd.clip > config.latents:
-            raise ValueError(
-                f"dmd.clip is {config.dmd.clip} latents, a sample has {config.latents}; lower it "
-                "or raise data.frames"
-            )
+        config.dmd.check_clip(config.latents)
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

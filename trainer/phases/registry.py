@@ -19,6 +19,7 @@ from trainer.phases.settings import (
     DmdRun,
     FlowRun,
     GuideRun,
+    PostTrainRun,
     TaughtRun,
 )
 from trainer.settings import TrainConfig, settings_from
@@ -37,6 +38,7 @@ PHASES: dict[str, tuple[str, type[TrainConfig]]] = {
     "autoregress": ("trainer.phases.autoregress:Autoregress", FlowRun),
     "consistency": ("trainer.phases.consistency:Consistency", TaughtRun),
     "regress": ("trainer.phases.regress:Regress", TaughtRun),
+    "post_train": ("trainer.phases.post_train:PostTrain", PostTrainRun),
     "dmd": ("trainer.phases.dmd:Dmd", DmdRun),
 }
 """By name: the class (`module:class`) and the schema of its settings."""
@@ -45,7 +47,7 @@ SECTIONS = {item.name: None for _, schema in PHASES.values() for item in fields(
 """Every setting of the first level, of any phase, in order."""
 
 _FLOW = ("align", "ground", "joint", "autoregress")
-_STUDENTS = ("autoregress", "consistency", "regress", "dmd")
+_STUDENTS = ("autoregress", "consistency", "regress", "post_train", "dmd")
 _DENOISERS = ("align", "ground", "joint", *_STUDENTS)
 ONLY_FOR: dict[str, tuple[str, ...]] = {
     "data.scenes": ("dmd",),

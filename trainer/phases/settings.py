@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from c2r.models.configs import check_positive
-from trainer.distill.settings import DistilConfig, DmdConfig
+from trainer.distill.settings import DistilConfig, DmdConfig, RolloutConfig
 from trainer.settings import TrainConfig, check_share
 
 
@@ -99,6 +99,28 @@ class GuideRunConfig:
         check_share(self, "student_share", "dropout")
 
 
+def _few_pixels() -> PixelLossConfig:
+    return PixelLossConfig(l1=1.0, perceptual=1.0, motion=0.0)
+
+
+def _early_judge() -> JudgeConfig:
+    return JudgeConfig(begin=0.0)
+
+
+@dataclass(frozen=True)
+class PostTrainConfig(RolloutConfig):
+    """Phase post_train. `latents`: weight of the error of scored latents to the fine clip's,
+    `error`: its mean absolute or mean squared value. `pixels`, `judge`: losses on decoded crops.
+    """
+
+    SECTION: ClassVar[str] = "post_train"
+
+    latents: float = 1.0
+    error: Literal["l1", "l2"] = "l1"
+    pixels: PixelLossConfig = field(default_factory=_few_pixels)
+    judge: JudgeConfig = field(default_factory=_early_judge)
+
+
 @dataclass(frozen=True)
 class FlowConfig:
     """Flow matching: how noise levels are drawn. `mean` and `std` are of the logit.
@@ -146,6 +168,15 @@ class GuideRun(TrainConfig):
     reader: ClassVar[Literal["windows", "pairs"]] = "pairs"
 
     guide: GuideRunConfig = field(default_factory=GuideRunConfig)
+
+
+@dataclass(frozen=True)
+class PostTrainRun(TrainConfig):
+    """Of phase post_train."""
+
+    reader: ClassVar[Literal["windows", "pairs"]] = "pairs"
+
+    post_train: PostTrainConfig = field(default_factory=PostTrainConfig)
 
 
 @dataclass(frozen=True)
