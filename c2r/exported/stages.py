@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from c2r.exported import names
 from c2r.exported.engine_session import EngineSession, empty_output, sizes_of
+from c2r.exported.manifest import TensorSpec
 from c2r.exported.names import numbered
 from c2r.models.build import Networks
 from c2r.models.control import ControlInput, ControlState
@@ -29,8 +31,20 @@ Dino = Callable[[Tensor], Tensor]
 """Frames `[1, F, 3, H, W]` (uint8, or float in [0, 1]) -> tokens `[1, F, N, Dd]`."""
 Control = Callable[[Tensor, ControlState | None], tuple[Tensor, ControlState]]
 """Tokens of a chunk's frames and the state -> control `[1, n, N, D]` and the next state."""
-Decode = Callable[[Tensor, VAEState | None], tuple[Tensor, VAEState]]
-"""Latents `[1, n, C, h, w]` and the state -> frames `[1, F, 3, H, W]` and the next state."""
+
+
+class Decode(Protocol):
+    """Latents `[1, n, C, h, w]` and the state -> frames `[1, F, 3, H, W]` and the next state."""
+
+    def __call__(
+        self,
+        latents: Tensor,
+        state: VAEState | None,
+        guide: Tensor | None = None,
+        strength: Tensor | None = None,
+    ) -> tuple[Tensor, VAEState]:
+        """`guide` `[1, F, 3, H, W]` and `strength` `[1]` of a decoder that takes coarse frames."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -123,12 +137,38 @@ def _control(
     return outputs["control"], ControlState(_next_state(outputs))
 
 
-def _decode(
-    first: EngineCall, later: EngineCall, latents: Tensor, state: VAEState | None
-) -> tuple[Tensor, VAEState]:
-    past = _state_inputs("past", () if state is None else state.past)
-    outputs = (later if past else first)({"latents": latents.contiguous(), **past})
-    return outputs["frames"], VAEState(_next_state(outputs))
+def _guide_inputs(
+    spec: TensorSpec, latents: Tensor, guide: Tensor | None, strength: Tensor | None
+) -> dict[str, Tensor]:
+    if guide is None:
+        whole = [int(side) for side in spec.shape]
+        return {"guide": latents.new_zeros(whole), "strength": latents.new_zeros(1)}
+    scale = latents.new_ones(1) if strength is None else strength
+    return {"guide": guide.contiguous(), "strength": scale}
+
+
+@dataclass(frozen=True)
+class EngineDecode:
+    """The decode engines as a `Decode`; without a guide, one that takes it gets strength 0."""
+
+    first: EngineCall
+    later: EngineCall
+
+    def __call__(
+        self,
+        latents: Tensor,
+        state: VAEState | None,
+        guide: Tensor | None = None,
+        strength: Tensor | None = None,
+    ) -> tuple[Tensor, VAEState]:
+        past = _state_inputs("past", () if state is None else state.past)
+        call = self.later if past else self.first
+        inputs = {"latents": latents.contiguous(), **past}
+        for spec in call.session.entry.inputs:
+            if spec.name == "guide":
+                inputs |= _guide_inputs(spec, latents, guide, strength)
+        outputs = call(inputs)
+        return outputs["frames"], VAEState(_next_state(outputs))
 
 
 class EngineVelocity:
@@ -192,5 +232,5 @@ def engine_stages(
         chosen = replace(chosen, denoise=EngineVelocity(call(names.DENOISE, "velocity"), window))
     if "vae" in stages:
         first, later = call(names.DECODE_FIRST, "frames"), call(names.DECODE, "frames")
-        chosen = replace(chosen, vae=partial(_decode, first, later))
+        chosen = replace(chosen, vae=EngineDecode(first, later))
     return chosen

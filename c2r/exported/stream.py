@@ -16,6 +16,7 @@ from torch import Tensor
 
 from c2r.exported.stages import Stages
 from c2r.models.build import Networks
+from c2r.models.coarse_frames import control_frames, guide_frames
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
 from c2r.models.vae import VAEState
@@ -62,21 +63,23 @@ def stream_chunks(
 ) -> Iterator[StreamedChunk]:
     """Render one stream. `chunks`: frames `[1, F, 3, H, W]` uint8, F `preset.chunk_frames(first)`.
 
-    Stages without DINO or control render without control.
+    Stages without DINO or control render without control; the decoder's guide is off at strength 0.
     """
     rollout = rollout_of(networks, stages)
     stream = rollout.open([seed])
     control_state: ControlState | None = None
     vae_state: VAEState | None = None
+    scale = strength_tensor(strength, rollout.device)
     for frames in chunks:
         control = None
         if stages.dino is not None and stages.control is not None:
             assert networks.control is not None
-            tokens, control_state = stages.control(stages.dino(frames), control_state)
-            scale = strength_tensor(strength, rollout.device)
+            features = stages.dino(control_frames(frames, networks.preset))
+            tokens, control_state = stages.control(features, control_state)
             control = ControlInput(networks.control, tokens, networks.preset.grid, scale)
         chunk = rollout.generate(stream, text, control)
-        decoded, vae_state = stages.vae(chunk.clean, vae_state)
+        guide = guide_frames(frames, networks.preset)
+        decoded, vae_state = stages.vae(chunk.clean, vae_state, guide, scale)
         rollout.finalize(stream, chunk)
         # An exported decoder writes its next frames where these lie.
         yield StreamedChunk(chunk.clean, decoded.float().clone())

@@ -288,8 +288,26 @@ class Preset:
     @property
     def output_scale(self) -> int:
         """Pixels a side of an output frame for each pixel of the VAE's; 1 without a guide."""
-        guide = self.vae.guide if isinstance(self.vae, TinyVAEConfig) else None
-        return 1 if guide is None else guide.scale
+        return 1 if self._guide is None else self._guide.scale
+
+    @property
+    def guided(self) -> bool:
+        """Whether the decoder takes the coarse frames."""
+        return self._guide is not None
+
+    @property
+    def _guide(self) -> GuideConfig | None:
+        return self.vae.guide if isinstance(self.vae, TinyVAEConfig) else None
+
+    def check_coarse_size(self, width: int, height: int) -> None:
+        """Raise `ValueError` unless a guide can be made of frames of `width` x `height` pixels."""
+        if (width, height) not in (self.output_size, (self.width, self.height)):
+            output = "x".join(map(str, self.output_size))
+            raise ValueError(
+                f"coarse frames are {width}x{height}; this renderer takes them at its output size "
+                f"({output}) or at the DiT's ({self.width}x{self.height}): resize them, or change "
+                "--width and --height"
+            )
 
     @property
     def latent_size(self) -> tuple[int, int]:

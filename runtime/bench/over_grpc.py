@@ -125,7 +125,7 @@ async def _converse(
     stub: Any = rpc.RenderServiceStub(channel)
     call = stub.RenderStream()
     codecs = default_codecs(loopback=True)
-    request = OpenRequest(preset.width, preset.height, 240.0, codecs, prompt=PROMPT, seed=seed)
+    request = OpenRequest(*preset.output_size, 240.0, codecs, prompt=PROMPT, seed=seed)
     await call.write(pack_request(request))
     accepted = await _accepted(call)
     encoder, decoder = CoarseEncoder(accepted), RenderedDecoder(accepted)

@@ -14,6 +14,7 @@ from c2r.models.build import Networks, build_control, build_dit, build_vae, prep
 from c2r.models.configs import Preset
 from c2r.models.dino import build_dino
 from c2r.models.seeded import SeededText
+from c2r.models.tiny_vae import TinyVAE
 from runtime.core import Frames
 
 
@@ -29,7 +30,7 @@ def random_networks(
     with device:
         dit, control, vae = build_dit(preset), build_control(preset), build_vae(preset)
         dino = build_dino(preset.dino, preset.grid)
-    for network in (dit, control):
+    for network in (dit, control, vae.guide if isinstance(vae, TinyVAE) else None):
         for parameter in [] if network is None else network.parameters():
             if not parameter.is_meta and not parameter.any():
                 nn.init.normal_(parameter, std=0.02)
@@ -60,4 +61,4 @@ def coarse_frames(count: int, width: int, height: int, seed: int) -> Frames:
 
 def coarse_chunk(preset: Preset, seed: int) -> Frames:
     """Frames of one later chunk."""
-    return coarse_frames(preset.chunk_frames(False), preset.width, preset.height, seed)
+    return coarse_frames(preset.chunk_frames(False), *preset.output_size, seed)

@@ -98,7 +98,8 @@ def main(arguments: Sequence[str]) -> int:
         choice = replace(choice, backend="eager")  # whole clips: no chunk to capture as a graph
     pipeline = load_pipeline(choice, console)
     preset = pipeline.preset
-    clip = read_clip(chosen.input, width=preset.width, height=preset.height, fps=preset.fps)
+    width, height = preset.output_size
+    clip = read_clip(chosen.input, width=width, height=height, fps=preset.fps)
     most = chosen.frames or (preset.frames if chosen.mode == "offline" else None)
     coarse = np.stack(list(islice(clip, most)))
     if chosen.frames is None and len(coarse) == most and next(clip, None) is not None:

@@ -202,7 +202,7 @@ class GraphedPipeline(Pipeline):
 
     def _check_size(self, frames: Frames) -> None:
         height, width = frames.shape[1:3]
-        if (height, width) != (self.preset.height, self.preset.width):
+        if not self.preset.guided and (width, height) != self.preset.output_size:
             raise ValueError(
                 f"frames are {width}x{height}; graphs were captured for {self.preset.width}x"
                 f"{self.preset.height}: give that size, or use --backend eager"
@@ -239,10 +239,11 @@ class GraphedPipeline(Pipeline):
         """
         buffers, order = self.buffers, order_of(fill.first)
         next_is_due, other_text = buffers.take_due(state), buffers.text_changed(text)
-        count, height, width = frames.shape[:3]
+        count, (width, height) = len(frames), self.preset.output_size
         coarse = host_frames(count, height, width, pinned=self.cuda)
-        np.copyto(coarse.numpy(), frames)
-        host = host_frames(count, self.preset.height, self.preset.width, pinned=self.cuda)
+        repeats = height // frames.shape[1]  # pixels of frames at the DiT's size are repeated
+        np.copyto(coarse.numpy(), frames.repeat(repeats, axis=1).repeat(repeats, axis=2))
+        host = host_frames(count, height, width, pinned=self.cuda)
 
         def replay(name: str) -> None:
             step = self._replays.get(_key(name, fill))

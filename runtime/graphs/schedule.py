@@ -32,7 +32,7 @@ class Step:
 
 
 CHUNK = (
-    Step("upload", "in", after_previous=("dino",)),
+    Step("upload", "in", after_previous=("dino", "denoise")),
     Step("dino", "in", after=("upload",), after_previous=("control",)),
     Step("control", "in", after=("dino",), after_previous=("control", "denoise")),
     Step("slide", "main", after_previous=("denoise", "kv_write")),
@@ -44,10 +44,11 @@ CHUNK = (
 """`upload` and `dino` of a chunk run beside `vae` and `kv_write` of the one before.
 
 There is one buffer for each intermediate result, so a step also waits for the readers of what it
-overwrites: `upload` for `dino` (the pixels), `dino` for `control` (the features), `control` for
-`denoise` (the tokens, which it copies), `denoise` for `vae` and `kv_write` (the clean latents),
-`vae` for `download` (the frames). With one of these missing, a chunk shows parts of the next one;
-`tests/runtime/test_graphed.py` proves that it notices.
+overwrites: `upload` for `dino` (the pixels) and `denoise` (which copies them for the decoder),
+`dino` for `control` (the features), `control` for `denoise` (the tokens, which it copies),
+`denoise` for `vae` and `kv_write` (the clean latents), `vae` for `download` (the frames). With one
+of these missing, a chunk shows parts of the next one; `tests/runtime/test_graphed.py` proves that
+it notices.
 """
 
 STREAMS = ("in", "main", "out")

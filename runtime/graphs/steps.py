@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from c2r.exported.stages import Stages
+from c2r.models.coarse_frames import control_frames, guide_frames
 from c2r.models.control import ControlInput, ControlState
 from c2r.models.vae import VAEState
 from c2r.streaming.fill_levels import Fill
@@ -30,9 +31,9 @@ def order_of(first: bool) -> str:
 class GraphSteps:
     """The steps of one renderer's chunks over its static buffers.
 
-    Buffers: `pixels`, `features`, `tokens`, `noise`, `clean` and `frames`, each of a first and of a
-    later chunk; `strength`, `tokens.chunk` (control of the chunk that is being denoised), `text`,
-    and what streams carry.
+    Buffers: `pixels`, `features`, `tokens`, `noise`, `clean`, `guide` and `frames`, each of a first
+    and of a later chunk; `strength`, `tokens.chunk` (control of the chunk that is being denoised),
+    `text`, and what streams carry.
     """
 
     def __init__(self, pipeline: Pipeline, buffers: StaticBuffers) -> None:
@@ -51,7 +52,7 @@ class GraphSteps:
         preset, device, buffers = self.preset, pipeline.device, self.buffers
         for first in (True, False):
             order, latents = order_of(first), pipeline.chunk_latents(first)
-            size = preset.chunk_frames(first), preset.height, preset.width, 3
+            size = preset.chunk_frames(first), *preset.output_size[::-1], 3
             buffers.write(f"pixels.{order}", torch.zeros(size, dtype=torch.uint8, device=device))
             rows = self.noise_rows(first)
             noise = torch.zeros(rows, 1, latents, *self.rollout.latent_shape, device=device)
@@ -87,7 +88,7 @@ class GraphSteps:
         """Pixels to features."""
         assert self.stages.dino is not None
         order = order_of(first)
-        frames = self.buffers[f"pixels.{order}"].permute(0, 3, 1, 2)[None]
+        frames = control_frames(_channels_first(self.buffers[f"pixels.{order}"]), self.preset)
         self.buffers.write(f"features.{order}", self.stages.dino(frames))
 
     def control(self, first: bool) -> None:
@@ -127,6 +128,9 @@ class GraphSteps:
             self.rollout.velocity, noise, levels, text, control=control, cache=buffers.cache
         )
         buffers.write(f"clean.{order}", clean)
+        if self.preset.guided:
+            # A copy: `vae` still reads it when the next chunk's pixels come.
+            buffers.write(f"guide.{order}", buffers[f"pixels.{order}"])
 
     def _control_input(self, order: str) -> ControlInput | None:
         """The control of a chunk. A copy: `kv_write` still reads it when the next tokens come."""
@@ -139,7 +143,11 @@ class GraphSteps:
         """Clean latents to 8-bit frames, and what the stream's decoder carries on."""
         buffers, order = self.buffers, order_of(first)
         state = None if first else VAEState(buffers.all("vae.now"))
-        decoded, state = self.stages.vae(buffers[f"clean.{order}"], state)
+        guide = None
+        if self.preset.guided:
+            guide = guide_frames(_channels_first(buffers[f"guide.{order}"]), self.preset)
+        clean, strength = buffers[f"clean.{order}"], buffers["strength"]
+        decoded, state = self.stages.vae(clean, state, guide, strength)
         buffers.write(f"frames.{order}", eight_bit(decoded))
         buffers.write_all("vae.next", state.past)
         if first:
@@ -154,3 +162,8 @@ class GraphSteps:
             noise = buffers[f"noise.{order}"][-1]
         clean, control = buffers[f"clean.{order}"], self._prepared[fill.held, fill.first]
         self.rollout.write(buffers.cache, clean, buffers.text, control, noise)
+
+
+def _channels_first(pixels: Tensor) -> Tensor:
+    """Frames `[F, H, W, 3]` as `[1, F, 3, H, W]`, in the same memory."""
+    return pixels.permute(0, 3, 1, 2)[None]

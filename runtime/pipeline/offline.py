@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from c2r.models.coarse_frames import control_frames, guide_frames
 from c2r.models.configs import FRAMES_PER_LATENT, latent_count
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.streaming.noise import latent_noise
@@ -27,7 +28,7 @@ def render_offline(
     config: SamplerConfig | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Frames:
-    """Render a whole clip `[F, height, width, 3]` at once.
+    """Render a whole clip `[F, height, width, 3]` at once; sizes as in `Pipeline.render`.
 
     F that is not 4n + 1 is padded with the last frame, as the published tool does; the padding is
     cut off again. Memory grows with F: attention runs over all latents together.
@@ -37,13 +38,15 @@ def render_offline(
     networks, preset = pipeline.networks, pipeline.preset
     pixels = pipeline.upload(pad_frames(frames, whole))
     control = None
+    scale = strength_tensor(strength, pipeline.device)
     if networks.control is not None:
-        tokens, _ = networks.control.tokens(networks.dino(pixels, batch=16))
-        scale = strength_tensor(strength, pipeline.device)
+        features = networks.dino(control_frames(pixels, preset), batch=16)
+        tokens, _ = networks.control.tokens(features)
         control = ControlInput(networks.control, tokens, preset.grid, scale)
     text = pipeline.text(pipeline.prompt(prompt))
     negative = pipeline.text(pipeline.prompt(negative_prompt))
     noise = latent_noise([seed], 0, latent_count(whole), 0, pipeline.rollout.latent_shape)
     sampler = Sampler(networks.dit, text, negative, control)
     clean = sampler.run(noise.to(pipeline.device), config, on_step=on_step)
-    return np.ascontiguousarray(pipeline.download(networks.vae.decode(clean))[:count])
+    decoded = networks.vae.decode(clean, guide_frames(pixels, preset), scale)
+    return np.ascontiguousarray(pipeline.download(decoded)[:count])

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from c2r.exported.stages import Stages, eager_stages
 from c2r.models.build import Networks
+from c2r.models.coarse_frames import control_frames, guide_frames
 from c2r.models.configs import latent_count
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
@@ -61,6 +63,15 @@ class ChunkOutput:
 def pad_frames(frames: Frames, count: int) -> Frames:
     """`count` frames: the given ones, then the last again; the end of a stream fills its chunk."""
     return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
+
+
+def at_size(frames: Frames, height: int) -> Frames:
+    """Frames at a whole fraction of their size, each pixel the mean of those it stands for."""
+    side = frames.shape[1] // height
+    if side <= 1:
+        return frames
+    parts = rearrange(frames, "f (h a) (w b) c -> f h w c (a b)", a=side, b=side)
+    return np.round(parts.mean(axis=-1)).astype(np.uint8)
 
 
 class Pipeline:
@@ -121,10 +132,12 @@ class Pipeline:
     def render(
         self, state: VideoState, frames: Frames, text: TextKV, strength: float = 1.0
     ) -> ChunkOutput:
-        """Render one chunk of coarse frames `[F, height, width, 3]`.
+        """Render one chunk of coarse frames `[F, H, W, 3]`, at the output size.
 
-        `ValueError` when F is not `frames_wanted(state)` or strength is negative. The stream moves
-        on with `finalize` of the result; until then the same call gives the same frames.
+        A renderer with a guide takes them at the DiT's size too and refuses others; one without
+        resizes them. `ValueError` when F is not `frames_wanted(state)` or strength is negative. The
+        stream moves on with `finalize` of the result; until then the same call gives the same
+        frames.
         """
         self._check(state, frames)
         scale = strength_tensor(strength, self.device)
@@ -139,7 +152,8 @@ class Pipeline:
             latents = self.chunk_latents(state.first)
             chunk = self.rollout.generate(state.stream, text, control, latents=latents)
         with self.clock.time(timings, "vae"):
-            decoded, vae_state = self.stages.vae(chunk.clean, state.vae)
+            guide = guide_frames(pixels, self.preset)
+            decoded, vae_state = self.stages.vae(chunk.clean, state.vae, guide, scale)
         with self.clock.time(timings, "download"):
             rendered = self.download(decoded)
         return ChunkOutput(rendered, chunk, control_state, vae_state, milliseconds(timings))
@@ -163,6 +177,8 @@ class Pipeline:
                 f"frames have shape {list(frames.shape)}; this chunk takes [{wanted}, height, "
                 "width, 3] (frames_wanted says how many)"
             )
+        if self.preset.guided:
+            self.preset.check_coarse_size(frames.shape[2], frames.shape[1])
 
     def upload(self, frames: Frames) -> Tensor:
         """Frames `[F, H, W, 3]` on the device as `[1, F, 3, H, W]` uint8."""
@@ -170,7 +186,9 @@ class Pipeline:
         return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)[None]
 
     def _features(self, pixels: Tensor) -> Tensor | None:
-        return None if self.stages.dino is None else self.stages.dino(pixels)
+        if self.stages.dino is None:
+            return None
+        return self.stages.dino(control_frames(pixels, self.preset))
 
     def _control(
         self, features: Tensor | None, state: ControlState | None, strength: Tensor
@@ -264,7 +282,8 @@ class Video:
         # The time of the last write is read here and not right after it: reading waits for the
         # device, and on CUDA that write has run beside the beginning of this chunk.
         kv_write_ms = self._kv_write.ms
-        return RenderedChunk(output.frames[: len(images)], begun_s, output.stages_ms, kv_write_ms)
+        rendered = at_size(output.frames[: len(images)], images.shape[1])
+        return RenderedChunk(rendered, begun_s, output.stages_ms, kv_write_ms)
 
     def write(self) -> None:
         """The second half: the keys and values of what was rendered. See `render` for errors."""
@@ -302,7 +321,8 @@ def warm_up(pipeline: Pipeline, chunks: int) -> float:
     took_ms = 0.0
     for _ in range(chunks):
         begun_s = time.perf_counter()
-        size = pipeline.frames_wanted(state), pipeline.preset.height, pipeline.preset.width, 3
+        width, height = pipeline.preset.output_size
+        size = pipeline.frames_wanted(state), height, width, 3
         output = pipeline.render(state, np.full(size, 128, np.uint8), text)
         _ = pipeline.finalize(state, output).ms  # waits until the write is over
         took_ms = (time.perf_counter() - begun_s) * 1000

@@ -34,8 +34,8 @@ class Negotiation:
         self.settings = settings
         self.codecs = default_codecs(loopback=is_loopback(settings.host))
         self.limits = Limits(
-            max_width=preset.width,
-            max_height=preset.height,
+            max_width=preset.output_size[0],
+            max_height=preset.output_size[1],
             size_multiple=preset.pixels_per_token,
             max_fps=settings.max_fps,
             max_prompt_bytes=settings.max_prompt_bytes,
@@ -64,8 +64,8 @@ class Negotiation:
             resume_token=session.token if parks else b"",
             resume_grace_s=settings.resume_grace_s,
             resumed=resumed,
-            width=preset.width,
-            height=preset.height,
+            width=request.width,
+            height=request.height,
             fps=request.fps,
             chunk_latents=preset.stream.chunk,
             first_chunk_frames=preset.chunk_frames(True),
@@ -102,8 +102,8 @@ class Negotiation:
         preset = self.preset
         return ServerInfo(
             preset=preset.name,
-            width=preset.width,
-            height=preset.height,
+            width=preset.output_size[0],
+            height=preset.output_size[1],
             fps=preset.fps,
             chunk_latents=preset.stream.chunk,
             codecs=self.codecs,
@@ -118,14 +118,15 @@ class Negotiation:
         )
 
     def _check_size(self, request: OpenRequest) -> None:
-        served = (self.preset.width, self.preset.height)
-        if (request.width, request.height) == served:
+        preset, served = self.preset, self.preset.output_size
+        if (request.width, request.height) in (served, (preset.width, preset.height)):
             return
         name, code = "width" if request.width != served[0] else "height", ErrorCode.INVALID
         message = (
             f"the frames are {request.width}x{request.height}, this server renders "
-            f"{served[0]}x{served[1]}; resize them, or start one with --width {request.width} "
-            f"--height {request.height}"
+            f"{served[0]}x{served[1]}; resize them, or start one with --width "
+            f"{request.width // preset.output_scale} --height "
+            f"{request.height // preset.output_scale}"
         )
         raise WireError(code, message, name)
 

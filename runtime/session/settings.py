@@ -76,4 +76,5 @@ class ServeSettings:
         """Largest message: RGBA, 32-bit depth and motion of every pixel, and all the rest."""
         if self.max_message_bytes is not None:
             return self.max_message_bytes
-        return max(4 << 20, 12 * preset.width * preset.height + (64 << 10))
+        width, height = preset.output_size
+        return max(4 << 20, 12 * width * height + (64 << 10))

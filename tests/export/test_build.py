@@ -213,7 +213,7 @@ def test_what_does_not_agree_is_not_released(tmp_path):
     networks = debug_networks()
     stages = eager_stages(networks)
 
-    def wrong(latents, state):
+    def wrong(latents, state, guide=None, strength=None):
         frames, following = stages.vae(latents, state)
         return frames.flip(-1), following
 

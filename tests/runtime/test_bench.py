@@ -84,7 +84,7 @@ def test_what_another_backend_computes_is_seen():
     networks = debug_networks()
     stages, frames = eager_stages(networks), coarse_frames(8, 64, 48, 0)
 
-    def inverted(latents, state):
+    def inverted(latents, state, guide=None, strength=None):
         decoded, following = stages.vae(latents, state)
         return 1 - decoded, following
 

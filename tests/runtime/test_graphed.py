@@ -16,7 +16,7 @@ from runtime.graphs.graphed_pipeline import GraphedPipeline, LaunchedChunk
 from runtime.graphs.schedule import CHUNK, STEPS, Step, Work
 from runtime.pipeline.pipeline import Pipeline, VideoState
 from runtime.pipeline.stage_timer import HostTiming, Timing
-from tests.debug_networks import DEBUG, debug_networks
+from tests.debug_networks import DEBUG, debug_networks, guided_networks
 
 STREAMS = {
     "sliding": StreamConfig(chunk=2, window=6, sink=2, timesteps=(1000.0, 500.0)),
@@ -40,7 +40,8 @@ CONTROLS = {
 
 def frames_of(pipeline: Pipeline, state: VideoState, seed: int) -> Frames:
     draw = np.random.default_rng(seed)
-    return draw.integers(0, 256, (pipeline.frames_wanted(state), 48, 64, 3), np.uint8)
+    width, height = pipeline.preset.output_size
+    return draw.integers(0, 256, (pipeline.frames_wanted(state), height, width, 3), np.uint8)
 
 
 def stream(pipeline: Pipeline, chunks: int, seed: int = 3, **settings: Any) -> list[Frames]:
@@ -75,9 +76,32 @@ def test_every_control(kind):
         assert_same(stream(graphed, 4, strength=strength), stream(plain, 4, strength=strength))
 
 
-def test_streams_take_turns_in_the_buffers():
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_guided_decoder(scale):
+    networks = guided_networks(scale=scale)
+    plain, graphed = Pipeline(networks), GraphedPipeline(networks)
+    for strength in (1.0, 0.0, 0.4):
+        expected = stream(plain, 4, strength=strength)
+        assert_same(stream(graphed, 4, strength=strength), expected)
+    assert expected[0].shape == (5, 48 * scale, 64 * scale, 3)
+
+
+def test_guided_streams_take_frames_of_the_dit_s_size():
+    networks = guided_networks()
+    state_frames = np.random.default_rng(3).integers(0, 256, (5, 48, 64, 3), np.uint8)
+    found = []
+    for pipeline in (Pipeline(networks), GraphedPipeline(networks)):
+        state, text = pipeline.open(3), pipeline.text(pipeline.prompt("noon"))
+        found.append(pipeline.render(state, state_frames, text).frames)
+        with pytest.raises(ValueError, match=r"output size \(128x96\) or at the DiT's \(64x48\)"):
+            pipeline.render(state, np.zeros((5, 48, 128, 3), np.uint8), text)
+    assert_same(found[1:], found[:1])
+
+
+@pytest.mark.parametrize("make", [debug_networks, guided_networks])
+def test_streams_take_turns_in_the_buffers(make):
     """Three streams in random order, each as if it were alone."""
-    networks = debug_networks()
+    networks = make()
     plain, graphed = Pipeline(networks), GraphedPipeline(networks)
     expected = {seed: stream(plain, 6, seed) for seed in (1, 2, 3)}
     text = graphed.text(graphed.prompt("noon"))
@@ -221,7 +245,8 @@ def launched(pipeline: GraphedPipeline, chunks: int) -> list[LaunchedChunk]:
 @pytest.mark.parametrize("seed", range(6))
 def test_any_order_that_keeps_the_lists_gives_the_same(seed):
     stream_config = STREAMS["noisy context"] if seed % 2 else STREAMS["sliding"]
-    networks = debug_networks(stream=stream_config)
+    make = guided_networks if seed > 3 else debug_networks
+    networks = make(stream=stream_config)
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
     runner = Deferred()
     launches = launched(GraphedPipeline(networks, runner=runner), 9)
@@ -256,17 +281,22 @@ def ancestors(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "missing", [("control", "denoise"), ("denoise", "vae"), ("upload", "dino")]
+    ("names", "waits", "guided"),
+    [
+        (("control", "upload"), ("denoise",), False),  # `upload`: for what `control` waits for
+        (("upload",), ("denoise",), True),
+        (("denoise",), ("vae",), False),
+        (("upload",), ("dino", "denoise"), False),  # which comes after that `dino`
+    ],
 )
-def test_the_harness_sees_a_missing_wait(missing, monkeypatch):
+def test_the_harness_sees_a_missing_wait(names, waits, guided, monkeypatch):
     """Without one line of a list some order gives other frames: the test above can fail."""
-    name, wait = missing
-    networks = debug_networks()
+    networks = guided_networks() if guided else debug_networks()
     expected = [launch.host.clone() for launch in launched(GraphedPipeline(networks), 9)]
-    step = STEPS[name]
-    kept = tuple(other for other in step.after_previous if other != wait)
-    loose = replace(step, after_previous=kept)
-    monkeypatch.setitem(STEPS, name, loose)
+    for name in names:
+        step = STEPS[name]
+        kept = tuple(other for other in step.after_previous if other not in waits)
+        monkeypatch.setitem(STEPS, name, replace(step, after_previous=kept))
     for seed in range(40):
         runner = Deferred()
         launches = launched(GraphedPipeline(networks, runner=runner), 9)
@@ -274,4 +304,4 @@ def test_the_harness_sees_a_missing_wait(missing, monkeypatch):
         found = [launch.host for launch in launches]
         if not all(torch.equal(one, other) for one, other in zip(found, expected, strict=True)):
             return
-    raise AssertionError(f"{name} need not wait for {wait}")
+    raise AssertionError(f"{names} need not wait for {waits}")

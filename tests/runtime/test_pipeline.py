@@ -15,7 +15,10 @@ from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.presets import get_preset
 from c2r.streaming.noise import latent_noise
 from c2r.weights.renderer import seeded_networks
-from runtime.pipeline.pipeline import Pipeline
+from c2r.wire import CoarseFrame
+from runtime.core import ChunkRequest, ReceivedFrame, RenderParameters
+from runtime.pipeline.pipeline import Pipeline, Video
+from tests.debug_networks import guided_networks
 
 DEBUG = get_preset("debug")
 
@@ -73,6 +76,45 @@ def test_streaming_equals_the_whole_clip(networks):
     difference = np.abs(streamed.astype(int) - expected.astype(int))
     assert difference.max() <= 1, "beyond the rounding of 8 bits"
     assert expected.std() > 1, "flat frames would show nothing"
+
+
+def test_guided_frames_have_the_output_size():
+    """DINO sees the means of the coarse pixels, the decoder the pixels themselves."""
+    networks = guided_networks()
+    pipeline = Pipeline(networks)
+    text = pipeline.text(pipeline.prompt("noon"))
+    small = np.random.default_rng(4).integers(0, 256, (5, 48, 64, 3), np.uint8)
+    large = small.repeat(2, axis=1).repeat(2, axis=2)
+
+    def first_chunk(frames, strength=1.0):
+        return pipeline.render(pipeline.open(1), frames, text, strength)
+
+    one = first_chunk(large)
+    assert one.frames.shape == (5, 96, 128, 3)
+    assert np.array_equal(one.frames, first_chunk(small).frames)
+    grey = np.full_like(large, 128)
+    pattern = grey.copy()
+    pattern[:, ::2, ::2] += 40
+    pattern[:, 1::2, 1::2] -= 40
+    flat, textured = first_chunk(grey), first_chunk(pattern)
+    assert torch.equal(flat.chunk.clean, textured.chunk.clean), "DINO saw the same"
+    assert not np.array_equal(flat.frames, textured.frames)
+    off = first_chunk(large, 0.0)
+    with torch.no_grad():
+        plain, _ = networks.vae.decode_chunk(off.chunk.clean, None)
+    assert np.array_equal(off.frames, pipeline.download(plain))
+
+
+def test_a_video_answers_at_the_size_of_its_frames():
+    video = Video(Pipeline(guided_networks()), RenderParameters())
+    large = coarse(5).repeat(2, axis=1).repeat(2, axis=2)
+    answers = []
+    for frames in (large, coarse(5)):
+        received = (ReceivedFrame(CoarseFrame(i, i, rgb), 0.0) for i, rgb in enumerate(frames))
+        answers.append(video.render(ChunkRequest(tuple(received), 5, True, False)).frames)
+    assert answers[0].shape == (5, 96, 128, 3)
+    means = answers[0].reshape(5, 48, 2, 64, 2, 3).mean(axis=(2, 4))
+    assert np.array_equal(answers[1], np.round(means))
 
 
 def test_seed_prompt_and_control_matter(networks):

@@ -22,6 +22,7 @@ from c2r.clips import VideoWriter
 from c2r.exported.stages import eager_stages
 from c2r.exported.stream import stream_chunks, text_of
 from c2r.models.build import Networks
+from c2r.models.coarse_frames import control_frames, guide_frames
 from c2r.models.configs import FRAMES_PER_LATENT, Preset, latent_count
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.forward_pass import TextKV
@@ -129,11 +130,12 @@ def _claim(into: Path, how: dict[str, Any]) -> None:
 
 
 def check_fits(preset: Preset, clip: Clip) -> None:
-    """`ValueError` unless the renderer's frame size is the clip's."""
-    if (preset.width, preset.height) != (clip.width, clip.height):
+    """`ValueError` unless the renderer's output size is the clip's."""
+    if preset.output_size != (clip.width, clip.height):
+        width, height = preset.output_size
         raise ValueError(
-            f"clip {clip.id} is {clip.width}x{clip.height}, the renderer makes {preset.width}x"
-            f"{preset.height}; change it with --width and --height, or choose other clips"
+            f"clip {clip.id} is {clip.width}x{clip.height}, the renderer makes {width}x{height}; "
+            "change it with --width and --height, or choose other clips"
         )
 
 
@@ -148,13 +150,15 @@ def render(networks: Networks, coarse: Frames, prompt: str, rendering: Rendering
         return _stream(networks, coarse, text, rendering)
     count = len(coarse)
     whole = -(-(count - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
-    control = _control(networks, _padded(coarse, whole), rendering)
+    pixels = as_tensor(_padded(coarse, whole))[None].to(networks.device)
+    control = _control(networks, pixels, rendering)
     sampler = Sampler(networks.dit, text, text_of(networks, ""), control)
     shape = (networks.preset.dit.channels, *networks.preset.latent_size)
     noise = latent_noise([rendering.seed], 0, latent_count(whole), 0, shape)
     config = SamplerConfig(rendering.steps, networks.preset.stream.shift, rendering.guidance)
     clean = sampler.run(noise.to(networks.device), config)
-    return _eight_bit(networks.vae.decode(clean))[:count]
+    guide = guide_frames(pixels, networks.preset)
+    return _eight_bit(networks.vae.decode(clean, guide, _strength(rendering)))[:count]
 
 
 def _stream(networks: Networks, coarse: Frames, text: TextKV, rendering: Rendering) -> Frames:
@@ -167,7 +171,7 @@ def _stream(networks: Networks, coarse: Frames, text: TextKV, rendering: Renderi
         _chunks(networks, coarse),
         text,
         seed=rendering.seed,
-        strength=rendering.strength,
+        strength=_strength(rendering),
     )
     return np.concatenate([_eight_bit(chunk.frames) for chunk in chunks])[: len(coarse)]
 
@@ -186,14 +190,18 @@ def _padded(frames: Frames, count: int) -> Frames:
     return np.concatenate([frames, np.repeat(frames[-1:], count - len(frames), axis=0)])
 
 
-def _control(networks: Networks, frames: Frames, rendering: Rendering) -> ControlInput | None:
-    """The control of a whole clip; None where the renderer has none or it is off."""
+def _strength(rendering: Rendering) -> float:
+    """Of control and of the decoder's guide; without control both are off."""
+    return rendering.strength if rendering.control else 0.0
+
+
+def _control(networks: Networks, frames: Tensor, rendering: Rendering) -> ControlInput | None:
+    """The control of a clip `[1, F, 3, H, W]`; None where the renderer has none or it is off."""
     if networks.control is None or not rendering.control:
         return None
-    device = networks.device
-    features = networks.dino(as_tensor(frames)[None].to(device), batch=FRAMES_AT_ONCE)
+    features = networks.dino(control_frames(frames, networks.preset), batch=FRAMES_AT_ONCE)
     tokens, _ = networks.control.tokens(features, None)
-    scale = strength_tensor(rendering.strength, device)
+    scale = strength_tensor(rendering.strength, networks.device)
     return ControlInput(networks.control, tokens, networks.preset.grid, scale)
 
 
