@@ -163,7 +163,7 @@ class _Work:
         return {
             "c2r.preset": preset.name,
             "c2r.graph": graph.name,
-            "c2r.size": f"{preset.width}x{preset.height}",
+            "c2r.size": "{}x{}".format(*preset.output_size),
             "c2r.precision": self.origin.precision,
             "c2r.weights": self.origin.weights,
             "c2r.commit": commit(),

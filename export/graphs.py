@@ -94,6 +94,24 @@ class DecodeGraph(nn.Module):
         return frames, *state.past
 
 
+class GuidedDecodeGraph(nn.Module):
+    """`DecodeGraph` with `guide` `[1, F, 3, H, W]` in [0, 1] and `strength` `[1]` before `past`.
+
+    Frames have the guide's size.
+    """
+
+    def __init__(self, vae: TinyVAE) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(
+        self, latents: Tensor, guide: Tensor, strength: Tensor, *past: Tensor
+    ) -> tuple[Tensor, ...]:
+        state = VAEState(past) if past else None
+        frames, state = self.vae.decode_chunk(latents, state, guide, strength)
+        return frames, *state.past
+
+
 class Slots:
     """The K/V slots of a pass that is being traced, as a `LayerCache`.
 
@@ -239,17 +257,31 @@ def _control_graphs(networks: Networks) -> list[Graph]:
 
 
 def _decode_graphs(networks: Networks) -> list[Graph]:
-    preset, vae = networks.preset, networks.vae
-    shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
-    latents = torch.zeros(shape, device=networks.device)
-    module = DecodeGraph(vae)
-    _, *past = module(latents)
+    vae = networks.vae
+    first, later = _decode_inputs(networks, True), _decode_inputs(networks, False)
+    module: nn.Module = DecodeGraph(vae)
+    if networks.preset.guided:
+        assert isinstance(vae, TinyVAE)
+        module = GuidedDecodeGraph(vae)
+    _, *past = module(*first.values())
     state = dict(zip(numbered("past", len(past)), past, strict=True))
     outputs = ("frames", *numbered("next", len(past)))
     return [
-        Graph(names.DECODE_FIRST, module, {"latents": latents}, outputs),
-        Graph(names.DECODE, module, {"latents": latents, **state}, outputs),
+        Graph(names.DECODE_FIRST, module, first, outputs),
+        Graph(names.DECODE, module, {**later, **state}, outputs),
     ]
+
+
+def _decode_inputs(networks: Networks, first: bool) -> dict[str, Tensor]:
+    """Latents of one chunk, and what guides their decoder."""
+    preset, device = networks.preset, networks.device
+    latents = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
+    inputs = {"latents": torch.zeros(latents, device=device)}
+    if preset.guided:
+        frames = 1, preset.chunk_frames(first), 3, *preset.output_size[::-1]
+        inputs["guide"] = torch.zeros(frames, device=device)
+        inputs["strength"] = torch.ones(1, device=device)
+    return inputs
 
 
 def denoise_graph(networks: Networks, level: int | None = None) -> Graph:

@@ -23,6 +23,7 @@ from c2r.exported.open_engines import EngineOpener, capability_of, check_network
 from c2r.exported.stages import Stages, eager_stages, engine_stages
 from c2r.exported.stream import rollout_of, stream_chunks, text_of
 from c2r.models.build import Networks
+from c2r.models.coarse_frames import control_frames, guide_frames
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import StreamState
@@ -147,7 +148,7 @@ def _stages(networks: Networks, eager: Stages, exported: Stages) -> Iterator[tup
         assert eager.control is not None
         assert exported.control is not None
         label = "first" if first else "later"
-        frames = _frames(networks, first, random)
+        frames = control_frames(_frames(networks, first, random), preset)
         tokens = eager.dino(frames)
         yield f"dino {label}", agreement(tokens, exported.dino(frames))
         control, following = eager.control(tokens, state)
@@ -159,8 +160,11 @@ def _stages(networks: Networks, eager: Stages, exported: Stages) -> Iterator[tup
     for label in ("first", "later"):
         shape = 1, preset.stream.chunk, preset.dit.channels, *preset.latent_size
         latents = torch.randn(shape, generator=random).to(device)
-        frames, following_vae = eager.vae(latents, past)
-        yield f"vae {label}", agreement(frames, exported.vae(latents, past)[0])
+        coarse = _frames(networks, past is None, random)
+        guide, strength = guide_frames(coarse, preset), strength_tensor(0.7, device)
+        frames, following_vae = eager.vae(latents, past, guide, strength)
+        given = exported.vae(latents, past, guide, strength)[0]
+        yield f"vae {label}", agreement(frames, given)
         past = following_vae
 
 
@@ -169,7 +173,7 @@ def _frames(networks: Networks, first: bool, random: torch.Generator) -> Tensor:
     preset = networks.preset
     count = preset.chunk_frames(first)
     coarse = torch.rand(count, 3, *preset.grid, generator=random)
-    size = preset.height, preset.width
+    size = preset.output_size[::-1]
     frames = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
     device = networks.device
     return (frames[None] * 255).round().to(device, torch.uint8)
