@@ -93,7 +93,8 @@ class DataConfig:
     `scenes`: train on coarse clips of new scenes, drawn meanwhile, in place of the set's; samples
     for show stay the set's.
     `bad_clips`: what a clip that cannot be read does; a run ends after `most_skips` of them.
-    `keep_gib`: decoded control frames kept in memory. `prefetch`: batches made ahead.
+    `keep_gib`: of the control, decoded frames and features, kept in memory. `prefetch`: batches
+    made ahead.
     """
 
     manifest: Path | None = None

@@ -30,7 +30,7 @@ class FeatureCache:
     def __init__(self, device: torch.device, dtype: torch.dtype, most_bytes: float = 0) -> None:
         self.device, self.dtype, self.most_bytes = device, dtype, most_bytes
         self._dinos: dict[str, DinoEncoder] = {}
-        self._kept: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, int], Tensor] = OrderedDict()
 
     def add(self, start: Start) -> str:
         """Load a renderer's DINO unless an equal one is there; gives its key."""
@@ -57,7 +57,8 @@ class FeatureCache:
 
     def _row(self, key: str, batch: Batch, row: int, most: int) -> Tensor:
         assert batch.control is not None
-        frames, name = batch.control[row : row + 1], (key, batch.clips[row])
+        start = batch.starts[row] if batch.starts else 0
+        frames, name = batch.control[row : row + 1], (key, batch.clips[row], start)
         # The control of a real clip has other colours in every sample; only pairs can be kept.
         if not self.most_bytes or batch.sources[row] != "cg":
             return self.encode(key, frames[:, :most])

@@ -203,7 +203,8 @@ class PostTrain(StudentPhase[PostTrainRun]):
         assert batch.control is not None
         scale = self.config.model.output_scale
         small = averaged_bytes(batch.control.flatten(0, 1), scale)
-        return self.feature_cache.encode(self.own_dino, small.unflatten(0, batch.control.shape[:2]))
+        shown = replace(batch, control=small.unflatten(0, batch.control.shape[:2]))
+        return self.feature_cache.features(shown)[self.own_dino]
 
     @torch.no_grad()
     def sample_frames(self, batch: Batch) -> Tensor:

@@ -39,4 +39,6 @@ def test_coarse_clips_of_a_cache_are_encoded_once(loop_of, monkeypatch):
         sizes.append(list(counts))
         real = replace(batch, sources=("real", "real"), control=255 - batch.control)
         assert not torch.equal(cache.features(real)[key], first), "in other colours each time"
+        later = replace(batch, starts=(4, 4), control=255 - batch.control)
+        assert not torch.equal(cache.features(later)[key], first), "another window of the clip"
     assert sizes == [[9, 9, 5, 5], [9, 9, 9, 9], [9, 9]]
