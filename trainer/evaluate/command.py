@@ -24,6 +24,7 @@ from c2r.config import override
 from c2r.models.dino import DinoEncoder
 from c2r.weights.renderer import load_networks, read_renderer
 from trainer.data.manifest import Clip, read_manifest
+from trainer.evaluate.breakdown import breakdown
 from trainer.evaluate.derive import derive
 from trainer.evaluate.findings import (
     long_results,
@@ -150,6 +151,7 @@ def _evaluate(
     evaluation = Evaluation(
         rows=rows,
         derived=derive(rows, chosen.teacher),
+        breakdown=breakdown(rows, clips),
         settings=settings_of(run, clips),
         extractors=extractors_of(networks),
         left_out=tuple(run.left_out),

@@ -131,9 +131,16 @@ DEFINITIONS: dict[str, Definition] = {
         "up",
         "Wang et al. 2004, torchmetrics",
     ),
+    "shift": Definition(
+        "brightness shift",
+        "mean luma less the fine render's, mean of the clips: below 0 all are too dark",
+        "-1 to 1",
+        "near the fine render's",
+        "own",
+    ),
     "brightness": Definition(
         "brightness error",
-        "difference of the clips' mean luma, to the fine render",
+        "size of each clip's brightness shift, mean of the clips",
         "0 to 1",
         "down",
         "own",
@@ -186,6 +193,15 @@ DEFINITIONS: dict[str, Definition] = {
 }
 
 DERIVED: dict[str, Definition] = {
+    "psnr_gain": Definition(
+        "PSNR gain", "PSNR - that of the coarse input, dB", "any", "up", "derived", 2
+    ),
+    "lpips_to_coarse": Definition(
+        "LPIPS / coarse's", "LPIPS / that of the coarse input", "0 and up", "down", "derived"
+    ),
+    "worst_brightness": Definition(
+        "largest brightness error", "of any clip", "0 to 1", "down", "derived"
+    ),
     "kid_to_coarse": Definition(
         "KID / coarse's", "KID / that of the coarse input", "about 0 and up", "down", "derived"
     ),

@@ -25,6 +25,9 @@ def derive(rows: Rows, teacher: str | None = None) -> Derived:
     derived: dict[str, dict[str, float | None]] = {}
     for name, row in rows.items():
         derived[name] = {
+            "psnr_gain": _less(_of(row, "psnr"), _of(rows[COARSE], "psnr")),
+            "lpips_to_coarse": ratio(_of(row, "lpips"), _of(rows[COARSE], "lpips")),
+            "worst_brightness": _largest(row, "brightness"),
             "kid_to_coarse": ratio(_of(row, "kid"), _of(rows[COARSE], "kid")),
             "structure_to_fine": ratio(_of(row, "structure"), _of(rows[FINE], "structure")),
             "warp_to_fine": ratio(_of(row, "warp"), _of(rows[FINE], "warp")),
@@ -63,6 +66,14 @@ def kept(
 def monotone(values: list[float]) -> bool:
     """Whether each value is above the one before."""
     return all(after > before for before, after in pairwise(values))
+
+
+def _less(value: float | None, bound: float | None) -> float | None:
+    return None if value is None or bound is None else value - bound
+
+
+def _largest(row: Mapping[str, Measured], key: str) -> float | None:
+    return max(row[key].by_clip.values(), default=None) if key in row else None
 
 
 def _of(row: Mapping[str, Measured], key: str) -> float | None:

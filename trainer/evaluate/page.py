@@ -34,6 +34,8 @@ def write_page(
     if evaluation.rows:
         parts += ["<h2>Measured</h2>", _cells(evaluation.cells())]
         parts += ["<h2>Derived</h2>", _cells(evaluation.derived_cells())]
+    for attribute in evaluation.breakdown:
+        parts += [f"<h2>By {attribute}</h2>", _cells(evaluation.breakdown_cells(attribute))]
     if evaluation.left_out:
         lines = "".join(f"<li>{escape(reason)}</li>" for reason in evaluation.left_out)
         parts += ["<h2>Left out</h2>", f"<ul>{lines}</ul>"]

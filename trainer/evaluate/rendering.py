@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from c2r.clips import VideoWriter
 from c2r.exported.stages import eager_stages
@@ -78,7 +79,7 @@ def render_clips(
     for done, clip in enumerate(clips):
         path = into / f"{clip.id}.mp4"
         if not path.is_file():
-            check_fits(networks.preset, clip)
+            scale = scale_to(networks.preset, clip)
             assert clip.control is not None, (
                 "clips without a coarse counterpart are left out before"
             )
@@ -86,7 +87,9 @@ def render_clips(
             prompt = (prompts or {}).get(clip.id)
             caption = clip.caption if prompt is None else prompt.caption
             with VideoWriter(path, clip.fps, crf=CRF) as writer:
-                for frame in render(networks, coarse, caption, rendering):
+                small = resized(coarse, clip.width // scale, clip.height // scale)
+                shown = render(networks, small, caption, rendering)
+                for frame in resized(shown, clip.width, clip.height):
                     writer.write(frame)
         on_clip(done + 1, len(clips))
 
@@ -129,14 +132,32 @@ def _claim(into: Path, how: dict[str, Any]) -> None:
     write_whole(file, json.dumps(how, indent=1) + "\n")
 
 
-def check_fits(preset: Preset, clip: Clip) -> None:
-    """`ValueError` unless the renderer's output size is the clip's."""
-    if preset.output_size != (clip.width, clip.height):
-        width, height = preset.output_size
+def scale_to(preset: Preset, clip: Clip) -> int:
+    """How many times larger the clip is than what the renderer makes; `ValueError` unless whole.
+
+    A smaller renderer gets the clip's coarse frames scaled down, and its frames are scaled up: what
+    a game would do with it on the same screen.
+    """
+    width, height = preset.output_size
+    scale = clip.width // width
+    if scale < 1 or (clip.width, clip.height) != (scale * width, scale * height):
         raise ValueError(
             f"clip {clip.id} is {clip.width}x{clip.height}, the renderer makes {width}x{height}; "
-            "change it with --width and --height, or choose other clips"
+            "choose clips of its size or of a multiple of it"
         )
+    return scale
+
+
+def resized(frames: Frames, width: int, height: int) -> Frames:
+    """Frames `[F, H, W, 3]` at another size: averaged down, bicubic up, or as they are."""
+    if frames.shape[1:3] == (height, width):
+        return frames
+    down = height < frames.shape[1]
+    pixels = as_tensor(frames).float()
+    pixels = F.interpolate(
+        pixels, (height, width), mode="area" if down else "bicubic", antialias=False
+    )
+    return _eight_bit(pixels[None] / 255)
 
 
 @torch.no_grad()

@@ -19,6 +19,9 @@ from rich.table import Table
 from c2r.report import versions
 from trainer.evaluate.definitions import DEFINITIONS, DERIVED, Definition
 
+Breakdown = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float | None]]]]
+"""Attribute of a clip -> its value -> system -> measure -> mean over those clips."""
+
 Derived = Mapping[str, Mapping[str, float | None]]
 """System -> derived measure -> value."""
 
@@ -73,6 +76,7 @@ def _versions() -> dict[str, str]:
 class Evaluation:
     """One run of the command. `left_out`: what was not measured, and why.
 
+    `breakdown`: what viewers see, by hour, weather and coarse level.
     `extractors`: the network behind each measure, with its hash. `long`: long videos by name.
     `strengths`: structure by strength of the control, for renderers that rendered at several.
     """
@@ -81,6 +85,7 @@ class Evaluation:
     derived: Derived
     settings: Mapping[str, Any]
     extractors: Mapping[str, str]
+    breakdown: Breakdown = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     long: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     strengths: Mapping[str, Any] = field(default_factory=dict)
@@ -107,7 +112,12 @@ class Evaluation:
 
     def markdown(self) -> str:
         """Both tables, one row per system, for a README."""
-        return "\n".join(_markdown(cells) for cells in (self.cells(), self.derived_cells()))
+        whole = [self.cells(), self.derived_cells()]
+        parts = [
+            f"By {attribute}:\n\n" + _markdown(self.breakdown_cells(attribute), attribute)
+            for attribute in self.breakdown
+        ]
+        return "\n".join([*(_markdown(cells) for cells in whole), *parts])
 
     def cells(self) -> dict[str, dict[str, str]]:
         """System -> column title -> text."""
@@ -118,6 +128,15 @@ class Evaluation:
             }
             | {"clips": str(_most(row)), "frames": str(max(v.frames for v in row.values()))}
             for name, row in self.rows.items()
+        }
+
+    def breakdown_cells(self, attribute: str) -> dict[str, dict[str, str]]:
+        """Value and system -> column title -> text."""
+        known = {**DEFINITIONS, **DERIVED}
+        return {
+            f"{value}, {name}": {known[key].title: _number(known[key], row[key]) for key in row}
+            for value, systems in self.breakdown[attribute].items()
+            for name, row in systems.items()
         }
 
     def derived_cells(self) -> dict[str, dict[str, str]]:
@@ -159,8 +178,8 @@ def _table(title: str, cells: Cells, columns: list[str]) -> Table:
     return table
 
 
-def _markdown(cells: Cells) -> str:
+def _markdown(cells: Cells, first: str = "system") -> str:
     columns = columns_of(cells)
-    rows = [["system", *columns], ["---"] * (len(columns) + 1)]
+    rows = [[first, *columns], ["---"] * (len(columns) + 1)]
     rows += [[name, *(row.get(column, "-") for column in columns)] for name, row in cells.items()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -18,7 +18,7 @@ from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS, COARSE, FINE
 from trainer.evaluate.geometry import Camera, Geometry, read_geometry
 from trainer.evaluate.metrics.appearance import (
-    brightness_error,
+    brightness_shift,
     histogram_error,
     sharpness_ratio,
 )
@@ -92,7 +92,8 @@ def measure(frames: Frames, ref: ReferenceClip) -> Values:
         "leakage": marks.edge_leakage,
         "psnr": psnr(frames, ref.fine),
         "ssim": ssim(frames, ref.fine),
-        "brightness": brightness_error(frames, ref.fine),
+        "shift": (shift := brightness_shift(frames, ref.fine)),
+        "brightness": abs(shift),
         "histogram": histogram_error(frames, ref.fine),
         "sharpness": sharpness_ratio(frames, ref.fine),
     }

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trainer.evaluate.metrics.appearance import (
-    brightness_error,
+    brightness_shift,
     histogram_error,
     sharpness_ratio,
 )
@@ -25,14 +25,14 @@ def blurred(frames: np.ndarray) -> np.ndarray:
 
 
 def test_a_clip_equals_itself():
-    assert brightness_error(FINE, FINE) == 0
+    assert brightness_shift(FINE, FINE) == 0
     assert histogram_error(FINE, FINE) == 0
     assert sharpness_ratio(FINE, FINE) == 1
 
 
 def test_a_clip_half_as_bright_is_seen():
     mean = float((FINE @ np.array([0.299, 0.587, 0.114])).mean() / 255)
-    assert brightness_error(FINE // 2, FINE) == pytest.approx(mean / 2, abs=0.01)
+    assert brightness_shift(FINE // 2, FINE) == pytest.approx(-mean / 2, abs=0.01)
     assert histogram_error(FINE // 2, FINE) > 0.4
 
 

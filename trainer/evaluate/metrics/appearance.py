@@ -15,9 +15,9 @@ BINS = 32
 """Of a colour channel's histogram: steps of 8 levels."""
 
 
-def brightness_error(frames: Frames, fine: Frames) -> float:
-    """Difference of the mean luma of two clips `[F, H, W, 3]`, 0 to 1; 0 is best."""
-    return float(abs(luma(frames).mean() - luma(fine).mean()))
+def brightness_shift(frames: Frames, fine: Frames) -> float:
+    """Mean luma of a clip `[F, H, W, 3]` less that of the fine one, -1 to 1; 0 is best."""
+    return float(luma(frames).mean() - luma(fine).mean())
 
 
 def histogram_error(frames: Frames, fine: Frames) -> float:
