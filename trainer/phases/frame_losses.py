@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from c2r.models.configs import PIXELS_PER_LATENT
 from c2r.models.seeded import seeded
 from trainer.networks.discriminator import (
     PatchDiscriminator,
@@ -20,7 +21,7 @@ from trainer.networks.discriminator import (
     smoothness,
 )
 from trainer.networks.lpips import AlexLpips, packaged_weights
-from trainer.phases.pixel_losses import motion_losses, perceptual_losses
+from trainer.phases.pixel_losses import grid_losses, motion_losses, perceptual_losses
 from trainer.phases.settings import JudgeConfig, PixelLossConfig
 from trainer.sample_random import noise, plain_random
 
@@ -41,14 +42,22 @@ class Seen:
 
 class FrameLosses:
     """Losses of output frames by their settings. `judge`: the discriminator, None without one.
+    `scale`: output pixels a pixel of the DiT's frames.
 
     `ValueError` when the perceptual network's weights are not installed.
     """
 
     def __init__(
-        self, pixels: PixelLossConfig, judge: JudgeConfig, seed: int, device: torch.device
+        self,
+        pixels: PixelLossConfig,
+        judge: JudgeConfig,
+        *,
+        scale: int,
+        seed: int,
+        device: torch.device,
     ) -> None:
         self.pixels, self.settings, self.seed = pixels, judge, seed
+        self.tile = PIXELS_PER_LATENT * scale
         self.distance: AlexLpips | None = None
         if pixels.perceptual:
             self.distance = AlexLpips(pixels.alexnet or packaged_weights()).to(device)
@@ -75,6 +84,8 @@ class FrameLosses:
             if weights.motion:
                 moved = motion_losses(seen.output, seen.fine, seen.motion)
                 total = total + weights.motion * moved
+            if weights.grid:
+                total = total + weights.grid * grid_losses(seen.output, seen.fine, self.tile)
             output, fine, coarse = self._looked_at(seen, draws)
             count = len(draws)
             if self.distance is not None:

@@ -68,7 +68,13 @@ class Guide(FoundationPhase[GuideRun]):
         super().__init__(config, world)
         assert config.data.manifest is not None
         own = config.guide
-        self.losses_of = FrameLosses(own.pixels, own.judge, config.start.seed, world.device)
+        self.losses_of = FrameLosses(
+            own.pixels,
+            own.judge,
+            scale=config.model.output_scale,
+            seed=config.start.seed,
+            device=world.device,
+        )
         rows = sift_manifest(config.data.manifest, check="none").clips
         self.clips = {clip.id: clip for clip in rows}
         self.reader = PairReader(

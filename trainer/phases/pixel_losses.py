@@ -1,9 +1,10 @@
 """Losses between frames: perceptual distance at two scales, and consistency along the motion.
 
 Perceptual losses leave a fine grid in what they train, since their networks stride: an error that
-falls between the strides costs nothing. Three things keep it away: the AlexNet blurs before it
-strides (`trainer.networks.lpips`), it looks at two scales, and the crop that it sees begins at
-another pixel every time (`trainer.phases.crops`).
+falls between the strides costs nothing; and a decoder that makes a tile of each latent leaves the
+tiles' own pattern. Four things keep grids away: the AlexNet blurs before it strides
+(`trainer.networks.lpips`), it looks at two scales, the crop that it sees begins at another pixel
+every time (`trainer.phases.crops`), and what errors have in common in all tiles is a loss.
 
 Shapes: B samples, F frames, N frames of all samples, H W rows and columns. Frames are RGB in
 [0, 1].
@@ -14,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from einops import reduce
 from torch import Tensor
 from torch.nn import functional as F
 
+LEAST_TILES = 4
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Of two batches of frames `[N, 3, H, W]` in [-1, 1], `[N]`."""
 
@@ -25,6 +28,22 @@ def perceptual_losses(distance: Distance, frames: Tensor, target: Tensor) -> Ten
     """Mean distance `[N]` of frames `[N, 3, H, W]` at full and at half the size."""
     a, b = 2 * frames.float() - 1, 2 * target.float() - 1
     return 0.5 * (distance(a, b) + distance(F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)))
+
+
+def grid_losses(frames: Tensor, target: Tensor, tile: int) -> Tensor:
+    """How large a pattern the errors repeat in every tile of `tile` x `tile` pixels, `[B]`.
+
+    Frames and target `[B, F, 3, H, W]`. The error is averaged over frames and tiles, whose own mean
+    is left out (an error of brightness is no pattern); then the mean absolute value. What is left
+    of a part of a tile at the far borders is not looked at. 0 for crops of fewer than four tiles,
+    in which chance is no smaller than a pattern.
+    """
+    rows, columns = frames.shape[3] // tile, frames.shape[4] // tile
+    if rows * columns < LEAST_TILES:
+        return frames.new_zeros(len(frames))
+    error = (frames - target).float()[..., : rows * tile, : columns * tile]
+    pattern = reduce(error, "b f c (y h) (x w) -> b c h w", "mean", h=tile, w=tile)
+    return (pattern - pattern.mean((2, 3), keepdim=True)).abs().flatten(1).mean(1)
 
 
 def warped(before: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:

@@ -85,7 +85,13 @@ class PostTrain(StudentPhase[PostTrainRun]):
     def __init__(self, config: PostTrainRun, world: World) -> None:
         super().__init__(config, world)
         own = config.post_train
-        self.losses_of = FrameLosses(own.pixels, own.judge, config.start.seed, world.device)
+        self.losses_of = FrameLosses(
+            own.pixels,
+            own.judge,
+            scale=config.model.output_scale,
+            seed=config.start.seed,
+            device=world.device,
+        )
         if self.losses_of.judge is not None:
             self.losses_of.judge = world.replicated(self.losses_of.judge)
 

@@ -62,15 +62,17 @@ class JudgeConfig:
 @dataclass(frozen=True)
 class PixelLossConfig:
     """Losses on output frames. `l1`, `perceptual` (LPIPS at two scales), `motion` (how differently
-    the frames change along the engine's motion): weights, 0 for none. `crop`: side of the crops
-    that are decoded, in output pixels, a whole number of latents; 0 for whole frames. `looked_at`:
-    frames of each sample, drawn at random, that the perceptual loss and the discriminator see.
+    the frames change along the engine's motion), `grid` (a pattern that the errors repeat in every
+    latent's pixels): weights, 0 for none. `crop`: side of the crops that are decoded, in output
+    pixels, a whole number of latents; 0 for whole frames. `looked_at`: frames of each sample, drawn
+    at random, that the perceptual loss and the discriminator see.
     `alexnet`: file of the perceptual network's weights; null: those of the installed package.
     """
 
     l1: float = 2.0
     perceptual: float = 1.0
     motion: float = 0.5
+    grid: float = 2.0
     crop: int = 144
     looked_at: int = 2
     alexnet: Path | None = None

@@ -7,7 +7,6 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from trainer.evaluate.geometry import Geometry
 from trainer.evaluate.metrics.temporal import warp
@@ -20,7 +19,7 @@ from trainer.networks.discriminator import (
 from trainer.networks.lpips import AlexLpips
 from trainer.phases.crops import draw_crop, latents_of, pixels_of, seen_of
 from trainer.phases.frame_losses import FrameLosses, Seen
-from trainer.phases.pixel_losses import motion_losses, perceptual_losses, warped
+from trainer.phases.pixel_losses import grid_losses, motion_losses, perceptual_losses, warped
 from trainer.phases.settings import JudgeConfig, PixelLossConfig
 
 
@@ -138,8 +137,9 @@ def test_the_sum_is_that_of_the_weighted_terms(alexnet, monkeypatch):
     made, fine, coarse = (torch.rand(2, 3, 3, 48, 48) for _ in range(3))
     motion = torch.zeros(2, 3, 2, 48, 48)
     seen = Seen(made, fine, coarse, motion)
-    pixels = PixelLossConfig(l1=2.0, perceptual=0.7, motion=0.3, looked_at=3)
-    terms = FrameLosses(pixels, JudgeConfig(weight=0.1, begin=0.5, width=8), 0, torch.device("cpu"))
+    pixels = PixelLossConfig(l1=2.0, perceptual=0.7, motion=0.3, grid=0.4, looked_at=3)
+    judge = JudgeConfig(weight=0.1, begin=0.5, width=8)
+    terms = FrameLosses(pixels, judge, scale=1, seed=0, device=torch.device("cpu"))
     assert terms.judge is not None
     flat, fine_flat, coarse_flat = (clip.flatten(0, 1) for clip in (made, fine, coarse))
     with torch.no_grad():
@@ -147,6 +147,7 @@ def test_the_sum_is_that_of_the_weighted_terms(alexnet, monkeypatch):
         verdicts = terms.judge(flat, coarse_flat).view(2, 3, -1).mean((1, 2))
         early = 2.0 * (made - fine).abs().mean((1, 2, 3, 4)) + 0.7 * apart
         early = early + 0.3 * motion_losses(made, fine, motion)
+        early = early + 0.4 * grid_losses(made, fine, 8)
         torch.testing.assert_close(terms.of_maker(seen, (7, 8), 4, 10), early)
         late = terms.of_maker(seen, (7, 8), 5, 10)
         torch.testing.assert_close(late, early - 0.1 * verdicts)
@@ -156,10 +157,23 @@ def test_the_sum_is_that_of_the_weighted_terms(alexnet, monkeypatch):
     assert all(p.grad is None for p in terms.judge.parameters())
 
 
-def test_a_grid_costs_more_at_two_scales_from_any_pixel_than_nothing(alexnet):
-    """A checkerboard of single pixels is seen by the full scale."""
+def test_a_pattern_of_every_tile_is_a_grid_and_chance_is_none():
     torch.manual_seed(6)
-    fine = F.interpolate(torch.rand(1, 3, 8, 8), size=(64, 64), mode="bilinear")
-    board = ((torch.arange(64)[:, None] + torch.arange(64)) % 2 * 2 - 1) * 0.05
-    distance = AlexLpips(alexnet)
-    assert perceptual_losses(distance, fine + board, fine) > perceptual_losses(distance, fine, fine)
+    fine, noise = torch.rand(2, 3, 3, 40, 50), 0.1 * torch.randn(2, 3, 3, 40, 50)
+    tile = torch.rand(3, 16, 16)
+    tile = tile - tile.mean((1, 2), keepdim=True)
+    tiled = tile.repeat(1, 3, 4)[:, :40, :50]
+    by_hand = sum(
+        (noise + tiled)[0, :, :, 16 * y : 16 * y + 16, 16 * x : 16 * x + 16].mean(0)
+        for y in range(2)
+        for x in range(3)
+    )
+    by_hand = by_hand / 6
+    by_hand = (by_hand - by_hand.mean((1, 2), keepdim=True)).abs().mean()
+    found = grid_losses(fine + noise + tiled, fine, 16)
+    torch.testing.assert_close(found[0], by_hand, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        grid_losses(fine + tiled + 0.2, fine, 16), tile.abs().mean().expand(2)
+    )
+    assert (grid_losses(fine + noise, fine, 16) < 0.1 * found).all()
+    assert grid_losses(fine[..., :20, :20], 1 - fine[..., :20, :20], 16).tolist() == [0, 0]
