@@ -65,7 +65,8 @@ class StreamedLatents:
     def of(self, clip: Clip, coarse: Callable[[], Tensor]) -> Tensor:
         """The clip's latents `[T, C, h, w]` float32 on the CPU.
 
-        `coarse`: gives all its coarse frames `[F, 3, H, W]` uint8 at the DiT's size, F = 4n + 1.
+        `coarse`: gives all its coarse frames `[F, 3, H, W]`, F = 4n + 1, as DINO gets them when
+        serving.
         """
         path = self.path(clip)
         if not path.is_file():

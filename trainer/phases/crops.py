@@ -100,11 +100,5 @@ def averaged(frames: Tensor, scale: int) -> Tensor:
     return F.avg_pool2d(frames, scale) if scale > 1 else frames
 
 
-def averaged_bytes(frames: Tensor, scale: int) -> Tensor:
-    """The same of uint8 frames, as DINO gets them."""
-    small = averaged(frames.float() / 255, scale)
-    return (small * 255).round().to(torch.uint8)
-
-
 def _stacked(parts: Sequence[Tensor]) -> Tensor:
     return torch.stack([part.contiguous() for part in parts])

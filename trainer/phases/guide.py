@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.build import Networks
+from c2r.models.coarse_frames import control_frames
 from c2r.models.configs import FRAMES_PER_LATENT, Preset, TinyVAEConfig
 from c2r.models.control_registry import NO_CONTROL
 from c2r.models.tiny_vae import TinyVAE
@@ -41,7 +42,6 @@ from trainer.phases.autoencode import VAE_FILE
 from trainer.phases.crops import (
     Crop,
     averaged,
-    averaged_bytes,
     draw_crop,
     latents_of,
     pixels_of,
@@ -216,12 +216,12 @@ class Guide(FoundationPhase[GuideRun]):
         return whole[first : first + self.config.latents].to(self.world.device)
 
     def _coarse(self, clip: Clip) -> Tensor:
-        """All coarse frames of a clip, `[F, 3, H, W]` uint8, as the DiT's control gets them."""
+        """All coarse frames of a clip `[F, 3, H, W]`, as DINO gets them when serving."""
         assert clip.control is not None
         have = frames_at(clip, self.model.fps)
         count = (have - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT + 1
         frames = torch.from_numpy(self.reader.whole(count).cut(self.reader.root / clip.control))
-        return averaged_bytes(frames, guide_scale(self.config))
+        return control_frames(frames[None], self.model)[0]
 
     @torch.no_grad()
     def sample_frames(self, batch: Batch) -> Tensor:

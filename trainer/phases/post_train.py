@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from c2r.models.coarse_frames import control_frames
 from c2r.models.tiny_vae import TinyVAE
 from trainer.data.batch import Batch
 from trainer.dist.parallel import World
@@ -34,7 +35,6 @@ from trainer.distill.rollout_plan import (
 from trainer.logs.loss_meter import Losses
 from trainer.phases.crops import (
     averaged,
-    averaged_bytes,
     draw_crop,
     latents_of,
     pixels_of,
@@ -207,9 +207,8 @@ class PostTrain(StudentPhase[PostTrainRun]):
     def _features(self, batch: Batch) -> Tensor:
         """DINO's tokens of the coarse frames at the DiT's size, `[B, F, N, Dd]`."""
         assert batch.control is not None
-        scale = self.config.model.output_scale
-        small = averaged_bytes(batch.control.flatten(0, 1), scale)
-        shown = replace(batch, control=small.unflatten(0, batch.control.shape[:2]))
+        # As serving does it; the guided decoder's coarse frames are larger than DINO's.
+        shown = replace(batch, control=control_frames(batch.control, self.config.model))
         return self.feature_cache.features(shown)[self.own_dino]
 
     @torch.no_grad()
