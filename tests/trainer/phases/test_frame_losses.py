@@ -163,12 +163,12 @@ def test_a_pattern_of_every_tile_is_a_grid_and_chance_is_none():
     tile = torch.rand(3, 16, 16)
     tile = tile - tile.mean((1, 2), keepdim=True)
     tiled = tile.repeat(1, 3, 4)[:, :40, :50]
-    by_hand = sum(
+    tiles = [
         (noise + tiled)[0, :, :, 16 * y : 16 * y + 16, 16 * x : 16 * x + 16].mean(0)
         for y in range(2)
         for x in range(3)
-    )
-    by_hand = by_hand / 6
+    ]
+    by_hand = torch.stack(tiles).mean(0)
     by_hand = (by_hand - by_hand.mean((1, 2), keepdim=True)).abs().mean()
     found = grid_losses(fine + noise + tiled, fine, 16)
     torch.testing.assert_close(found[0], by_hand, atol=1e-5, rtol=1e-4)
