@@ -4,18 +4,22 @@
 #   runs/tiny.sh
 #   DATA=/disk/data OUT=/disk/tiny runs/tiny.sh
 #
-# About 7 hours on two CPU cores. Stop it at any time and start it again: each command skips what is
-# finished and continues from its last clip, shard, checkpoint or render.
-# Needs `make setup studio`.
+# About 16 hours on two CPU cores; times marked ~ are steps times the seconds of one. Stop it at any
+# time and start it again: each command skips what is finished and continues from its last clip,
+# shard, checkpoint or render. Needs `make setup studio` and, for the perceptual loss,
+# `.venv/bin/pip install --no-deps stlpips-pytorch==0.0.2`.
 #
 #   step              time      writes
-#   clips             90 min    DATA/small                150 training clips, 12 held out
+#   clips             ~4 h      DATA/small                512x288, 150 training clips, 12 held out
 #   vae, dino, text   45 min    OUT/vae OUT/dino OUT/text
 #   caches            20 min    DATA/windows-tiny DATA/cache-tiny
 #   align (phase 1)   40 min    OUT/align-short OUT/align   text to video
-#   ground (phase 2)  90 min    OUT/ground-short OUT/ground OUT/ground-alone   the teacher
+#   ground (phase 2)  90 min    OUT/ground-short OUT/ground OUT/ground-alone
+#   joint             ~90 min   OUT/joint                   the teacher
 #   scores            15 min    OUT/eval OUT/eval-bare      report.json, page.html
 #   student           90 min    OUT/autoregress OUT/consistency OUT/dmd
+#   decoder           ~3 h      DATA/streamed OUT/guide     512x288, guided by the coarse frames
+#   from pairs        ~3 h      OUT/post-train OUT/guide-last   the student, then its decoder again
 #   scores            20 min    OUT/eval-teacher OUT/eval-4 OUT/eval-2 OUT/eval-1 OUT/eval-student
 #   pack              seconds   OUT/shipped                 the folder that ships
 #
@@ -35,7 +39,7 @@ C2R=${C2R:-.venv/bin/c2r}
 VAE=$OUT/vae/vae.safetensors
 DINO=$OUT/dino/dino
 TEXT=$OUT/text/text
-TEACHER=$OUT/ground/renderer
+TEACHER=$OUT/joint/renderer
 
 # train CONFIG FOLDER [SETTING ...]: one phase, into OUT/FOLDER.
 train() { "$C2R" train --config "trainer/configs/$1_tiny.yaml" --folder "$OUT/$2" "${@:3}"; }
@@ -59,26 +63,34 @@ train train_text text "${CLIPS[@]}"
 "$C2R" data encode "$DATA/small" --out "$DATA/windows-tiny" --preset tiny --vae "$VAE" --text "$TEXT" --windows 6 --frames 33
 "$C2R" data encode "$DATA/small" --out "$DATA/cache-tiny" --preset tiny --vae "$VAE" --text "$TEXT"
 
-# The teacher: text to video (align), then the coarse input's control (ground).
+# The teacher: text to video (align), the coarse input's control (ground), both together (joint).
 train align_short align-short "${WINDOWS[@]}" "${NEW[@]}"
 train align align "${WINDOWS[@]}" --start.folder "$OUT/align-short/renderer"
 train ground_short ground-short "${WINDOWS[@]}" --start.folder "$OUT/align/renderer"
 train ground ground "${WINDOWS[@]}" --start.folder "$OUT/ground-short/renderer"
+train joint joint "${WINDOWS[@]}" --start.folder "$OUT/ground/renderer"
 
 # For comparison: the first half of ground without align before it, and the teacher without control.
 train ground_short ground-alone "${WINDOWS[@]}" --start.folder null "${NEW[@]}"
-evaluate eval-bare --steps 20 "${GUIDED[@]}" --weights "two phases=$TEACHER" --no-control
-evaluate eval --steps 20 "${GUIDED[@]}" --weights "two phases=$TEACHER" "first half=$OUT/ground-short/renderer" "without phase 1=$OUT/ground-alone/renderer" --outputs "without control=$OUT/eval-bare/renders/two-phases-without-control"
+evaluate eval-bare --steps 20 "${GUIDED[@]}" --weights "two phases=$OUT/ground/renderer" --no-control
+evaluate eval --steps 20 "${GUIDED[@]}" --weights "joint=$TEACHER" "two phases=$OUT/ground/renderer" "first half=$OUT/ground-short/renderer" "without phase 1=$OUT/ground-alone/renderer" --outputs "without control=$OUT/eval-bare/renders/two-phases-without-control"
 
 # The student, from the teacher in three phases.
 train autoregress autoregress "${WINDOWS[@]}" --start.folder "$TEACHER"
 train consistency consistency "${WINDOWS[@]}" --start.folder "$OUT/autoregress/renderer"
 train dmd dmd --data.cache "$DATA/cache-tiny" --start.folder "$OUT/consistency/renderer" --distil.teacher "$TEACHER"
 
+# From pairs: the decoder on the student's streams, the student through that decoder, then the decoder
+# once more on the streams of the student that came out.
+STREAMED=(--guide.streamed "$DATA/streamed")
+train guide guide "${CLIPS[@]}" "${STREAMED[@]}" --start.folder "$OUT/dmd/renderer"
+train post_train post-train "${CLIPS[@]}" --start.folder "$OUT/dmd/renderer" --start.vae "$OUT/guide/vae.safetensors"
+train guide guide-last "${CLIPS[@]}" "${STREAMED[@]}" --start.folder "$OUT/post-train/renderer" --steps 3000
+
 # Scores of teacher and students by denoising steps, then all of them in one table.
 evaluate eval-teacher --steps 50 "${GUIDED[@]}" --weights "teacher=$TEACHER"
 evaluate eval-4 "${STREAM[@]}" --stream.timesteps "[1000, 750, 500, 250]" --weights "autoregress 4=$OUT/autoregress/renderer" "consistency 4=$OUT/consistency/renderer" "dmd 4=$OUT/dmd/renderer"
-evaluate eval-2 "${STREAM[@]}" --stream.timesteps "[1000, 500]" --weights "consistency 2=$OUT/consistency/renderer" "dmd 2=$OUT/dmd/renderer"
+evaluate eval-2 "${STREAM[@]}" --stream.timesteps "[1000, 500]" --weights "consistency 2=$OUT/consistency/renderer" "dmd 2=$OUT/dmd/renderer" "guide 2=$OUT/guide/renderer" "post-train 2=$OUT/guide-last/renderer"
 evaluate eval-1 "${STREAM[@]}" --stream.timesteps "[1000]" --weights "dmd 1=$OUT/dmd/renderer"
 evaluate eval-student --features "$DINO" --teacher teacher --outputs \
   "teacher=$OUT/eval-teacher/renders/teacher" \
@@ -87,6 +99,8 @@ evaluate eval-student --features "$DINO" --teacher teacher --outputs \
   "dmd 4=$OUT/eval-4/renders/dmd-4" \
   "consistency 2=$OUT/eval-2/renders/consistency-2" \
   "dmd 2=$OUT/eval-2/renders/dmd-2" \
+  "guide 2=$OUT/eval-2/renders/guide-2" \
+  "post-train 2=$OUT/eval-2/renders/post-train-2" \
   "dmd 1=$OUT/eval-1/renders/dmd-1"
 
-[[ -e $OUT/shipped ]] || "$C2R" weights pack "$OUT/dmd/renderer" "$OUT/shipped"
+[[ -e $OUT/shipped ]] || "$C2R" weights pack "$OUT/guide-last/renderer" "$OUT/shipped"

@@ -93,7 +93,7 @@ def test_every_step_reads_what_an_earlier_one_wrote(recipe):
     _, commands = recipe.run()
     written: list[Path] = []
     for words in commands:
-        options = ("--out", "--folder")
+        options = ("--out", "--folder", "--guide.streamed")
         own = [Path(value) for key, value in pairwise(words) if key in options]
         paths = [Path(word.partition("=")[2] or word) for word in words]
         read = [path for path in paths if path.is_relative_to(recipe.folder) and path not in own]
