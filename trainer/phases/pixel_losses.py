@@ -70,7 +70,7 @@ def motion_losses(frames: Tensor, target: Tensor, motion: Tensor) -> Tensor:
 
     Frames and target `[B, F, 3, H, W]`, motion `[B, F, 2, H, W]` of the target. The mean absolute
     difference of `I_t - warp(I_{t-1})` of both: what the fine clip itself changes (light, rain,
-    what comes into sight) is not asked to stand still. 0 for single frames.
+    what is uncovered) is not asked to stand still. 0 for single frames.
     """
     if frames.shape[1] < 2:
         return frames.new_zeros(len(frames))

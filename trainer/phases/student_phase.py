@@ -49,7 +49,7 @@ class StudentPhase(Generic[Run]):
         self.start = StudentStart(config)
         self.encoders = Encoders(config, world, self.start, control=False)
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-        # Videos of another size are cut anew for every sample; caches and pairs are not.
+        # Videos of another size are cut again for every sample; caches and pairs are not.
         repeats = config.data.cache is not None or config.reader == "pairs"
         kept = config.data.keep_gib * 2**30 if repeats else 0.0
         self.feature_cache = FeatureCache(world.device, dtype, kept)
