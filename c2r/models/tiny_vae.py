@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.convolutions import conv3, laid_out
 from c2r.models.guide import DecoderGuide, GuideFeatures, Past, check_guide
+from c2r.models.limit import limited
 from c2r.models.vae import NO_GUIDE, VAEState, check_frames, check_latents
 
 FOLDED = 3 * FRAMES_PER_LATENT * PIXELS_PER_LATENT**2
@@ -187,7 +188,7 @@ class TinyVAE(nn.Module):
                 self.guide.no_past(latents) if state is None else state.past[len(past or ()) :],
             )
         frames, kept = self._decode_guided(latents, past, features)
-        return rearrange(frames.clamp(0, 1), "(b f) c h w -> b f c h w", b=len(latents))[
+        return rearrange(limited(frames), "(b f) c h w -> b f c h w", b=len(latents))[
             :, drop:
         ], VAEState(kept)
 
@@ -257,7 +258,7 @@ def build_decoder(config: TinyVAEConfig) -> nn.Sequential:
         layers += [nn.Upsample(scale_factor=2), TGrow(width, time)]
         layers += [conv3(width, after, bias=False)]
     last = conv3(widths[-1], 3 * config.patch**2)
-    # New weights start at mid grey: the clamp passes no gradient where the output is negative.
+    # New weights start at mid grey, inside the limits of frames.
     assert last.bias is not None
     nn.init.constant_(last.bias, 0.5)
     return nn.Sequential(*layers, nn.ReLU(), last)

@@ -47,7 +47,7 @@ from trainer.phases.crops import (
     pixels_of,
     seen_of,
 )
-from trainer.phases.foundation import FoundationPhase, pixels
+from trainer.phases.foundation import FoundationPhase
 from trainer.phases.frame_losses import FrameLosses, Seen
 from trainer.phases.settings import GuideRun
 from trainer.sample_random import noise, plain_random
@@ -204,7 +204,8 @@ class Guide(FoundationPhase[GuideRun]):
     def encoded(self, batch: Batch, row: int) -> Tensor:
         """The encoder's latents of a sample's fine clip, `[T, C, h, w]`."""
         assert isinstance(self.network, TinyVAE)
-        fine = averaged(pixels(batch, self.world.device)[row], guide_scale(self.config))
+        assert batch.frames is not None
+        fine = averaged(batch.frames[row].float() / 255, guide_scale(self.config))
         return self.network.encode(fine[None])[0].float()
 
     def student_latents(self, batch: Batch, row: int) -> Tensor:
