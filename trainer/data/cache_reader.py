@@ -6,10 +6,7 @@ four, so latents cannot be cut in front.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,40 +19,11 @@ from trainer.data.batch import Sample
 from trainer.data.cache_format import SHARDS, text_name, unpacked_latents, unpacked_text
 from trainer.data.jitter import Frames, draw_jitter, jittered
 from trainer.data.manifest import Clip
+from trainer.data.recent_frames import RecentFrames
 from trainer.data.video_reader import control_frames
 from trainer.data.window import whole_window
 from trainer.sample_random import plain_random
 from trainer.settings import DataConfig
-
-
-class RecentFrames:
-    """Decoded frames by file, the most recently used within a number of bytes. Thread-safe."""
-
-    def __init__(self, most_bytes: float) -> None:
-        self.most_bytes = most_bytes
-        self._held: OrderedDict[Path, Frames] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
-
-    def get(self, path: Path, read: Callable[[Path], Frames]) -> Frames:
-        """The frames of `path`, from memory or freshly read.
-
-        The lock is not held while reading: two threads may read one file at once, and the first
-        result is kept.
-        """
-        with self._lock:
-            if path in self._held:
-                self._held.move_to_end(path)
-                return self._held[path]
-        frames = read(path)
-        with self._lock:
-            if path not in self._held:
-                self._held[path] = frames
-                self._bytes += frames.nbytes
-            while self._bytes > self.most_bytes:
-                _, oldest = self._held.popitem(last=False)
-                self._bytes -= oldest.nbytes
-        return frames
 
 
 class CacheReader:

@@ -14,11 +14,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from c2r.models.configs import FRAMES_PER_LATENT, Preset
 from trainer.data.batch import Sample
 from trainer.data.manifest import Clip
+from trainer.data.recent_frames import RecentFrames
 from trainer.data.video_reader import VideoReader
 from trainer.data.window import Window, frames_at, whole_window
 from trainer.sample_random import plain_random
@@ -36,6 +38,7 @@ class PairReader(VideoReader):
     ) -> None:
         super().__init__(root, preset, frames, config, seed)
         self.size = output_size(preset)
+        self._recent = RecentFrames(config.keep_gib * 2**30)
 
     def window(self, clip: Clip, draw: int) -> Window:
         """From a frame 4n on, the whole frame."""
@@ -49,24 +52,43 @@ class PairReader(VideoReader):
 
     def read(self, clip: Clip, draw: int, *, control: bool, fine: bool = True) -> Sample:
         """With motion, NaN where the clip has none at this size and rate."""
-        sample = super().read(clip, draw, control=control, fine=fine)
-        start = self.window(clip, draw).start
-        return replace(sample, motion=self._motion(clip, start), start=start)
+        window = self.window(clip, draw)
+        if clip.control is None:
+            sample = super().read(clip, draw, control=control, fine=fine)
+        else:
+            frames = self._kept(clip.video, window) if fine else None
+            coarse = self._kept(clip.control, window) if control else None
+            sample = Sample(draw, clip.id, clip.role, clip.caption, frames=frames, control=coarse)
+        return replace(sample, motion=self._motion(clip, window.start), start=window.start)
+
+    def _kept(self, name: str, window: Window) -> Tensor:
+        """A window of a video, decoded once."""
+        path = self.root / name
+        key = path.with_name(f"{path.name} from {window.start}")
+        return torch.from_numpy(self._recent.get(key, lambda _: window.cut(path)))
 
     def _motion(self, clip: Clip, start: int) -> Tensor:
         """`[F, 2, H, W]` float16; `ValueError` when the geometry cannot be read."""
-        width, height = self.size
-        unknown = torch.full((self.frames, 2, height, width), torch.nan, dtype=torch.float16)
         if clip.geometry is None or clip.fps != self.preset.fps:
-            return unknown
+            return self._unknown()
+        path = self.root / clip.geometry
+        key = path.with_name(f"{path.name} from {start}")
+        motion = self._recent.get(key, lambda _: self._read_motion(path, start))
+        found = torch.from_numpy(motion)
+        return found if found.shape == self._unknown().shape else self._unknown()
+
+    def _unknown(self) -> Tensor:
+        width, height = self.size
+        nan = torch.full((), torch.nan, dtype=torch.float16)
+        return nan.expand(self.frames, 2, height, width)
+
+    def _read_motion(self, path: Path, start: int) -> NDArray[np.float16]:
         try:
-            with np.load(self.root / clip.geometry) as stored:
+            with np.load(path) as stored:
                 motion = stored[MOTION][start : start + self.frames]
         except (KeyError, BadZipFile) as error:
-            raise ValueError(f"{clip.geometry} cannot be read: {error}") from error
-        if motion.shape != (self.frames, height, width, 2):
-            return unknown
-        return torch.from_numpy(np.ascontiguousarray(motion.transpose(0, 3, 1, 2))).half()
+            raise ValueError(f"{path} cannot be read: {error}") from error
+        return np.ascontiguousarray(motion.transpose(0, 3, 1, 2).astype(np.float16))
 
 
 def output_size(preset: Preset) -> tuple[int, int]:

@@ -54,7 +54,7 @@ ONLY_FOR: dict[str, tuple[str, ...]] = {
     "data.jitter": ("train_dino", "ground", "joint", *_STUDENTS),
     "data.text_dropout": _DENOISERS,
     "data.joint_dropout": _DENOISERS,
-    "data.keep_gib": _STUDENTS,
+    "data.keep_gib": ("guide", *_STUDENTS),
     "flow.levels": _FLOW,
     "flow.mean": _FLOW,
     "flow.std": _FLOW,
