@@ -5,6 +5,11 @@ APG (Sadat et al. 2024, arXiv 2410.02416) as C2R's release uses it: the same two
 in x_0, each with its own running momentum, shortened to a norm, and stripped of the part parallel
 to the better prediction (kept with weight eta).
 
+Large scales overshoot: what is to be darker becomes too dark. Three things limit that: APG's norm
+threshold; `rescaled`, which gives the guided prediction the brightness and contrast of the one with
+text and control; and an interval of noise levels outside which nothing is guided (Kynkaanniemi et
+al. 2024, arXiv 2404.07724).
+
 Shapes: predictions `[B, T, C, rows, columns]`; norms and projections run over all but B.
 """
 
@@ -17,12 +22,15 @@ from torch import Tensor
 
 from c2r.streaming.schedule import clean_from_velocity
 
+CHANNEL_AXIS = 2
+
 
 @dataclass(frozen=True)
 class GuidanceConfig:
     """`kind`: `none` (one pass, vCT), `cfg` or `apg`; scales of 1 and 1 give back vCT under CFG.
 
-    `norm_threshold` None means differences are not shortened. The defaults are the release's.
+    `norm_threshold` None means differences are not shortened. `rescale`, 0 to 1: see `rescaled`.
+    `interval`: noise levels, lowest and highest, that are guided. The defaults are the release's.
     """
 
     kind: str = "apg"
@@ -31,10 +39,28 @@ class GuidanceConfig:
     eta: float = 0.0
     momentum: float = -0.5
     norm_threshold: float | None = None
+    rescale: float = 0.0
+    interval: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.kind not in ("none", "cfg", "apg"):
             raise ValueError(f"guidance {self.kind!r} is unknown; use 'none', 'cfg' or 'apg'")
+        if self.norm_threshold is not None and not self.norm_threshold > 0:
+            raise ValueError(
+                f"guidance.norm_threshold is {self.norm_threshold}; give a length above 0, or null"
+            )
+        if not 0 <= self.rescale <= 1:
+            raise ValueError(f"guidance.rescale is {self.rescale}; it must be 0 to 1")
+        low, high = self.interval
+        if not 0 <= low < high <= 1:
+            raise ValueError(
+                f"guidance.interval is {low} to {high}; give two noise levels within 0 to 1, the "
+                "lower one first"
+            )
+
+    def active(self, level: float) -> bool:
+        """Whether noise level `level` is guided."""
+        return self.kind != "none" and self.interval[0] <= level <= self.interval[1]
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,25 @@ def apg(
         + config.text_scale * _project(by_text, both, config)
     )
     return (x - clean) / level, Momentum(by_control, by_text)
+
+
+def rescaled(
+    x: Tensor, guided: Tensor, both: Tensor, level: Tensor | float, share: float
+) -> Tensor:
+    """The guided velocity, moved by `share` to one whose x_0 has each channel's mean and deviation
+    from the x_0 of `both`, the velocity with text and control.
+
+    `level` > 0: a number, or broadcast against x. Lin et al. 2023 (arXiv 2305.08891, eq. 15 and
+    16) match the deviation of the whole; a latent's mean is brightness and overshoots alike.
+    """
+    if not share:
+        return guided
+    clean, aim = (clean_from_velocity(x, velocity, level) for velocity in (guided, both))
+    axes = tuple(axis for axis in range(1, x.ndim) if axis != CHANNEL_AXIS)
+    mean, wanted = (part.mean(axes, keepdim=True) for part in (clean, aim))
+    spread, meant = (part.std(axes, keepdim=True) for part in (clean, aim))
+    matched = (clean - mean) * (meant / spread.clamp_min(1e-6)) + wanted
+    return (x - torch.lerp(clean, matched, share)) / level
 
 
 def _accumulate(difference: Tensor, running: Tensor | None, momentum: float) -> Tensor:

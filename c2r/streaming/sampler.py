@@ -16,7 +16,7 @@ from c2r.models.attention import LatentMask
 from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
 from c2r.models.forward_pass import Text
-from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg
+from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg, rescaled
 from c2r.streaming.schedule import TRAIN_STEPS, many_step_levels
 
 
@@ -62,7 +62,7 @@ class Sampler:
     ) -> tuple[Tensor, Momentum]:
         """One or three passes, combined; without control the second pass equals the first."""
         both = self.predict(x, level, self.text, control.both)
-        if config.kind == "none":
+        if not config.active(level):
             return both, state
         nothing = self.predict(x, level, self.negative, None)
         with_control = (
@@ -72,8 +72,10 @@ class Sampler:
         )
         velocity = Predictions(nothing, with_control, both)
         if config.kind == "cfg":
-            return cfg(velocity, config), state
-        return apg(x, velocity, level, state, config)
+            guided = cfg(velocity, config)
+        else:
+            guided, state = apg(x, velocity, level, state, config)
+        return rescaled(x, guided, both, level, config.rescale), state
 
     @torch.no_grad()
     def run(

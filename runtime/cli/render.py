@@ -19,15 +19,14 @@ from rich.progress import Progress
 
 from c2r.clips import Image, VideoWriter, read_clip, write_image
 from c2r.command_line import ArgumentParser, option_names, refuse
-from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.guidance_options import SCALES, add_guidance_options, guidance_of
 from c2r.streaming.sampler import SamplerConfig
 from runtime.cli.network_options import Choice, add_network_options, load_pipeline, read_choice
 from runtime.core import Frames
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline, pad_frames
 
-GUIDANCE = ("apg", "cfg", "none")
-OFFLINE_ONLY = ("negative_prompt", "steps", "guidance", "text_scale", "control_scale")
+OFFLINE_ONLY = ("negative_prompt", "steps", "guidance", *SCALES)
 
 
 def stream_clip(
@@ -59,9 +58,7 @@ def parser() -> ArgumentParser:
     )
     options.add_argument("--mode", choices=["stream", "offline"], default="stream")
     options.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
-    options.add_argument("--guidance", choices=GUIDANCE, default="apg", help="offline (apg)")
-    options.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
-    options.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
+    add_guidance_options(options)
     options.add_argument("--frames", type=int, help="at most this many frames of the input")
     options.add_argument("--beside", action="store_true", help="coarse and rendered side by side")
     add_network_options(options)
@@ -76,7 +73,7 @@ def check_mode(chosen: argparse.Namespace, rest: Sequence[str], choice: Choice) 
         refuse(chosen, OFFLINE_ONLY, "it belongs to --mode offline; streams are not guided")
         return
     if chosen.guidance == "none":
-        unused = ["negative_prompt", "text_scale", "control_scale"]
+        unused = ["negative_prompt", *SCALES]
         refuse(chosen, unused, "--guidance none does not use it; choose apg or cfg")
     refuse(chosen, ["backend", "engines"], "--mode offline runs the networks as they are (eager)")
     for name in option_names(rest):
@@ -125,10 +122,7 @@ def _render(
             parts.append(part)
             progress.advance(task, len(part))
         return np.concatenate(parts)
-    guidance = GuidanceConfig(
-        kind=chosen.guidance, control_scale=chosen.control_scale, text_scale=chosen.text_scale
-    )
-    config = SamplerConfig(chosen.steps, pipeline.preset.stream.shift, guidance)
+    config = SamplerConfig(chosen.steps, pipeline.preset.stream.shift, guidance_of(chosen))
     task = progress.add_task("sampling", total=chosen.steps)
     return render_offline(
         pipeline,

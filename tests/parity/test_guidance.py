@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg
+from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg, rescaled
 
 SHAPE = (2, 3, 4, 5, 6)
 
@@ -64,6 +64,47 @@ def test_apg_with_whole_parallel_and_no_momentum_is_cfg():
     config = GuidanceConfig("apg", 1.5, 4.0, eta=1.0, momentum=0.0)
     got, _ = apg(torch.from_numpy(x).float(), predictions(velocities), 0.6, Momentum(), config)
     torch.testing.assert_close(got, cfg(predictions(velocities), config), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+def test_rescaled_has_the_brightness_and_contrast_of_the_unguided_prediction(share):
+    x, guided, both = random_arrays(4, 3)
+    levels = np.array([0.9, 0.3]).reshape(2, 1, 1, 1, 1)
+    float_x, float_guided, float_both, level = (
+        torch.from_numpy(part).float() for part in (x, guided, both, levels)
+    )
+    got = rescaled(float_x, float_guided, float_both, level, share)
+    clean, aim = x - levels * guided, x - levels * both
+    for sample in range(2):
+        for channel in range(SHAPE[2]):
+            one, wanted = clean[sample, :, channel], aim[sample, :, channel]
+            matched = (one - one.mean()) / one.std(ddof=1) * wanted.std(ddof=1) + wanted.mean()
+            clean[sample, :, channel] = share * matched + (1 - share) * one
+    np.testing.assert_allclose(got.numpy(), (x - clean) / levels, atol=2e-4, rtol=2e-4)
+
+
+def test_only_levels_of_the_interval_are_guided():
+    config = GuidanceConfig("cfg", interval=(0.2, 0.6))
+    assert [config.active(level) for level in (0.1, 0.2, 0.5, 0.6, 0.7)] == [
+        False,
+        *3 * [True],
+        False,
+    ]
+    assert not GuidanceConfig("none").active(0.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rescale": 1.5}, "rescale is 1.5; it must be 0 to 1"),
+        ({"interval": (0.6, 0.2)}, "interval is 0.6 to 0.2; give two noise levels"),
+        ({"interval": (0.0, 2.0)}, "interval is 0.0 to 2.0"),
+        ({"norm_threshold": 0.0}, "norm_threshold is 0.0; give a length above 0, or null"),
+    ],
+)
+def test_limits_that_make_no_sense(settings, message):
+    with pytest.raises(ValueError, match=message):
+        GuidanceConfig(**settings)
 
 
 def test_unknown_kind():

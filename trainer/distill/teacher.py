@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.attention import LatentMask
-from c2r.streaming.guidance import GuidanceConfig, Predictions, cfg
+from c2r.streaming.guidance import GuidanceConfig, Predictions, cfg, rescaled
 from c2r.streaming.schedule import TRAIN_STEPS, clean_from_velocity
 from trainer.distill.student import CausalDenoiser
 
@@ -50,8 +50,12 @@ def passes(guidance: GuidanceConfig) -> tuple[str, ...]:
     return ("nothing", "control", "both")
 
 
-def guided(predict: Predict, given: Conditions, guidance: GuidanceConfig) -> Tensor:
-    """The guided velocity `[B, T, C, h, w]`, in one batched pass."""
+def guided(
+    predict: Predict, x: Tensor, levels: Tensor, given: Conditions, guidance: GuidanceConfig
+) -> Tensor:
+    """The guided velocity of `x` `[B, T, C, h, w]` at `levels` `[B]` or `[B, T]`, in one batched
+    pass.
+    """
     names = passes(guidance)
     several = [given.of_pass(name) for name in names]
     together = Conditions(
@@ -61,7 +65,12 @@ def guided(predict: Predict, given: Conditions, guidance: GuidanceConfig) -> Ten
     if len(names) == 1:
         return velocity["both"]
     nothing = velocity.get("nothing", velocity["control"])  # its weight is then 0
-    return cfg(Predictions(nothing, velocity["control"], velocity["both"]), guidance)
+    both = velocity["both"]
+    whole = cfg(Predictions(nothing, velocity["control"], both), guidance)
+    each = levels.reshape(*levels.shape, *[1] * (x.ndim - levels.ndim))
+    low, high = guidance.interval
+    limited = rescaled(x, whole, both, each, guidance.rescale)
+    return torch.where((low <= each) & (each <= high), limited, both)
 
 
 def score(denoiser: CausalDenoiser, x: Tensor, levels: Tensor, given: Conditions) -> Tensor:
@@ -90,7 +99,7 @@ class Teacher:
                 clip, timestep, many.text, features=many.features, strength=many.strength
             )
 
-        velocity = guided(predict, given, self.guidance)
+        velocity = guided(predict, x, levels, given, self.guidance)
         return clean_from_velocity(x, velocity, levels[:, None, None, None, None])
 
     @torch.no_grad()
@@ -117,7 +126,7 @@ class Teacher:
                 context=context,
             )
 
-        return guided(predict, given, self.guidance)
+        return guided(predict, noisy, levels, given, self.guidance)
 
 
 def keep_on_cpu(denoiser: CausalDenoiser, device: torch.device) -> None:

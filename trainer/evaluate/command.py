@@ -198,7 +198,8 @@ def _render(
             bar = run.bar(f"rendering {row}")
             options: dict[str, Any] = {"frames": chosen.frames, "prompts": prompts, "on_clip": bar}
             render_clips(networks, digest, chosen.data, clips, outputs[row], rendering, **options)
-            if len(chosen.strength) > 1 and not chosen.no_control:
+            alone = len(chosen.text_scale) == len(chosen.rescale) == 1
+            if len(chosen.strength) > 1 and alone and not chosen.no_control:
                 strengths.setdefault(name, {})[rendering.strength] = row
     return outputs, strengths
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from rich.progress import Progress
 
 from c2r.command_line import ArgumentParser, refuse
 from c2r.config import parse_overrides
-from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.guidance_options import SCALES, add_guidance_options, guidance_of
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS
 from trainer.evaluate.rendering import Rendering
 from trainer.evaluate.score import ClipPrompt
 
 MANIFEST = "manifest.jsonl"
-OFFLINE_ONLY = ("steps", "guidance", "text_scale", "control_scale")
+OFFLINE_ONLY = ("steps", "guidance", *SCALES)
 RENDERING = ("mode", *OFFLINE_ONLY, "strength", "no_control", "precision")
 
 
@@ -39,7 +40,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     if chosen.mode == "stream":
         refuse(chosen, OFFLINE_ONLY, "it belongs to --mode offline; streams are not guided")
     if chosen.guidance == "none":
-        refuse(chosen, ["text_scale", "control_scale"], "--guidance none has no scales")
+        refuse(chosen, SCALES, "--guidance none has no scales")
     if chosen.no_control:
         refuse(chosen, ["strength"], "--no-control renders without any")
     if not chosen.drift:
@@ -99,9 +100,7 @@ def _rendering(group: Any) -> None:
         help="many-step sampler of a bidirectional model, or rollout of a causal one (offline)",
     )
     group.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
-    group.add_argument("--guidance", choices=["apg", "cfg", "none"], default="apg")
-    group.add_argument("--text-scale", type=float, default=10.0, help="offline guidance (10)")
-    group.add_argument("--control-scale", type=float, default=1.0, help="offline guidance (1)")
+    add_guidance_options(group, many=True)
     group.add_argument(
         "--strength", type=float, nargs="+", default=[1.0], help="of the control; a row for each"
     )
@@ -151,18 +150,38 @@ def named_folders(given: Sequence[str], option: str) -> dict[str, Path]:
 
 
 def renderings(chosen: argparse.Namespace) -> dict[str, Rendering]:
-    """What follows a renderer's name in its rows -> how it renders: one a strength."""
-    guidance = GuidanceConfig(
-        kind=chosen.guidance, control_scale=chosen.control_scale, text_scale=chosen.text_scale
-    )
-    common = {"mode": chosen.mode, "steps": chosen.steps, "guidance": guidance, "seed": chosen.seed}
-    if chosen.no_control:
-        return {" without control": Rendering(**common, control=False)}
-    many = len(chosen.strength) > 1
-    return {
-        f" at {strength:g}" if many else "": Rendering(**common, strength=strength)
-        for strength in chosen.strength
-    }
+    """What follows a renderer's name in its rows -> how it renders: one for each strength, text
+    scale and rescale.
+    """
+    swept = {name: getattr(chosen, name) for name in ("strength", "text_scale", "rescale")}
+    found: dict[str, Rendering] = {}
+    for values in product(*swept.values()):
+        strength, text_scale, rescale = values
+        rendering = Rendering(
+            mode=chosen.mode,
+            steps=chosen.steps,
+            guidance=guidance_of(chosen, text_scale=text_scale, rescale=rescale),
+            strength=1.0 if chosen.no_control else strength,
+            control=not chosen.no_control,
+            seed=chosen.seed,
+        )
+        found[_suffix(chosen, swept, values)] = rendering
+    return found
+
+
+def _suffix(
+    chosen: argparse.Namespace, swept: Mapping[str, Sequence[float]], values: Sequence[float]
+) -> str:
+    """The values that tell a row from the others: ` at 0.5, text scale 3`."""
+    words = [" without control"] if chosen.no_control else []
+    for (name, given), value in zip(swept.items(), values, strict=True):
+        if len(given) > 1:
+            words.append(f" at {value:g}" if name == "strength" else f", {_words(name)} {value:g}")
+    return "".join(words)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def chosen_clips(

@@ -112,6 +112,7 @@ def test_levels_are_shifted_and_clamped():
         (GuidanceConfig(kind="cfg", control_scale=1.0, text_scale=1.0), 1),
         (GuidanceConfig(kind="cfg", control_scale=1.0, text_scale=4.0), 2),
         (GuidanceConfig(kind="cfg", control_scale=2.0, text_scale=3.0), 3),
+        (GuidanceConfig(kind="cfg", control_scale=2.0, text_scale=3.0, interval=(0.1, 0.5)), 3),
     ],
 )
 def test_guidance_in_one_batch_is_guidance_in_several(loop_of, guidance, passes):
@@ -138,6 +139,8 @@ def test_guidance_in_one_batch_is_guidance_in_several(loop_of, guidance, passes)
     expected = both
     if guidance.kind == "cfg":
         expected = nothing + s_c * (control - nothing) + s_t * (both - control)
+        unguided = [row for row, level in enumerate(levels.tolist()) if not guidance.active(level)]
+        expected[unguided] = both[unguided]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert (both - control).abs().max() > 1e-3
     assert (control - nothing).abs().max() > 1e-3

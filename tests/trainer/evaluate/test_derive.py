@@ -90,6 +90,10 @@ def test_a_row_for_each_strength():
     assert [r.strength for r in found.values()] == [0, 0.5, 1]
     assert list(found) == [" at 0", " at 0.5", " at 1"]
     assert list(renderings(parser().parse_args([]))) == [""]
+    swept = renderings(parser().parse_args(["--text-scale", "3", "5", "--rescale", "0", "0.7"]))
+    assert list(swept)[1] == ", text scale 3, rescale 0.7"
+    scales = [(r.guidance.text_scale, r.guidance.rescale) for r in swept.values()]
+    assert scales == [(3, 0), (3, 0.7), (5, 0), (5, 0.7)]
     without = renderings(parser().parse_args(["--no-control"]))[" without control"]
     assert not without.control
     with pytest.raises(ValueError, match="--steps 0"):
