@@ -1,4 +1,4 @@
-"""What the convolutional networks share: 3x3 convolutions, and their layout in memory."""
+"""What the convolutional networks share: 3x3 convolutions, steps of time, layout in memory."""
 
 from __future__ import annotations
 
@@ -16,3 +16,25 @@ def laid_out(x: Tensor) -> Tensor:
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return x
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def step_before(x: Tensor, past: Tensor) -> Tensor:
+    """For each step of x [B*t, c, H, W] the one before it; for the first, past [B, c, H, W].
+
+    Joined from 4-D parts, which keeps the layout; with a dimension for time the result would have
+    to be laid out again.
+    """
+    steps = len(x) // len(past)
+    parts = []
+    for i, last in enumerate(laid_out(past).split(1)):
+        parts += [last, x[i * steps : (i + 1) * steps - 1]]
+    return torch.cat(parts)
+
+
+def last_step(x: Tensor, batch: int) -> Tensor:
+    """The last step of x [B*t, c, H, W], as [B, c, H, W] of its own memory.
+
+    A view would keep the whole chunk's activation alive as long as the stream.
+    """
+    steps = len(x) // batch
+    return x[steps - 1 :: steps].clone()

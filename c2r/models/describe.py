@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from c2r.command_line import ArgumentParser
 from c2r.models.build import build_control, build_dit, build_vae
+from c2r.models.coarse_frames import guide_frames
 from c2r.models.configs import Preset
 from c2r.models.control_registry import NO_CONTROL, control_class
 from c2r.models.costs import ControlCost, PassCost, pass_cost
@@ -115,16 +116,20 @@ def _trace_networks(preset: Preset) -> tuple[dict[str, nn.Module], dict[str, flo
             operations["DINO"] = traced_operations(lambda: dino(pixels))
             operations["control"] = traced_operations(lambda: control.tokens(features))
         _, state = vae.decode_chunk(latents, None)
-        operations["VAE decode"] = traced_operations(lambda: vae.decode_chunk(latents, state))
+        guide = guide_frames(torch.empty(1, frames, 3, *preset.output_size[::-1]), preset)
+        operations["VAE decode"] = traced_operations(
+            lambda: vae.decode_chunk(latents, state, guide)
+        )
     return networks, operations
 
 
 def describe(preset: Preset, *, window: int | None = None, steps: int | None = None) -> str:
     """The counts as lines of text."""
     total = cost(preset, window=window, steps=steps)
+    output = "x".join(map(str, preset.output_size))
     share = total.dit_pass.attention / total.dit_pass.total
     lines = [
-        f"{preset.name}: {preset.width}x{preset.height} at {preset.fps} fps, chunk "
+        f"{preset.name}: {output} at {preset.fps} fps, chunk "
         f"{preset.stream.chunk} latents = {preset.chunk_frames(False)} frames, window "
         f"{total.window} latents ({preset.stream.sink} sink)",
         "",

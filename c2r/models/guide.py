@@ -21,13 +21,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, GuideConfig, TinyVAEConfig
-from c2r.models.convolutions import conv3, laid_out
+from c2r.models.convolutions import conv3, laid_out, last_step, step_before
 
 Past = tuple[Tensor, ...]
 
 
 class MemoryBlock(nn.Module):
-    """Residual block that also sees, pixel by pixel, its input of the step before."""
+    """Residual block that also sees, pixel by pixel, its input of the step before.
+
+    Works in place: activations at the finest level are large, and fresh memory takes a CPU longer
+    than the sums.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -37,11 +41,8 @@ class MemoryBlock(nn.Module):
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """x [B*t, c, H, W], past [B, c, H, W] -> output like x, the last step of x."""
-        steps = rearrange(x, "(b t) c h w -> b t c h w", b=len(past))
-        before = torch.cat([past[:, None], steps[:, :-1]], dim=1).flatten(0, 1)
-        inner = F.relu(self.first(x) + self.recall(laid_out(before)))
-        # A copy: a view would keep the whole chunk's activation alive as long as the stream.
-        return F.relu(x + self.second(inner)), steps[:, -1].clone()
+        y = self.first(x).add_(self.recall(step_before(x, past))).relu_()
+        return self.second(y).add_(x).relu_(), last_step(x, len(past))
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,10 @@ class DecoderGuide(nn.Module):
         head's, which `finish` replaces.
         """
         flat = coarse.flatten(0, 1)
-        x = F.relu(self.stem(laid_out(F.pixel_unshuffle(flat, self.config.unshuffle))))
+        x = self.stem(laid_out(F.pixel_unshuffle(flat, self.config.unshuffle))).relu_()
         levels, recent = [x], []
         for down, block, before in zip(self.down, self.blocks, past, strict=False):
-            x, last = block(F.relu(down(x)), before)
+            x, last = block(down(x).relu_(), before)
             levels.append(x)
             recent.append(last)
         frames = rearrange(
@@ -135,18 +136,18 @@ class DecoderGuide(nn.Module):
         At strength 0 they are `resize(plain)` exactly.
         """
         past = features.past
-        x = self.enter(x) + features.levels[self.head_levels - 1]
+        x = self.enter(x).add_(features.levels[self.head_levels - 1])
         recent = [*past[: len(self.blocks)]]
         for i, block in enumerate(self.head):
-            x, last = block(F.relu(x), past[len(recent)])
+            x, last = block(x.relu_(), past[len(recent)])
             recent.append(last)
             if i < len(self.up):
                 skip = features.levels[self.head_levels - 2 - i]
-                x = F.pixel_shuffle(self.up[i](x), 2) + skip
-        change = F.pixel_shuffle(self.out(x) * features.strength, self.config.unshuffle)
+                x = F.pixel_shuffle(self.up[i](x), 2).add_(skip)
+        change = F.pixel_shuffle(self.out(x).mul_(features.strength), self.config.unshuffle)
         plain = self.resize(plain)
         shown = torch.addcmul(plain, change[:, 3:], features.coarse - plain)
-        return shown + change[:, :3], tuple(recent)
+        return shown.add_(change[:, :3]), tuple(recent)
 
     def resize(self, plain: Tensor) -> Tensor:
         """Frames [N, 3, 8h, 8w] at the guide's size, bilinear."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
-from c2r.models.convolutions import conv3, laid_out
+from c2r.models.convolutions import conv3, laid_out, last_step, step_before
 from c2r.models.guide import DecoderGuide, GuideFeatures, Past, check_guide
 from c2r.models.limit import limited
 from c2r.models.vae import NO_GUIDE, VAEState, check_frames, check_latents
@@ -40,11 +40,8 @@ class MemBlock(nn.Module):
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """x [B*t, c, H, W], past [B, c, H, W] -> output [B*t, c', H, W], the last step of x."""
-        steps = rearrange(x, "(b t) c h w -> b t c h w", b=len(past))
-        before = torch.cat([past[:, None], steps[:, :-1]], dim=1)
-        y = self.conv(torch.cat([x, before.flatten(0, 1)], dim=1))
-        # A copy: a view would keep the whole chunk's activation alive as long as the stream.
-        return F.relu(y + self.skip(x)), steps[:, -1].clone()
+        y = self.conv(torch.cat([x, step_before(x, past)], dim=1))
+        return F.relu(y + self.skip(x)), last_step(x, len(past))
 
 
 class TPool(nn.Module):

@@ -23,6 +23,7 @@ from c2r.models.describe import (
 )
 from c2r.models.presets import PRESETS, get_preset
 from c2r.streaming.kv_cache import CacheSpec, KVCache
+from tests.small_networks import guided
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -162,3 +163,17 @@ def test_formula_of_clones_equals_what_they_do():
         found = traced_operations(lambda: dit.prepare_control(control, text))
     formula = control_cost(preset, 432, 432).per_chunk.total
     assert found == pytest.approx(formula, rel=0.02)
+
+
+def test_a_guided_decoder_is_counted():
+    """Twice the size, and more operations than the decoder alone; nothing else changes."""
+    preset = guided(get_preset("tiny"))
+    plain, with_guide = cost(get_preset("tiny")), cost(preset)
+    assert describe(preset).startswith("tiny: 512x288 at")
+    changed = {
+        name
+        for name, operations in with_guide.operations.items()
+        if operations != plain.operations[name]
+    }
+    assert changed == {"VAE decode"}
+    assert with_guide.operations["VAE decode"] > plain.operations["VAE decode"]
