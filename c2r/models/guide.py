@@ -3,7 +3,8 @@
 Its encoder takes the coarse frame, at `scale` times the size of the VAE's frames, down to the size
 of the latents. What it finds is added to the decoder's activations at every size; the head goes on
 from there to the size of the coarse frame. All that reaches a frame passes a layer that starts at
-zero, so a decoder with a fresh guide gives the frames of the decoder alone.
+zero, so a decoder with a fresh guide gives the frames of the decoder alone; or, where the config
+`begins` so, the coarse frames.
 
 B batch, T latent frames, t time steps of a level, c channels, H W rows and columns at any level.
 Time is folded into the batch: [B*t, c, H, W]. Levels count from the finest.
@@ -88,6 +89,10 @@ class DecoderGuide(nn.Module):
         self.head = nn.ModuleList(MemoryBlock(width) for width in head)
         # Three colours to add, and how much of the coarse frame itself to show.
         self.out = _zero(conv3(widths[0], 4 * config.unshuffle**2))
+        if config.begins == "coarse":
+            assert self.out.bias is not None
+            with torch.no_grad():
+                self.out.bias[3 * config.unshuffle**2 :] = 1
 
     def no_past(self, latents: Tensor) -> Past:
         """The memory at the start of a stream, for latents [B, T, C, h, w]: zeros."""
