@@ -64,9 +64,9 @@ class CacheReader:
         """`ValueError` or `OSError` when a video cannot be read. Latents are always read."""
         shard = self._shards[f"{clip.id}/latents"]
         latents = unpacked_latents(shard, clip.id, self.latents)
-        drawn = clip.drawn_caption(self.seed, draw)
-        text = unpacked_text(shard, clip.id, self.preset.text.length, drawn)
-        caption, steering = clip.captions[drawn], self._control(clip, draw) if control else None
+        wording = clip.wording(self.seed, draw)
+        text = unpacked_text(shard, clip.id, self.preset.text.length, wording)
+        caption, steering = clip.captions[wording], self._control(clip, draw) if control else None
         return Sample(
             draw, clip.id, clip.role, caption, latents=latents, text=text, control=steering
         )

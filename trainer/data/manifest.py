@@ -53,7 +53,7 @@ class Clip:
         """The caption and its other wordings."""
         return (self.caption, *self.wordings)
 
-    def drawn_caption(self, seed: int, draw: int) -> int:
+    def wording(self, seed: int, draw: int) -> int:
         """Which of its captions sample `draw` has."""
         return plain_random(seed, draw, "wording").randrange(len(self.captions))
 

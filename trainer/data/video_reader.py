@@ -62,7 +62,7 @@ class VideoReader:
             draw,
             clip.id,
             clip.role,
-            clip.captions[clip.drawn_caption(self.seed, draw)],
+            clip.captions[clip.wording(self.seed, draw)],
             frames=None if frames is None else torch.from_numpy(frames),
             control=steering,
         )

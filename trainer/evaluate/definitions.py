@@ -31,6 +31,14 @@ DEFINITIONS: dict[str, Definition] = {
         "Bińkowski et al. 2018, torchmetrics; extractor as named",
         5,
     ),
+    "kid_pretrained": Definition(
+        "KID (AlexNet)",
+        "as KID, always to the fine renders, of an AlexNet trained on photographs",
+        "about 0 and up",
+        "down",
+        "as KID; AlexNet of ST-LPIPS",
+        5,
+    ),
     "fid": Definition(
         "FID",
         "|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½) of frame vectors; biased up for few frames",

@@ -10,6 +10,7 @@ from typing import Any
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import FINE, monotone
 from trainer.evaluate.long_videos import LongVideo, answer, parse_switch
+from trainer.evaluate.metrics.temporal import border_ratio
 from trainer.evaluate.options import Run
 from trainer.evaluate.results import Rows
 
@@ -53,7 +54,7 @@ def strength_response(rows: Rows, strengths: Mapping[str, Mapping[float, str]]) 
 def long_results(run: Run, long: Mapping[str, LongVideo]) -> dict[str, dict[str, Any]]:
     """Long videos for the report: drift, structure, and the answers to changes of prompt."""
     switches = {text: parse_switch(text) for text in run.chosen.switch}
-    fresh = run.chosen.drift_fresh
+    fresh, chunk = run.chosen.drift_fresh, run.chosen.drift_chunk
     return {
         name: {
             "frames": video.frames,
@@ -63,6 +64,7 @@ def long_results(run: Run, long: Mapping[str, LongVideo]) -> dict[str, dict[str,
             "structure_ends": video.agreement_ends,
             "structure_change": video.agreement_change,
             "change_from_fresh": None if fresh is None else video.change_from(fresh),
+            "border_ratio": chunk and border_ratio(video.steps, chunk),
             "switches": {text: answer(video, switch) for text, switch in switches.items()},
             "shown_by_second": video.shown_by_second,
         }

@@ -25,6 +25,7 @@ from trainer.evaluate.metrics.drift import (
 )
 from trainer.evaluate.metrics.prompt import ATTRIBUTES, PromptClassifier, frame_names
 from trainer.evaluate.metrics.structure import gram_agreement, tokens
+from trainer.evaluate.metrics.temporal import frame_steps
 from trainer.evaluate.videos import Frames, video_rate, video_size
 
 MOMENTS = 5
@@ -35,6 +36,7 @@ MOMENTS = 5
 class LongVideo:
     """Measurements of one long video.
 
+    `steps`: mean absolute difference of each frame to the next, in levels of 255.
     `agreement_by_minute`: structure agreement with the coarse video, one value per minute begun;
     `agreement_ends`: of the first and the last seconds; both None without a coarse video. `shown`:
     the hour and weather recognised in each frame, empty without a classifier. `strip`: frames
@@ -44,6 +46,7 @@ class LongVideo:
     frames: int
     fps: float
     drift: Drift
+    steps: tuple[float, ...]
     agreement_by_minute: tuple[float, ...] | None
     agreement_ends: tuple[float, float] | None
     shown: Mapping[str, tuple[str, ...]]
@@ -95,12 +98,16 @@ def measure_long(
     """
     rate, size = video_rate(video), video_size(video)
     statistics: list[tuple[float, ...]] = []
+    steps: list[float] = []
+    last: Frames | None = None
     agreement: list[float] = []
     shown: dict[str, list[str]] = {}
     seconds = _seconds(video, size, rate)
     beside = None if coarse is None or dino is None else _coarse_seconds(coarse, video, size, rate)
     for frames in seconds:
         statistics += [imaging_statistics(frame) for frame in frames]
+        steps += frame_steps(frames if last is None else np.concatenate([last, frames]))
+        last = frames[-1:]
         if beside is not None and dino is not None:
             theirs = _matching(beside, len(frames), coarse, video)
             agreement += _agreement(dino, frames, theirs)
@@ -115,6 +122,7 @@ def measure_long(
         frames=count,
         fps=rate,
         drift=drift(statistics, rate),
+        steps=tuple(steps),
         agreement_by_minute=_by_minute(agreement, rate) if agreement else None,
         agreement_ends=_ends(agreement, rate) if agreement else None,
         shown={name: tuple(names) for name, names in shown.items()},

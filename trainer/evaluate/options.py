@@ -45,6 +45,9 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
         refuse(chosen, ["strength"], "--no-control renders without any")
     if not chosen.drift:
         refuse(chosen, ["drift_coarse"], "it is compared with a --drift video; give one")
+        refuse(chosen, ["drift_chunk"], "it is of the stream of a --drift video; give one")
+    if chosen.drift_chunk is not None and chosen.drift_chunk < 1:
+        raise ValueError(f"--drift-chunk {chosen.drift_chunk}: a chunk has at least one latent")
     return chosen
 
 
@@ -118,6 +121,12 @@ def _long(group: Any) -> None:
         type=Path,
         metavar="VIDEO",
         help="the video's end, rendered by a stream that started shortly before it",
+    )
+    group.add_argument(
+        "--drift-chunk",
+        type=int,
+        metavar="LATENTS",
+        help="latents of a chunk of the stream, to compare chunks' borders with their inside",
     )
     group.add_argument(
         "--switch",

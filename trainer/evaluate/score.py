@@ -138,6 +138,7 @@ class SystemScores:
 
     values: dict[str, dict[str, float]] = field(default_factory=dict)
     vectors: list[Tensor] = field(default_factory=list)
+    pretrained: list[Tensor] = field(default_factory=list)
     videos: list[Tensor] = field(default_factory=list)
 
     def add(self, clip: str, values: Values) -> None:
@@ -173,6 +174,8 @@ def score(
             video = _video(name, outputs, ref)
             scores.add(clip.id, measure(video, ref))
             scores.vectors.append(features_of(networks.extractor, as_tensor(video)))
+            if networks.learned.pretrained is not None:
+                scores.pretrained.append(features_of(networks.learned.pretrained, as_tensor(video)))
             if networks.learned.fvd is not None:
                 scores.videos.append(networks.learned.fvd(video))
         on_clip(done + 1, len(clips))
@@ -229,6 +232,9 @@ def _row(
         "kid": Measured(distance, clips, frames, deviation),
         "fid": Measured(fid(real, vectors), clips, frames),
     }
+    if scores.pretrained:
+        distance, deviation = kid(torch.cat(fine.pretrained), torch.cat(scores.pretrained))
+        row["kid_pretrained"] = Measured(distance, clips, frames, deviation)
     for name, by_clip in scores.values.items():
         row[name] = mean_of(by_clip, sum(lengths[clip] for clip in by_clip))
     if scores.videos:

@@ -13,7 +13,9 @@ from trainer.evaluate.metrics.appearance import (
     histogram_error,
     sharpness_ratio,
 )
-from trainer.evaluate.metrics.learned import Lpips
+from trainer.evaluate.metrics.features import features_of
+from trainer.evaluate.metrics.learned import Lpips, load_learned
+from trainer.evaluate.metrics.reference import kid
 from trainer.networks.lpips import CONVOLUTIONS, AlexLpips
 
 RNG = np.random.default_rng(5)
@@ -70,6 +72,19 @@ def test_lpips_is_zero_for_equals_and_grows_with_blur(weights):
     noisy = np.clip(FINE.astype(int) + RNG.integers(-6, 7, FINE.shape), 0, 255).astype(np.uint8)
     assert 0 < lpips(noisy, FINE) < lpips(255 - FINE, FINE)
     assert "ST-LPIPS AlexNet alex_shift_tolerant.pth" in lpips.described
+
+
+def test_the_pretrained_kid_grows_as_frames_darken(weights):
+    """Frames of random gratings, at 1, 0.8 and 0.5 of their brightness."""
+    extractor = load_learned(weights, None, None, None).pretrained
+    assert extractor is not None
+    frames = torch.randint(0, 256, (24, 3, 24, 32), generator=torch.Generator().manual_seed(2))
+    vectors = [features_of(extractor, (frames * share).byte()) for share in (1.0, 0.8, 0.5)]
+    assert vectors[0].shape == (24, 2304)
+    layer = AlexLpips(weights).features(frames.float() / 127.5 - 1)[1].flatten(2)
+    torch.testing.assert_close(vectors[0][:, 128:320], layer.mean(-1), atol=1e-4, rtol=1e-4)
+    near, darker, dark = (kid(vectors[0], other)[0] for other in vectors)
+    assert near < darker < dark
 
 
 def test_lpips_has_a_gradient(weights):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,15 @@ import pytest
 from tests.trainer.evaluate import scenes
 from trainer.evaluate.geometry import Camera, Geometry
 from trainer.evaluate.metrics.reference import psnr, ssim
-from trainer.evaluate.metrics.temporal import flicker, revisit_error, revisits, warp, warp_error
+from trainer.evaluate.metrics.temporal import (
+    border_ratio,
+    flicker,
+    frame_steps,
+    revisit_error,
+    revisits,
+    warp,
+    warp_error,
+)
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
@@ -149,3 +158,18 @@ def test_a_place_that_looks_the_same_has_no_revisit_error():
     assert revisit_error(frames, geometry, camera) == 0
     straight = Camera(np.arange(15.0).reshape(5, 3), camera.axes)
     assert revisit_error(frames, geometry, straight) is None
+
+
+def test_borders_of_chunks_are_compared_with_their_inside():
+    """Chunks of two latents: five frames, then eight and eight."""
+    steps = [2.0] * 20
+    assert border_ratio(steps, 2) == 1
+    steps[4] = steps[12] = 5.0  # from frame 4 to 5 and from 12 to 13
+    assert border_ratio(steps, 2) == 2.5
+    steps[4], steps[5] = 2.0, 5.0
+    assert border_ratio(steps, 2) == pytest.approx(3.5 / (2 + 3 / 18))
+    assert border_ratio([2.0] * 4, 2) is None
+    assert border_ratio([0.0] * 20, 2) is None
+    frames = np.random.default_rng(1).integers(0, 256, (4, 6, 8, 3), dtype=np.uint8)
+    apart = [np.abs(a.astype(float) - b).mean() for a, b in itertools.pairwise(frames)]
+    assert frame_steps(frames) == pytest.approx(apart)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from c2r.models.dino import DinoEncoder
 from trainer.evaluate.metrics.prompt import PromptClassifier
+from trainer.networks.lpips import AlexLpips
 
 FRAMES_AT_ONCE = 16
 
@@ -52,6 +53,27 @@ class DinoStatistics(nn.Module):
         parts = [tokens.mean(dim=1), tokens.std(dim=1, unbiased=False)]
         if self.classifier is not None:
             parts.append(self.classifier.features(frames))
+        return torch.cat(parts, dim=1)
+
+
+class AlexStatistics(nn.Module):
+    """Mean and deviation of every channel of a pretrained AlexNet's five layers.
+
+    `[N, 3, H, W]` uint8 -> `[N, 2304]`. It has seen photographs, and no frame of this project: a
+    set that is darker or softer than it should be is far away, which it is not for a DINO that was
+    trained to see the same street in every light.
+    """
+
+    def __init__(self, network: AlexLpips) -> None:
+        super().__init__()
+        self.network = network
+        self.described = "mean and deviation of an AlexNet's channels"
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor) -> Tensor:
+        layers = self.network.features(frames.float() / 127.5 - 1)
+        flat = [layer.flatten(2) for layer in layers]
+        parts = [torch.cat([x.mean(-1), x.std(-1, unbiased=False)], dim=1) for x in flat]
         return torch.cat(parts, dim=1)
 
 

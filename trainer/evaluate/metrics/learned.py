@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.evaluate.metrics.features import load_scripted, weights_hash
+from trainer.evaluate.metrics.features import AlexStatistics, load_scripted, weights_hash
 from trainer.evaluate.videos import Frames, as_tensor, even_places
 from trainer.networks.lpips import AlexLpips, packaged_weights
 
@@ -185,21 +185,29 @@ class LearnedMetrics:
     fvd: VideoFeatures | None = None
     clip: ClipScore | None = None
     vlm: VlmJudge | None = None
+    pretrained: AlexStatistics | None = None
 
     @property
     def described(self) -> dict[str, str]:
         """Metric -> its file and the hash of its weights, for the report."""
         metrics = {"lpips": self.lpips, "fvd": self.fvd, "clip": self.clip, "vlm": self.vlm}
-        return {name: one.described for name, one in metrics.items() if one is not None}
+        described = {name: one.described for name, one in metrics.items() if one is not None}
+        if self.pretrained is not None:
+            digest = weights_hash(self.pretrained)
+            described["kid_pretrained"] = f"{self.pretrained.described} {digest}"
+        return described
 
 
 def load_learned(
     lpips: Path | None, fvd: Path | None, clip: Path | None, vlm: Path | None
 ) -> LearnedMetrics:
     """Load those whose weights are given; `ValueError` for a file or folder that holds none."""
+    distance = None if lpips is None else Lpips(lpips)
+    alex = None if distance is None else distance.network
     return LearnedMetrics(
-        None if lpips is None else Lpips(lpips),
+        distance,
         None if fvd is None else VideoFeatures(fvd),
         None if clip is None else ClipScore(clip),
         None if vlm is None else VlmJudge.load(vlm),
+        AlexStatistics(alex) if isinstance(alex, AlexLpips) else None,
     )

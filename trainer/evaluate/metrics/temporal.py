@@ -5,11 +5,12 @@ F frames, H W pixel rows and columns, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from c2r.models.configs import FRAMES_PER_LATENT
 from trainer.evaluate.geometry import Array, Camera, Geometry
 from trainer.evaluate.videos import Frames, even_places
 
@@ -34,10 +35,29 @@ def flicker(frames: Frames) -> float | None:
     VBench (Huang et al. 2024) reports `(255 - this) / 255`. Motion counts too, so it is read
     against the fine render's; down is steadier. None for a single frame.
     """
-    if len(frames) < 2:
+    return float(np.mean(frame_steps(frames))) if len(frames) > 1 else None
+
+
+def frame_steps(frames: Frames) -> list[float]:
+    """Mean absolute difference of each frame of `[F, H, W, 3]` to the next, in levels of 255."""
+    pairs = zip(frames[1:].astype(np.int16), frames[:-1].astype(np.int16), strict=True)
+    return [float(np.abs(now - before).mean()) for now, before in pairs]
+
+
+def border_ratio(steps: Sequence[float], chunk: int) -> float | None:
+    """Mean change of frame at the borders of chunks over that inside them; 1: borders are unseen.
+
+    `steps`: mean absolute difference of frames t and t + 1, of a stream from its start in chunks
+    of `chunk` latents: 1 + 4 (chunk - 1) frames, then 4 chunk each. None without a border, or
+    where nothing changes inside.
+    """
+    length = FRAMES_PER_LATENT * chunk
+    first = length - FRAMES_PER_LATENT + 1
+    borders = [step for t, step in enumerate(steps, 1) if t >= first and (t - first) % length == 0]
+    inside = [step for t, step in enumerate(steps, 1) if t < first or (t - first) % length]
+    if not borders or not inside or not sum(inside):
         return None
-    steps = zip(frames[1:].astype(np.int16), frames[:-1].astype(np.int16), strict=True)
-    return float(np.mean([np.abs(now - before).mean() for now, before in steps]))
+    return float(np.mean(borders) / np.mean(inside))
 
 
 def warp_error(frames: Frames, geometry: Geometry) -> float | None:
