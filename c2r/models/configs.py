@@ -126,14 +126,14 @@ class GuideConfig:
     `scale`: pixels a side of the coarse and of the output frame for each pixel of the VAE's.
     `unshuffle`: pixel-unshuffle of the coarse frame before the first convolution.
     `widths`: channels of each level, the finest first; each halves the size, down to the latents'.
-    `begins`: what a fresh guide shows: the decoder's own frames, for one that is good already, or
-    the coarse ones, from which a small decoder learns sooner.
+    `form`: `added` to the VAE's decoder, whose frames a fresh guide leaves as they are, or a `unet`
+    in its place, which takes the latents at its bottleneck.
     """
 
     scale: int = 1
     unshuffle: int = 2
     widths: tuple[int, ...] = (48, 96, 128)
-    begins: Literal["decoder", "coarse"] = "decoder"
+    form: Literal["added", "unet"] = "added"
 
     def __post_init__(self) -> None:
         if self.scale not in (1, 2, 4):
@@ -155,7 +155,7 @@ class GuideConfig:
 
         `patch`: `TinyVAEConfig.patch`.
         """
-        if self.unshuffle > self.scale * patch:
+        if self.form == "added" and self.unshuffle > self.scale * patch:
             raise ValueError(
                 f"guide.unshuffle {self.unshuffle} is coarser than the decoder (scale {self.scale} "
                 f"x patch {patch}); use unshuffle {self.scale * patch} or less"

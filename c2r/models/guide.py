@@ -3,8 +3,7 @@
 Its encoder takes the coarse frame, at `scale` times the size of the VAE's frames, down to the size
 of the latents. What it finds is added to the decoder's activations at every size; the head goes on
 from there to the size of the coarse frame. All that reaches a frame passes a layer that starts at
-zero, so a decoder with a fresh guide gives the frames of the decoder alone; or, where the config
-`begins` so, the coarse frames.
+zero, so a decoder with a fresh guide gives the frames of the decoder alone.
 
 B batch, T latent frames, t time steps of a level, c channels, H W rows and columns at any level.
 Time is folded into the batch: [B*t, c, H, W]. Levels count from the finest.
@@ -12,6 +11,7 @@ Time is folded into the batch: [B*t, c, H, W]. Levels count from the finest.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -46,6 +46,58 @@ class MemoryBlock(nn.Module):
         return self.second(y).add_(x).relu_(), last_step(x, len(past))
 
 
+class CoarseEncoder(nn.Module):
+    """Coarse frames as features of every level, the finest first; memory at all but the finest."""
+
+    def __init__(self, config: GuideConfig) -> None:
+        super().__init__()
+        self.unshuffle = config.unshuffle
+        self.stem = conv3(3 * config.unshuffle**2, config.widths[0])
+        self.down = nn.ModuleList(conv3(a, b, stride=2) for a, b in pairwise(config.widths))
+        self.blocks = nn.ModuleList(MemoryBlock(width) for width in config.widths[1:])
+
+    def forward(self, coarse: Tensor, past: Past) -> tuple[tuple[Tensor, ...], Past]:
+        """coarse [B*4T, 3, scale*8h, scale*8w] -> levels[i] [B*4T, widths[i], H_i, W_i], memory."""
+        x = self.stem(laid_out(F.pixel_unshuffle(coarse, self.unshuffle))).relu_()
+        levels, recent = [x], []
+        for down, block, before in zip(self.down, self.blocks, past, strict=True):
+            x, last = block(down(x).relu_(), before)
+            levels.append(x)
+            recent.append(last)
+        return tuple(levels), tuple(recent)
+
+
+class Ascent(nn.Module):
+    """From the coarsest of some levels up to the finest, the encoder's features added at each."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        rising = widths[::-1]
+        self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for a, b in pairwise(rising))
+        self.blocks = nn.ModuleList(MemoryBlock(width) for width in rising)
+
+    def forward(self, x: Tensor, levels: tuple[Tensor, ...], past: Past) -> tuple[Tensor, Past]:
+        """x of the size of levels[-1] -> x of the size of levels[0], and the memory."""
+        recent = []
+        x = x.add_(levels[-1])
+        for i, (block, before) in enumerate(zip(self.blocks, past, strict=True)):
+            x, last = block(x.relu_(), before)
+            recent.append(last)
+            if i < len(self.up):
+                x = F.pixel_shuffle(self.up[i](x), 2).add_(levels[-2 - i])
+        return x, tuple(recent)
+
+
+def no_memory(widths: tuple[int, ...], levels: Iterable[int], latents: Tensor) -> Past:
+    """Zeros for blocks at these levels, for latents [B, T, C, h, w] at the coarsest one's size."""
+    batch, (rows, columns) = len(latents), latents.shape[-2:]
+    sizes = {level: 2 ** (len(widths) - 1 - level) for level in levels}
+    return tuple(
+        latents.new_zeros(batch, widths[level], size * rows, size * columns)
+        for level, size in sizes.items()
+    )
+
+
 @dataclass(frozen=True)
 class GuideFeatures:
     """What the encoder made of the coarse frames of one chunk.
@@ -76,33 +128,21 @@ class DecoderGuide(nn.Module):
         self.head_levels = len(widths) - len(vae.decoder_widths) + 1
         # The levels that the decoder has too, coarsest first, as its stages come.
         self.shared = [*range(self.head_levels - 1, len(widths))][::-1]
-        self.stem = conv3(3 * config.unshuffle**2, widths[0])
-        self.down = nn.ModuleList(conv3(a, b, stride=2) for a, b in pairwise(widths))
-        self.blocks = nn.ModuleList(MemoryBlock(width) for width in widths[1:])
+        self.encoder = CoarseEncoder(config)
         self.inject = nn.ModuleList(
             _zero(nn.Conv2d(FRAMES_PER_LATENT // steps * widths[level], into, 1))
             for steps, level, into in zip(self.steps, self.shared, vae.decoder_widths, strict=True)
         )
-        head = widths[: self.head_levels][::-1]
-        self.enter = nn.Conv2d(vae.decoder_widths[-1], head[0], 1)
-        self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for a, b in pairwise(head))
-        self.head = nn.ModuleList(MemoryBlock(width) for width in head)
+        self.enter = nn.Conv2d(vae.decoder_widths[-1], widths[self.head_levels - 1], 1)
+        self.head = Ascent(widths[: self.head_levels])
         # Three colours to add, and how much of the coarse frame itself to show.
         self.out = _zero(conv3(widths[0], 4 * config.unshuffle**2))
-        if config.begins == "coarse":
-            assert self.out.bias is not None
-            with torch.no_grad():
-                self.out.bias[3 * config.unshuffle**2 :] = 1
 
     def no_past(self, latents: Tensor) -> Past:
         """The memory at the start of a stream, for latents [B, T, C, h, w]: zeros."""
-        batch, (rows, columns) = len(latents), latents.shape[-2:]
         widths = self.config.widths
-        sizes = [2 ** (len(widths) - 1 - level) for level in range(len(widths))]
-        kept = [*range(1, len(widths)), *reversed(range(self.head_levels))]
-        return tuple(
-            latents.new_zeros(batch, widths[i], sizes[i] * rows, sizes[i] * columns) for i in kept
-        )
+        encoder = no_memory(widths, range(1, len(widths)), latents)
+        return (*encoder, *no_memory(widths, reversed(range(self.head_levels)), latents))
 
     def encode(self, coarse: Tensor, strength: Tensor, past: Past) -> GuideFeatures:
         """coarse [B, 4T, 3, scale*8h, scale*8w], strength [B] -> features of every level.
@@ -110,17 +150,12 @@ class DecoderGuide(nn.Module):
         The `past` of the result is that of the encoder's blocks, followed by the old one of the
         head's, which `finish` replaces.
         """
-        flat = coarse.flatten(0, 1)
-        x = self.stem(laid_out(F.pixel_unshuffle(flat, self.config.unshuffle))).relu_()
-        levels, recent = [x], []
-        for down, block, before in zip(self.down, self.blocks, past, strict=False):
-            x, last = block(down(x).relu_(), before)
-            levels.append(x)
-            recent.append(last)
+        flat, own = coarse.flatten(0, 1), len(self.encoder.blocks)
+        levels, recent = self.encoder(flat, past[:own])
         frames = rearrange(
             strength.clamp(0, 1)[:, None].expand(-1, coarse.shape[1]), "b f -> (b f) 1 1 1"
         )
-        return GuideFeatures(flat, tuple(levels), frames, (*recent, *past[len(recent) :]))
+        return GuideFeatures(flat, levels, frames, (*recent, *past[own:]))
 
     def additions(self, features: GuideFeatures) -> tuple[Tensor, ...]:
         """What to add before each stage of the decoder and to its last activation: [B*t, c, H, W].
@@ -140,19 +175,13 @@ class DecoderGuide(nn.Module):
         Returns frames [B*4T, 3, scale*8h, scale*8w], not limited to [0, 1], and the new memory.
         At strength 0 they are `resize(plain)` exactly.
         """
-        past = features.past
-        x = self.enter(x).add_(features.levels[self.head_levels - 1])
-        recent = [*past[: len(self.blocks)]]
-        for i, block in enumerate(self.head):
-            x, last = block(x.relu_(), past[len(recent)])
-            recent.append(last)
-            if i < len(self.up):
-                skip = features.levels[self.head_levels - 2 - i]
-                x = F.pixel_shuffle(self.up[i](x), 2).add_(skip)
+        own = len(self.encoder.blocks)
+        levels = features.levels[: self.head_levels]
+        x, recent = self.head(self.enter(x), levels, features.past[own:])
         change = F.pixel_shuffle(self.out(x).mul_(features.strength), self.config.unshuffle)
         plain = self.resize(plain)
         shown = torch.addcmul(plain, change[:, 3:], features.coarse - plain)
-        return shown.add_(change[:, :3]), tuple(recent)
+        return shown.add_(change[:, :3]), (*features.past[:own], *recent)
 
     def resize(self, plain: Tensor) -> Tensor:
         """Frames [N, 3, 8h, 8w] at the guide's size, bilinear."""

@@ -22,6 +22,7 @@ from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConf
 from c2r.models.convolutions import conv3, laid_out, last_step, step_before
 from c2r.models.guide import DecoderGuide, GuideFeatures, Past, check_guide
 from c2r.models.limit import limited
+from c2r.models.unet_decoder import UNetDecoder
 from c2r.models.vae import NO_GUIDE, VAEState, check_frames, check_latents
 
 FOLDED = 3 * FRAMES_PER_LATENT * PIXELS_PER_LATENT**2
@@ -119,7 +120,11 @@ class TinyVAE(nn.Module):
         if config.linear:
             self.encoder_linear = nn.Conv2d(FOLDED, config.channels, 1)
             self.decoder_linear = nn.Conv2d(config.channels, FOLDED, 1)
-        self.guide = None if config.guide is None else DecoderGuide(config.guide, config)
+        self.guide: DecoderGuide | UNetDecoder | None = None
+        if config.guide is not None and config.guide.form == "unet":
+            self.guide = UNetDecoder(config.guide, config.channels)
+        elif config.guide is not None:
+            self.guide = DecoderGuide(config.guide, config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -176,18 +181,22 @@ class TinyVAE(nn.Module):
         self._check_guide(guide, latents, first=state is None)
         drop = FRAMES_PER_LATENT - 1 if state is None else 0
         latents = latents.to(self.dtype)
+        if guide is not None:
+            guide = (repeat_first_frame(guide) if state is None else guide).to(self.dtype)
+        if isinstance(self.guide, UNetDecoder):
+            before = self.guide.no_past(latents) if state is None else state.past
+            frames, kept = self.guide(latents, guide, strengths(strength, latents), before)
+            return _unfolded_frames(frames, len(latents))[:, drop:], VAEState(kept)
         past = None if state is None else state.past[: _memories(list(self.decoder))]
         features = None
         if self.guide is not None and guide is not None:
             features = self.guide.encode(
-                (repeat_first_frame(guide) if state is None else guide).to(self.dtype),
+                guide,
                 strengths(strength, latents),
                 self.guide.no_past(latents) if state is None else state.past[len(past or ()) :],
             )
         frames, kept = self._decode_guided(latents, past, features)
-        return rearrange(limited(frames), "(b f) c h w -> b f c h w", b=len(latents))[
-            :, drop:
-        ], VAEState(kept)
+        return _unfolded_frames(frames, len(latents))[:, drop:], VAEState(kept)
 
     def _decode_guided(
         self, latents: Tensor, past: Past | None, features: GuideFeatures | None
@@ -195,6 +204,7 @@ class TinyVAE(nn.Module):
         """Latents [B, T, C, h, w] -> frames [B*4T, 3, H, W], not limited, and all memory."""
         flat = latents.flatten(0, 1)
         added = {}
+        assert not isinstance(self.guide, UNetDecoder), "it stands in the decoder's place"
         if self.guide is not None and features is not None:
             added = dict(
                 zip(stage_entries(self.decoder), self.guide.additions(features), strict=True)
@@ -213,10 +223,14 @@ class TinyVAE(nn.Module):
     def _check_guide(self, guide: Tensor | None, latents: Tensor, first: bool) -> None:
         if guide is None:
             return
-        if self.guide is None:
+        if self.config.guide is None:
             raise ValueError(NO_GUIDE)
         frames = FRAMES_PER_LATENT * latents.shape[1] - (FRAMES_PER_LATENT - 1 if first else 0)
-        check_guide(guide, latents, frames, self.guide.config.scale)
+        check_guide(guide, latents, frames, self.config.guide.scale)
+
+
+def _unfolded_frames(frames: Tensor, batch: int) -> Tensor:
+    return rearrange(limited(frames), "(b f) c h w -> b f c h w", b=batch)
 
 
 def check_config(config: TinyVAEConfig) -> None:

@@ -27,6 +27,7 @@ from c2r.models.coarse_frames import control_frames
 from c2r.models.configs import FRAMES_PER_LATENT, Preset, TinyVAEConfig
 from c2r.models.control_registry import NO_CONTROL
 from c2r.models.tiny_vae import TinyVAE
+from c2r.models.unet_decoder import UNetDecoder
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch
 from trainer.data.manifest import Clip, sift_manifest
@@ -102,8 +103,10 @@ class Guide(FoundationPhase[GuideRun]):
     def build(self) -> nn.Module:
         network = self.start.vae().requires_grad_(True)
         assert isinstance(network, TinyVAE)
+        # A U-Net stands in the decoder's place, which then does not run.
+        idle = ("decoder",) if isinstance(network.guide, UNetDecoder) else ()
         for name, parameter in network.named_parameters():
-            parameter.requires_grad_(not name.startswith(FROZEN))
+            parameter.requires_grad_(not name.startswith((*FROZEN, *idle)))
         return network
 
     def _student(self) -> StreamedLatents:
