@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from c2r.models.build import Networks
+from c2r.models.configs import GuideForm
 from c2r.models.presets import get_preset
 from c2r.models.tiny_vae import TinyVAE
 from c2r.weights.renderer import seeded_networks
@@ -16,9 +17,11 @@ from tests.small_networks import guided, randomise
 DEBUG = get_preset("debug")
 
 
-def guided_networks(seed: int = 1, *, scale: int = 2, **changes: Any) -> Networks:
+def guided_networks(
+    seed: int = 1, *, scale: int = 2, form: GuideForm = "added", **changes: Any
+) -> Networks:
     """As `debug_networks`, with a guide of the decoder whose weights are not at their zeros."""
-    networks = debug_networks(seed, vae=guided(DEBUG, scale).vae, **changes)
+    networks = debug_networks(seed, vae=guided(DEBUG, scale, form).vae, **changes)
     assert isinstance(networks.vae, TinyVAE)
     assert networks.vae.guide is not None
     randomise(networks.vae.guide, seed, 0.1)

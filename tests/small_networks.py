@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from c2r.models.adapter import ControlAdapter
-from c2r.models.configs import ControlConfig, GuideConfig, Preset, TinyVAEConfig
+from c2r.models.configs import ControlConfig, GuideConfig, GuideForm, Preset, TinyVAEConfig
 from c2r.models.control import ControlInput, ControlNetwork, strength_tensor
 from c2r.models.controlnet import ControlNet
 from c2r.models.dit import DiT
@@ -21,11 +21,12 @@ DINO_DIM = DEBUG.dino.hidden
 GRID = DEBUG.grid
 
 
-def guided(preset: Preset = DEBUG, scale: int = 2) -> Preset:
+def guided(preset: Preset = DEBUG, scale: int = 2, form: GuideForm = "added") -> Preset:
     """The preset with a small guide of the decoder, which has pixel-unshuffle 2."""
     assert isinstance(preset.vae, TinyVAEConfig)
     widths = (3, 4, 6, 8, 8)[-(4 * scale).bit_length() :]
-    return replace(preset, vae=replace(preset.vae, guide=GuideConfig(scale=scale, widths=widths)))
+    guide = GuideConfig(scale, widths=widths, form=form)
+    return replace(preset, vae=replace(preset.vae, guide=guide))
 
 
 def randomise(module: torch.nn.Module, seed: int, scale: float = 0.2) -> None:

@@ -119,6 +119,9 @@ class WanVAEConfig:
     channels: int = 16
 
 
+GuideForm = Literal["added", "unet"]
+
+
 @dataclass(frozen=True)
 class GuideConfig:
     """A U-Net over the engine's coarse frame that guides the tiny VAE's decoder.
@@ -133,7 +136,7 @@ class GuideConfig:
     scale: int = 1
     unshuffle: int = 2
     widths: tuple[int, ...] = (48, 96, 128)
-    form: Literal["added", "unet"] = "added"
+    form: GuideForm = "added"
 
     def __post_init__(self) -> None:
         if self.scale not in (1, 2, 4):

@@ -13,6 +13,7 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 
 from c2r.exported.manifest import read_manifest
 from c2r.exported.stages import eager_stages
+from c2r.models.configs import GuideForm
 from export.build import BuildRequest, build_exported
 from export.builders.targets import get_target
 from runtime.backends import stages_of
@@ -22,11 +23,16 @@ from tests.debug_networks import guided_networks
 from tests.export.test_command import psnr
 
 
+@pytest.fixture(scope="module", params=["added", "unet"])
+def form(request) -> GuideForm:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(form: GuideForm, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("guided")
     request = BuildRequest(get_target("onnx"), path, "float32")
-    build_exported(guided_networks(), request, say=lambda _: None)
+    build_exported(guided_networks(form=form), request, say=lambda _: None)
     return path
 
 
@@ -42,8 +48,8 @@ def test_the_decoder_takes_a_guide_and_its_strength(folder):
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.3, 0.0])
-def test_a_stream_from_onnxruntime_is_eagers(folder, strength):
-    networks, videos = guided_networks(), []
+def test_a_stream_from_onnxruntime_is_eagers(folder, form, strength):
+    networks, videos = guided_networks(form=form), []
     for stages in (None, stages_of(networks, "onnxruntime", folder)):
         pipeline = Pipeline(networks, stages)
         state, text = pipeline.open(5), pipeline.text(pipeline.prompt("noon"))
@@ -59,8 +65,8 @@ def test_a_stream_from_onnxruntime_is_eagers(folder, strength):
     assert psnr(*videos) >= 50
 
 
-def test_without_a_guide_the_frames_are_the_decoder_s(folder):
-    networks = guided_networks()
+def test_without_a_guide_the_frames_are_the_decoder_s(folder, form):
+    networks = guided_networks(form=form)
     latents = torch.randn(1, 2, 16, *networks.preset.latent_size)
     frames, _ = stages_of(networks, "onnxruntime", folder).vae(latents, None)
     with torch.no_grad():

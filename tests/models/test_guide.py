@@ -35,6 +35,12 @@ GUIDES = [
     pytest.param(TAEHV, GuideConfig(unshuffle=1, widths=(3, 4, 6, 8)), id="TAEHV"),
     pytest.param(TAEHV, DOUBLE, id="TAEHV, scale 2"),
 ]
+UNET = GuideConfig(scale=2, unshuffle=4, widths=(4, 6, 8), form="unet")
+FORMS = [
+    *GUIDES,
+    pytest.param(PATCHED, UNET, id="U-Net"),
+    pytest.param(TAEHV, replace(DOUBLE, form="unet"), id="TAEHV, U-Net"),
+]
 ROWS, COLUMNS = 2, 3
 
 
@@ -80,7 +86,7 @@ def test_a_fresh_guide_leaves_the_decoder_s_frames(vae, guide):
     assert_close(network.decode(0.1 * latents, coarse), expected)
 
 
-@pytest.mark.parametrize(("vae", "guide"), GUIDES)
+@pytest.mark.parametrize(("vae", "guide"), FORMS)
 def test_streaming_equals_whole(vae, guide):
     network = made(vae, guide)
     latents, coarse = random_input(10, guide.scale)  # more than the VAE takes at once
@@ -96,7 +102,7 @@ def test_streaming_equals_whole(vae, guide):
     assert_close(torch.cat(frames, dim=1), network.decode(latents, coarse, strength))
 
 
-@pytest.mark.parametrize(("vae", "guide"), GUIDES)
+@pytest.mark.parametrize(("vae", "guide"), FORMS)
 def test_strength_0_is_exactly_no_guide(vae, guide):
     network = made(vae, guide)
     latents, coarse = random_input(3, guide.scale)
@@ -112,7 +118,7 @@ def test_strength_0_is_exactly_no_guide(vae, guide):
     assert_close(mixed[1], full[1])
 
 
-@pytest.mark.parametrize(("vae", "guide"), GUIDES)
+@pytest.mark.parametrize(("vae", "guide"), FORMS)
 def test_a_frame_shows_its_own_coarse_frame_and_earlier_ones(vae, guide):
     network = made(vae, guide)
     latents, coarse = random_input(3, guide.scale, batch=1)
@@ -162,26 +168,35 @@ def test_a_chunk_without_a_guide_forgets_earlier_ones():
     assert all(x.untyped_storage().nbytes() == x.nbytes for x in remembering.past)
 
 
-def test_first_training_steps_reach_every_weight_of_the_guide():
+def test_a_fresh_u_net_shows_the_coarse_frames():
+    network = made(PATCHED, UNET, fresh=True)
+    latents, coarse = random_input(3, 2)
+    assert_close(network.decode(latents, coarse), coarse)
+    assert_close(network.decode(latents, coarse, 0.5), 0.5 * coarse + 0.25)
+    assert_close(network.decode(latents), torch.full_like(coarse, 0.5))
+
+
+@pytest.mark.parametrize("guide", [DOUBLE, UNET], ids=["added", "U-Net"])
+def test_first_training_steps_reach_every_weight_of_the_guide(guide):
     torch.manual_seed(2)
-    network = TinyVAE(replace(PATCHED, guide=DOUBLE))
+    network = TinyVAE(replace(PATCHED, guide=guide))
     assert network.guide is not None
     optimiser = torch.optim.SGD(network.guide.parameters(), lr=0.1)
     latents, coarse = random_input(3, 2)
     for _ in range(2):
         optimiser.zero_grad()
-        (network.decode(latents, coarse) - coarse).square().mean().backward()
+        (network.decode(latents, coarse) - coarse.flip(-1)).square().mean().backward()
         optimiser.step()
     weights = network.guide.named_parameters()
     silent = [name for name, p in weights if p.grad is None or not p.grad.any()]
     assert silent == []
 
 
-@pytest.mark.parametrize("scale", [1, 2])
-def test_decode_compiles_as_one_graph_for_all_strengths(scale):
+@pytest.mark.parametrize("guide", [SHALLOW, DOUBLE, UNET], ids=["scale 1", "scale 2", "U-Net"])
+def test_decode_compiles_as_one_graph_for_all_strengths(guide):
     torch._dynamo.reset()
-    network = made(PATCHED, SHALLOW if scale == 1 else DOUBLE)
-    latents, coarse = random_input(3, scale)
+    network = made(PATCHED, guide)
+    latents, coarse = random_input(3, guide.scale)
     _, state = network.decode_chunk(latents[:, :1], None, coarse[:, :1])
     compiled = torch.compile(network.decode_chunk, fullgraph=True, backend="aot_eager")
     for value in (1.0, 0.0, 0.3):

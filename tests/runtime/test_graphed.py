@@ -76,9 +76,9 @@ def test_every_control(kind):
         assert_same(stream(graphed, 4, strength=strength), stream(plain, 4, strength=strength))
 
 
-@pytest.mark.parametrize("scale", [1, 2])
-def test_a_guided_decoder(scale):
-    networks = guided_networks(scale=scale)
+@pytest.mark.parametrize(("scale", "form"), [(1, "added"), (2, "added"), (2, "unet")])
+def test_a_guided_decoder(scale, form):
+    networks = guided_networks(scale=scale, form=form)
     plain, graphed = Pipeline(networks), GraphedPipeline(networks)
     for strength in (1.0, 0.0, 0.4):
         expected = stream(plain, 4, strength=strength)
