@@ -39,7 +39,7 @@ class BlenderScene:
         self._parts = [add_object("part", mesh_of("part", part, materials)) for part in moving]
         self._camera = new_camera(header.fov_y, header.near, header.far)
         bodies = self._parts[len(PARTS) * len(header.plan.walkers) :: CAR_PARTS]
-        add_sky(self.climate, header.seed)
+        add_sky(self.climate, header.atmosphere, header.seed)
         add_street_lamps(header.plan, self.climate, take.eye)
         add_headlights(header.plan, self.climate, bodies)
         self._rays: RayCaster | None = None

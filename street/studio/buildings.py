@@ -15,14 +15,16 @@ from street.city.mesh import Mesh
 from street.city.palette import WALLS
 from street.city.plan import Building, Plan
 from street.city.shapes import quads
-from street.studio.panes import SHOPS, WINDOWS, tile_uv
+from street.studio.fittings import (
+    cornice_surfaces,
+    door_surfaces,
+    shop_surfaces,
+    window_surfaces,
+)
 from street.studio.surface import Floats, MaterialKind, Surface, gathered, surface
 
 _BRICKS = {WALLS[0], WALLS[6], WALLS[2]}
 _CONCRETES = {WALLS[3], WALLS[4], WALLS[8]}
-_WIDEST = 2.6
-"""Metres of glass that one pane spans at most."""
-_ONCE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 
 
 def building_surfaces(plan: Plan, lit: float) -> Iterator[Surface]:
@@ -56,16 +58,18 @@ def _building(building: Building, rng: np.random.Generator, lit: float) -> Surfa
     awning = accent & ~(glass | shop | door | wall) & (corners[:, :, 2].min(axis=1) > 2.0)
     roof = wall & up
     wall &= ~roof
-    pane = (glass | shop) & (tall > 0.5) & _broad(corners)
-    rest = ~(pane | door | wall | awning | roof)
+    front = (tall > 0.5) & _broad(corners)
+    rest = ~(((glass | shop) & front) | door | wall | awning | roof)
+    paint = _weathered(building.wall, rng)
     parts = [
-        _panel(corners[wall], _weathered(building.wall, rng), _wall_material(building)),
+        _panel(corners[wall], paint, _wall_material(building)),
         _panel(corners[roof], np.array([0.34, 0.33, 0.32]), MaterialKind.ROOF),
         _panel(corners[awning], np.array(building.accent) * 0.85, MaterialKind.AWNING),
-        _panel(corners[door], np.array([0.30, 0.2, 0.14]), MaterialKind.DOOR),
         _panel(corners[rest], colours[rest, 0] * 0.84, MaterialKind.TRIM),
-        _panes(corners[pane & glass], MaterialKind.WINDOW, rng, lit),
-        _panes(corners[pane & shop], MaterialKind.SHOP, rng, min(1.0, 1.6 * lit)),
+        *window_surfaces(corners[glass & front], building, rng, lit),
+        *shop_surfaces(corners[shop & front], building, rng, lit),
+        *door_surfaces(corners[door & front], rng, lit),
+        *cornice_surfaces(corners[wall], building, rng),
     ]
     return gathered(part for part in parts if len(part.faces))
 
@@ -96,36 +100,3 @@ def _panel(corners: Floats, colour: NDArray[np.floating], kind: MaterialKind) ->
     count = len(corners)
     paint = np.repeat(np.broadcast_to(colour, (count, 3)), 4, axis=0).clip(0, 1)
     return surface(corners.reshape(-1, 3), quads(count), paint, kind)
-
-
-def _panes(corners: Floats, kind: MaterialKind, rng: np.random.Generator, lit: float) -> Surface:
-    """Glass quads, cut into panes, each with a tile of its atlas and its own light."""
-    cut = [
-        pane
-        for quad in corners
-        for pane in _cut(quad, 9.0 if kind is MaterialKind.SHOP else _WIDEST)
-    ]
-    panes = np.array(cut, np.float32).reshape(-1, 4, 3)
-    grid = SHOPS if kind is MaterialKind.SHOP else WINDOWS
-    uv = np.empty((len(panes), 4, 2), np.float32)
-    for index in range(len(panes)):
-        u0, v0, u1, v1 = tile_uv(int(rng.integers(grid[0] * grid[1])), grid)
-        uv[index] = (u0, v0) + _ONCE * (u1 - u0, v1 - v0)
-    glow = np.where(rng.random(len(panes)) < lit, rng.uniform(0.35, 1.0, len(panes)), 0.0)
-    white = np.ones(3)
-    return surface(
-        panes.reshape(-1, 3),
-        quads(len(panes)),
-        white,
-        kind,
-        uv=uv.reshape(-1, 2),
-        glow=np.repeat(glow, 4),
-    )
-
-
-def _cut(quad: Floats, widest: float) -> list[Floats]:
-    """A quad cut into equal panes side by side, none wider than `widest` metres."""
-    count = int(np.ceil(np.linalg.norm(quad[1] - quad[0]) / widest))
-    steps = np.linspace(0, 1, count + 1)[:, None]
-    low, high = quad[0] + (quad[1] - quad[0]) * steps, quad[3] + (quad[2] - quad[3]) * steps
-    return [np.stack([low[k], low[k + 1], high[k + 1], high[k]]) for k in range(count)]

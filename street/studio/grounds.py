@@ -24,7 +24,7 @@ def ground_surfaces(plan: Plan) -> Iterator[Surface]:
     """Meadow, asphalt, markings and pavements."""
     land = earth(plan)
     half = len(land.faces) // 2
-    yield of_mesh(land, np.repeat([MaterialKind.GRASS, MaterialKind.ASPHALT], half), shade=0.8)
+    yield of_mesh(land, np.repeat([MaterialKind.GRASS, MaterialKind.ASPHALT], half), shade=0.66)
     yield of_mesh(markings(plan).moved(0, 0, LAYER), MaterialKind.MARKING, shade=0.86)
     paved = pavements(plan, foot=-SUNK)
     flat = len(plan.blocks) * 4

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from street.city.plan import KERB, Plan
 from street.city.props import CAR_SIZES
+from street.city.take import Atmosphere
 from street.studio.climate import Climate, sun_direction
 from street.studio.cycles import MIST_REACH
 from street.studio.nodes import Graph, new_image
 from street.studio.sky import panorama
+from street.studio.sky_files import chosen, read
 
 LAMP_REACH = 55.0
 """Metres from the camera's path within which street lamps give light."""
@@ -20,13 +22,14 @@ LAMP_WATTS = 2200.0
 HEADLIGHT_WATTS = 500.0
 
 
-def add_sky(climate: Climate, seed: int) -> None:
+def add_sky(climate: Climate, atmosphere: Atmosphere, seed: int) -> None:
     """The world's light, and the sun."""
+    photo = chosen(atmosphere, seed)
     world = bpy.data.worlds.new("sky")
     bpy.context.scene.world = world
     world.use_nodes = True
     graph = Graph(world.node_tree)
-    image = new_image("sky", panorama(climate, seed))
+    image = new_image("sky", panorama(climate, seed, photo, read(photo)))
     light = graph.node("ShaderNodeTexEnvironment", image=image).outputs[0]
     graph.finish(graph.node("ShaderNodeBackground", light).outputs[0], "ShaderNodeOutputWorld")
     world.cycles.sampling_method = "MANUAL"

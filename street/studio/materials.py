@@ -12,12 +12,16 @@ import bpy
 from street.studio import textures
 from street.studio.climate import Climate
 from street.studio.nodes import Graph, Socket, Value, new_image
-from street.studio.panes import shop_atlas, window_atlas
+from street.studio.panes import SHOPS, WINDOWS, shop_atlas, window_atlas
+from street.studio.rooms import Room, seen
+from street.studio.signs import sign_atlas
 from street.studio.surface import MaterialKind
 
 SNOW = (0.80, 0.83, 0.88)
-WINDOW_LIGHT = 0.62
+ROOM_LIGHT = 1.5
 LAMP_LIGHT = 14.0
+
+Maker = Callable[[Graph], Socket]
 
 
 def all_materials(climate: Climate, seed: int) -> list[bpy.types.Material]:
@@ -34,7 +38,7 @@ class _Palette:
         self._stain = new_image("stains", textures.stains(seed % 7 + 3))
         self._puddle = new_image("puddles", textures.puddles(seed % 5 + 50))
         self._cloth = new_image("cloth", textures.cloth(9))
-        self._makers: dict[MaterialKind, Callable[[Graph], Socket]] = {
+        self._makers: dict[MaterialKind, Maker] = {
             MaterialKind.BRICK: self._wall(textures.bricks(1), 2.4),
             MaterialKind.PLASTER: self._wall(textures.plaster(2), 5.0),
             MaterialKind.CONCRETE: self._wall(textures.concrete(3), 5.6),
@@ -43,8 +47,8 @@ class _Palette:
             MaterialKind.DOOR: self._plain(0.25),
             MaterialKind.AWNING: self._awning,
             MaterialKind.TOWER: self._tower,
-            MaterialKind.WINDOW: self._pane(*window_atlas(31)),
-            MaterialKind.SHOP: self._pane(*shop_atlas(47)),
+            MaterialKind.WINDOW: self._pane(Room(3.2, 0.18, WINDOWS), *window_atlas(31)),
+            MaterialKind.SHOP: self._pane(Room(2.6, 0.6, SHOPS), *shop_atlas(47)),
             MaterialKind.ASPHALT: self._street(textures.asphalt(6), 14.0),
             MaterialKind.PAVING: self._street(textures.slabs(7), 4.8),
             MaterialKind.MARKING: self._street(textures.worn(8), 5.0),
@@ -61,6 +65,8 @@ class _Palette:
             MaterialKind.CLOTH: self._worn_cloth,
             MaterialKind.SKIN: self._plain(0.45),
             MaterialKind.HAIR: self._plain(0.4),
+            MaterialKind.FRAME: self._plain(0.2),
+            MaterialKind.SIGN: self._sign(sign_atlas(13)),
         }
 
     def material(self, kind: MaterialKind) -> bpy.types.Material:
@@ -108,7 +114,7 @@ class _Palette:
         steep = graph.math("POWER", facing, 4.0)
         return graph.math("MULTIPLY_ADD", steep, high - low, low)
 
-    def _wall(self, pixels: textures.Floats, size: float) -> Callable[[Graph], Socket]:
+    def _wall(self, pixels: textures.Floats, size: float) -> Maker:
         image = new_image("wall", pixels)
 
         def make(graph: Graph) -> Socket:
@@ -122,7 +128,7 @@ class _Palette:
 
         return make
 
-    def _street(self, pixels: textures.Floats, size: float) -> Callable[[Graph], Socket]:
+    def _street(self, pixels: textures.Floats, size: float) -> Maker:
         image = new_image("street", pixels)
 
         def make(graph: Graph) -> Socket:
@@ -155,7 +161,7 @@ class _Palette:
         share = graph.math("MULTIPLY_ADD", slush, -0.38, 0.93)
         return self._matte(graph, self._snowed(graph, graph.scaled(colour, 0.7), share))
 
-    def _plain(self, gloss: float) -> Callable[[Graph], Socket]:
+    def _plain(self, gloss: float) -> Maker:
         def make(graph: Graph) -> Socket:
             tint, _ = self._tint(graph)
             body = self._matte(graph, self._snowed(graph, tint, 0.8))
@@ -164,21 +170,39 @@ class _Palette:
 
         return make
 
-    def _pane(self, day: textures.Floats, lit: textures.Floats) -> Callable[[Graph], Socket]:
-        """Glass in front of a textured room: lit windows glow, glass mirrors."""
-        rooms, lights = new_image("rooms", day), new_image("lights", lit)
+    def _pane(self, room: Room, back: textures.Floats, near: textures.Floats) -> Maker:
+        """Glass in front of a room: lit rooms glow, glass mirrors."""
+        walls, things = new_image("rooms", back), new_image("things", near)
+
+        def make(graph: Graph) -> Socket:
+            _, glow = self._tint(graph)
+            view = seen(graph, room, walls, things)
+            body = self._matte(graph, graph.scaled(view.colour, 0.22))
+            strength = graph.math("MULTIPLY", glow, ROOM_LIGHT * max(self._climate.glow, 0.3))
+            strength = graph.math("MULTIPLY", strength, view.light)
+            light = graph.vector("MULTIPLY", view.colour, (1.0, 0.74, 0.46))
+            lamp = graph.node("ShaderNodeEmission", light, strength).outputs[0]
+            body = graph.node("ShaderNodeAddShader", body, lamp).outputs[0]
+            mirror = self._gloss(graph, 0.015, (0.9, 0.95, 1.0, 1.0))
+            return graph.blend(self._fresnel(graph, 0.13, 0.9), body, mirror)
+
+        return make
+
+    def _sign(self, pixels: textures.Floats) -> Maker:
+        """A painted board; lit letters glow from dusk to dawn."""
+        image = new_image("signs", pixels)
 
         def make(graph: Graph) -> Socket:
             _, glow = self._tint(graph)
             uv = graph.node("ShaderNodeAttribute", attribute_name="uv").outputs["Vector"]
-            room = graph.image(rooms, uv)
-            body = self._matte(graph, room.outputs[0])
-            light = graph.image(lights, uv).outputs[0]
-            strength = graph.math("MULTIPLY", glow, WINDOW_LIGHT * self._climate.glow)
-            lamp = graph.node("ShaderNodeEmission", light, strength).outputs[0]
-            body = graph.node("ShaderNodeAddShader", body, lamp).outputs[0]
-            mirror = graph.math("MULTIPLY", self._fresnel(graph, 0.16, 0.9), room.outputs[1])
-            return graph.blend(mirror, body, self._gloss(graph, 0.02, (0.9, 0.95, 1.0, 1.0)))
+            board = graph.image(image, uv)
+            body = self._matte(graph, self._snowed(graph, board.outputs[0], 0.5))
+            if not self._climate.lamps:
+                return body
+            strength = graph.math("MULTIPLY", glow, board.outputs[1])
+            strength = graph.math("MULTIPLY", strength, 2.5 * max(self._climate.glow, 0.3))
+            lamp = graph.node("ShaderNodeEmission", board.outputs[0], strength).outputs[0]
+            return graph.node("ShaderNodeAddShader", body, lamp).outputs[0]
 
         return make
 

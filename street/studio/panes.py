@@ -1,7 +1,8 @@
-"""Windows and shop fronts as atlases: what is behind the glass, by day and lit.
+"""What is behind glass, as atlases: rooms of flats, and shops with goods.
 
-Each atlas is a pair of float32 [H, W, 4], row 0 at the bottom: by day (linear albedo, and 1 in the
-fourth channel where there is glass), and lit (linear light that the pane gives, 1 being bright).
+An atlas is a pair of tiled images, row 0 at the bottom: `back` [H, W, 3], the linear albedo of a
+room's back wall, and `near` [H, W, 4], of what stands just behind the glass, its coverage in the
+fourth channel.
 """
 
 from __future__ import annotations
@@ -13,143 +14,191 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Atlas = tuple[Floats, Floats]
-Draw = Callable[[np.random.Generator, int, int], Atlas]
+Draw = Callable[[np.random.Generator, "Tile"], None]
 
 WINDOWS = (8, 4)
 """Columns and rows of the window atlas."""
 SHOPS = (4, 3)
-_WINDOW = (64, 64)
-_SHOP = (64, 128)
+_WINDOW = (96, 96)
+_SHOP = (128, 256)
+WIDEST, TALLEST = 16.0, 8.0
+"""Metres: the largest pane whose size `pane_tint` can pack."""
 
 
 def window_atlas(seed: int) -> Atlas:
-    """32 windows of flats and offices."""
+    """32 rooms of flats and offices."""
     return _atlas(seed, WINDOWS, _WINDOW, _window)
 
 
 def shop_atlas(seed: int) -> Atlas:
-    """12 shop windows."""
+    """12 shops."""
     return _atlas(seed + 1, SHOPS, _SHOP, _shop)
 
 
-def tile_uv(tile: int, grid: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Texture coordinates (u0, v0, u1, v1) of a tile of an atlas."""
-    columns, rows = grid
-    column, row = tile % columns, tile // columns % rows
-    return column / columns, row / rows, (column + 1) / columns, (row + 1) / rows
+def pane_tint(tile: NDArray[np.integer], size: NDArray[np.floating]) -> Floats:
+    """Tile numbers [P] and sizes [P, 2] in metres, packed into a tint's three channels [P, 3]."""
+    packed = np.column_stack([(tile + 0.5) / 256, size[:, 0] / WIDEST, size[:, 1] / TALLEST])
+    return packed.astype(np.float32)
+
+
+class Tile:
+    """One tile: coordinates `u` (right) and `v` (up) in [0, 1], and the two layers to draw on."""
+
+    def __init__(self, back: Floats, near: Floats) -> None:
+        height, width, _ = back.shape
+        v, u = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width,
+                           indexing="ij")  # fmt: skip
+        self.back, self.near = back, near
+        self.u, self.v = u.astype(np.float32), v.astype(np.float32)
+
+    def box(self, u0: float, u1: float, v0: float, v1: float) -> NDArray[np.bool_]:
+        return (self.u > u0) & (self.u < u1) & (self.v > v0) & (self.v < v1)
+
+    def ball(self, u: float, v: float, wide: float, tall: float) -> NDArray[np.bool_]:
+        return ((self.u - u) / wide) ** 2 + ((self.v - v) / tall) ** 2 < 1
+
+    def round_shade(self, u: float, wide: float) -> Floats:
+        """Light and dark across something round, [H, W, 1]."""
+        across = ((self.u - u) / wide).clip(-1, 1)
+        return (1.05 - 0.5 * across**2 - 0.2 * across)[..., None]
+
+    def put(self, where: NDArray[np.bool_], colour: NDArray[np.floating], cover: float = 1) -> None:
+        """Something just behind the glass; colour [3] or [H, W, 3]."""
+        self.near[where, :3] = np.broadcast_to(colour, self.back.shape)[where]
+        self.near[where, 3] = cover
+
+    def paint(self, where: NDArray[np.bool_], colour: NDArray[np.floating]) -> None:
+        """Something at the back wall."""
+        self.back[where] = np.broadcast_to(colour, self.back.shape)[where]
 
 
 def _atlas(seed: int, grid: tuple[int, int], size: tuple[int, int], draw: Draw) -> Atlas:
-    columns, rows = grid
-    day = np.zeros((rows * size[0], columns * size[1], 4), np.float32)
-    lit = np.zeros_like(day)
+    (columns, rows), (height, width) = grid, size
+    back = np.zeros((rows * height, columns * width, 3), np.float32)
+    near = np.zeros((rows * height, columns * width, 4), np.float32)
     for tile in range(columns * rows):
         row, column = divmod(tile, columns)
         at = (
-            slice(row * size[0], (row + 1) * size[0]),
-            slice(column * size[1], (column + 1) * size[1]),
+            slice(row * height, (row + 1) * height),
+            slice(column * width, (column + 1) * width),
         )
-        day[at], lit[at] = draw(np.random.default_rng([seed, tile]), *size)
-    return day, lit
+        draw(np.random.default_rng([seed, tile]), Tile(back[at], near[at]))
+    return back, near
 
 
-def _blank(height: int, width: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """A dark room by day, a bright one lit, and coordinates v (up) and u (right) in [0, 1]."""
-    v, u = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width,
-                       indexing="ij")  # fmt: skip
-    day = np.zeros((height, width, 4), np.float32)
-    day[..., :3] = np.array([0.030, 0.034, 0.040]) * (0.5 + 1.2 * (1 - v))[..., None]
-    day[..., 3] = 1.0
-    lit = np.zeros_like(day)
-    lit[..., :3] = np.array([1.0, 0.58, 0.26]) * (0.25 + 0.75 * v**1.5)[..., None]
-    lit[..., 3] = 1.0
-    return day, lit, v.astype(np.float32), u.astype(np.float32)
+def _pigment(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A colour that goods have: mostly muted, sometimes strong."""
+    grey = rng.choice([0.05, 0.15, 0.35, 0.6]) * rng.uniform(0.7, 1.3)
+    spread = rng.choice([0.12, 0.25, 0.6])
+    return (grey * np.exp(rng.normal(0, spread, 3))).clip(0.01, 0.85)
 
 
-def _window(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats]:
-    day, lit, v, u = _blank(height, width)
-    if rng.random() < 0.25:
-        lit[..., :3] *= np.array([0.8, 1.1, 1.7])
-    back = (u > rng.uniform(0.1, 0.5)) & (u < rng.uniform(0.5, 0.95)) & (v < rng.uniform(0.2, 0.6))
-    lit[back, :3] *= 0.35
-    fabric = rng.uniform(0.35, 0.75) * np.array([1.0, rng.uniform(0.88, 1.0), rng.uniform(0.7, 1)])
-    folds = 1 + 0.25 * np.sin(u * rng.uniform(40, 70))
+def _window(rng: np.random.Generator, tile: Tile) -> None:
+    """A wall with a picture, furniture and perhaps a lamp; curtains or a blind behind the pane."""
+    wall = rng.uniform(0.25, 0.6) * np.array([1.0, rng.uniform(0.85, 1), rng.uniform(0.65, 0.95)])
+    tile.back[:] = wall
+    x, y = rng.uniform(0.2, 0.7), rng.uniform(0.5, 0.65)
+    tile.paint(tile.box(x - 0.02, x + 0.20, y - 0.02, y + 0.22), np.array([0.05, 0.04, 0.03]))
+    tile.paint(tile.box(x, x + 0.18, y, y + 0.20), _pigment(rng))
+    x = rng.uniform(0.0, 0.6)
+    tile.paint(tile.box(x, x + rng.uniform(0.2, 0.4), 0, rng.uniform(0.25, 0.7)), _pigment(rng))
+    fabric = rng.uniform(0.4, 0.75) * np.array([1.0, rng.uniform(0.9, 1.0), rng.uniform(0.75, 1)])
+    folds = (0.8 + 0.2 * np.sin(tile.u * rng.uniform(45, 80)))[..., None]
     kind = rng.random()
-    if kind < 0.35:
-        side = rng.uniform(0.12, 0.30)
-        drawn = (u < side) | (u > 1 - side * rng.uniform(0.6, 1.2))
-    elif kind < 0.55:
-        drawn = v > rng.uniform(0.35, 0.8)
-        folds = 1 + 0.12 * np.sin(v * 90)
-    elif kind < 0.68:
-        drawn = np.ones_like(u, bool)
-    else:
-        drawn = np.zeros_like(u, bool)
-    day[drawn, :3] = 0.42 * (fabric * folds[..., None])[drawn]
-    lit[drawn, :3] = (0.6 * fabric * np.array([1.0, 0.62, 0.32]) * folds[..., None])[drawn]
-    day[drawn, 3] = 0.75
-    return _framed(rng, day, lit, v, u)
+    if kind < 0.45:
+        left, right = rng.uniform(0.10, 0.30, 2)
+        tile.put((tile.u < left) | (tile.u > 1 - right), fabric * folds)
+    elif kind < 0.62:
+        slats = (0.85 + 0.15 * np.sin(tile.v * 110))[..., None]
+        tile.put(tile.v > rng.uniform(0.35, 0.8), fabric * slats)
+    elif kind < 0.75:
+        tile.put(tile.v >= 0, fabric * folds, 0.75)
+    if rng.random() < 0.3:
+        x = rng.uniform(0.2, 0.8)
+        tile.put(tile.box(x - 0.07, x + 0.07, 0.03, 0.14), np.array([0.35, 0.12, 0.06]))
+        for _ in range(5):
+            leaf = tile.ball(x + rng.normal(0, 0.07), 0.2 + rng.uniform(0, 0.16), 0.06, 0.05)
+            tile.put(leaf, np.array([0.05, 0.14, 0.04]) * rng.uniform(0.6, 1.6))
 
 
-def _framed(
-    rng: np.random.Generator, day: Floats, lit: Floats, v: Floats, u: Floats
-) -> tuple[Floats, Floats]:
-    """Frame and bars over a pane."""
-    paint = np.array([(0.75, 0.74, 0.71), (0.10, 0.10, 0.11), (0.25, 0.15, 0.09)])
-    bar = paint[rng.choice(3, p=(0.55, 0.3, 0.15))]
-    frame = (np.minimum(u, 1 - u) < 0.06) | (np.minimum(v, 1 - v) < 0.05)
+def _shop(rng: np.random.Generator, tile: Tile) -> None:
+    """Shelves at the back, things on show in front."""
+    wall = rng.uniform(0.25, 0.7) * np.exp(rng.normal(0, 0.12, 3))
+    tile.back[:] = wall * (0.75 + 0.25 * tile.v)[..., None]
     if rng.random() < 0.75:
-        frame |= np.abs(u - 0.5) < 0.028
+        _shelves(rng, tile)
+    shows: list[Draw] = [_dummies, _stand, _stand, _plants]
+    shows[rng.integers(len(shows))](rng, tile)
     if rng.random() < 0.5:
-        frame |= np.abs(v - 0.7) < 0.022
-    day[frame, :3], day[frame, 3] = bar, 0.0
-    lit[frame] = 0.0
-    return day, lit
+        x, y = rng.uniform(0.05, 0.8), rng.uniform(0.3, 0.6)
+        tile.put(tile.box(x, x + 0.09, y, y + 0.26), np.array([0.7, 0.68, 0.62]))
+        tile.put(tile.box(x + 0.01, x + 0.08, y + 0.1, y + 0.24), _pigment(rng))
 
 
-def _shop(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats]:
-    """Goods on shelves or figures in front of a wall, bright in front of a dark back."""
-    day, lit, v, u = _blank(height, width)
-    wall = rng.uniform(0.25, 0.9, 3) ** 1.5
-    day[..., :3] = 0.16 * wall * (0.35 + 0.8 * v)[..., None]
-    lit[..., :3] = wall * np.array([1.0, 0.78, 0.52]) * (0.4 + 0.7 * v)[..., None]
-    goods = _shelves(rng, v, u) if rng.random() < 0.6 else _figures(rng, v, u)
-    there = goods.sum(axis=-1) > 0
-    day[there, :3] = 0.32 * goods[there]
-    lit[there, :3] = 0.9 * goods[there]
-    lamps = (v > 0.9) & (np.abs((u * 7) % 1 - 0.5) < 0.22)
-    day[lamps, :3], lit[lamps, :3] = 0.5, (2.2, 1.9, 1.4)
-    x, y = rng.uniform(0.1, 0.75), rng.uniform(0.25, 0.5)
-    poster = (np.abs(u - x) < 0.06) & (np.abs(v - y) < 0.16)
-    day[poster, :3], day[poster, 3] = rng.uniform(0.1, 0.7, 3), 0.4
-    lit[poster, :3] = 0.25
-    bar = np.array([0.06, 0.06, 0.065]) * rng.choice([1.0, 1.0, 7.0])
-    cuts = rng.integers(2, 4)
-    frame = (np.minimum(u, 1 - u) < 0.025) | (np.minimum(v, 1 - v) < 0.04)
-    frame |= np.abs((u * cuts) % 1 - 0.5) > 0.5 - 0.012 * cuts
-    day[frame, :3], day[frame, 3] = bar, 0.0
-    lit[frame] = 0.0
-    return day, lit
+def _shelves(rng: np.random.Generator, tile: Tile) -> None:
+    rows = int(rng.integers(4, 6))
+    board = rng.choice([0.05, 0.25, 0.5]) * np.array([1.0, 0.8, 0.6])
+    for row in range(rows):
+        low, high = 0.08 + 0.8 * row / rows, 0.08 + 0.8 * (row + 1) / rows
+        tile.paint(tile.box(0, 1, low, high), np.array([0.10, 0.09, 0.08]))
+        kind, x, family = rng.random(), 0.01, _pigment(rng)
+        while x < 0.97:
+            wide = rng.uniform(0.008, 0.03) if kind < 0.6 else rng.uniform(0.03, 0.07)
+            tall = rng.uniform(0.45, 0.8) * (high - low)
+            colour = (
+                family * np.exp(rng.normal(0, 0.35, 3)) if rng.random() < 0.6 else _pigment(rng)
+            )
+            shade = tile.round_shade(x + wide / 2, wide / 2)
+            if rng.random() < 0.93:
+                body = tile.box(x, x + wide * 0.88, low, low + tall)
+                tile.paint(body, (colour * shade).clip(0, 0.9))
+            x += wide
+        tile.paint(tile.box(0, 1, low - 0.022, low), board)
 
 
-def _shelves(rng: np.random.Generator, v: Floats, u: Floats) -> Floats:
-    """Rows of coloured boxes [H, W, 3], 0 between them."""
-    rows, columns = int(rng.integers(3, 5)), int(rng.integers(9, 15))
-    grey = rng.uniform(0.08, 0.9, (rows, columns, 1))
-    colour = grey * rng.normal(1.0, 0.28, (rows, columns, 3)).clip(0.25, 2.0)
-    tall = rng.uniform(0.35, 0.85, (rows, columns))
-    row = np.minimum((v / 0.82 * rows).astype(int), rows - 1)
-    column = np.minimum((u * columns).astype(int), columns - 1)
-    inside = (v / 0.82 * rows % 1 < tall[row, column]) & ((u * columns) % 1 < 0.86) & (v < 0.8)
-    return np.where(inside[..., None], colour[row, column], 0.0).astype(np.float32)
+def _dummies(rng: np.random.Generator, tile: Tile) -> None:
+    """Dressed dummies on a low stage."""
+    tile.put(tile.box(0, 1, 0, 0.05), np.array([0.4, 0.38, 0.35]))
+    for x in np.arange(0.14, 0.95, rng.uniform(0.17, 0.26)) + rng.uniform(-0.03, 0.03):
+        coat, legs = _pigment(rng), _pigment(rng)
+        skirt, shade = rng.random() < 0.5, tile.round_shade(x, 0.06)
+        for side in (-0.018, 0.018):
+            tile.put(tile.box(x + side - 0.013, x + side + 0.013, 0.05, 0.42), legs)
+        if skirt:
+            flare = 0.022 + 0.045 * (0.5 - tile.v).clip(0, 1)
+            cone = (np.abs(tile.u - x) < flare) & (tile.v > 0.2) & (tile.v < 0.5)
+            tile.put(cone, coat * 0.8 * shade)
+        tile.put(tile.ball(x, 0.55, 0.042, 0.19), coat * shade)
+        for side in (-0.048, 0.048):
+            tile.put(tile.ball(x + side, 0.53, 0.012, 0.17), coat * 0.8)
+        tile.put(tile.ball(x, 0.79, 0.018, 0.06), np.array([0.55, 0.45, 0.38]) * shade)
 
 
-def _figures(rng: np.random.Generator, v: Floats, u: Floats) -> Floats:
-    """Dressed dummies [H, W, 3], 0 around them."""
-    goods = np.zeros((*u.shape, 3), np.float32)
-    for x in np.arange(0.15, 0.95, rng.uniform(0.16, 0.26)) + rng.uniform(-0.03, 0.03):
-        coat, skirt = rng.uniform(0.05, 0.9, (2, 1)) * rng.normal(1.0, 0.3, (2, 3)).clip(0.3, 1.8)
-        goods[(np.abs(u - x) < 0.045) & (v > 0.12) & (v < 0.45)] = skirt
-        goods[((u - x) / 0.055) ** 2 + ((v - 0.52) / 0.17) ** 2 < 1] = coat
-        goods[((u - x) / 0.022) ** 2 + ((v - 0.76) / 0.06) ** 2 < 1] = (0.8, 0.7, 0.6)
-    return goods
+def _stand(rng: np.random.Generator, tile: Tile) -> None:
+    """A table of goods, boxes and jars, some piled up."""
+    top = rng.uniform(0.12, 0.25)
+    tile.put(tile.box(0.03, 0.97, 0, top), rng.choice([0.06, 0.3, 0.6]) * np.array([1, 0.85, 0.7]))
+    x = 0.05
+    while x < 0.92:
+        wide, tall = rng.uniform(0.03, 0.09), rng.uniform(0.06, 0.28)
+        colour, middle = _pigment(rng), x + wide / 2
+        if rng.random() < 0.5:
+            body = tile.box(x, x + wide * 0.92, top, top + tall)
+        else:
+            body = tile.ball(middle, top + tall / 2, wide * 0.45, tall / 2)
+        if rng.random() < 0.85:
+            tile.put(body, (colour * tile.round_shade(middle, wide / 2)).clip(0, 0.9))
+            label = body & (np.abs(tile.v - top - tall * 0.45) < 0.12 * tall)
+            tile.put(label, (colour * 0.3 + 0.4).clip(0, 0.9))
+        x += wide
+
+
+def _plants(rng: np.random.Generator, tile: Tile) -> None:
+    """Pots and leaves."""
+    for x in np.arange(0.07, 0.97, 0.1):
+        tile.put(tile.box(x - 0.03, x + 0.03, 0.02, 0.16), _pigment(rng))
+        petal, tall = _pigment(rng) * 1.3, rng.uniform(0.15, 0.4)
+        for k in range(26):
+            green = np.array([0.05, 0.16, 0.04]) * rng.uniform(0.5, 1.8)
+            at = x + rng.normal(0, 0.025), 0.16 + rng.uniform(0, tall)
+            tile.put(tile.ball(*at, 0.016, 0.03), green if k % 4 else petal.clip(0, 0.9))

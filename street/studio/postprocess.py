@@ -40,9 +40,9 @@ def hazed(frame: LinearFrame, climate: Climate) -> Floats:
     through = np.exp(-frame.distance / climate.haze)
     air = 0.6 * np.array(climate.horizon) + 0.4 * np.array(climate.zenith)
     air = air + np.array([0.030, 0.021, 0.013]) * climate.glow * climate.lamps
-    if climate.haze > 300:
-        beyond = np.clip((frame.distance / MIST_REACH - 0.9) * 10, 0, 1)
-        through = through + (1 - through) * beyond
+    # The sky's own light is what haze leaves of it: clouds show through where air is not fog.
+    beyond = np.clip((frame.distance / MIST_REACH - 0.9) * 10, 0, 1)
+    through = through + (min(1.0, climate.haze / 250) - through) * beyond
     veil = (1 - through)[..., None]
     return (frame.light * (1 - veil) + air * veil).astype(np.float32)
 

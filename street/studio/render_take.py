@@ -1,6 +1,6 @@
 """The fine clip of a take, by Blender Cycles:
 
-    python -m street.studio.render_take TAKE --out DIR [--samples 8] [--threads 1] [--geometry]
+    python -m street.studio.render_take TAKE --out DIR [--samples 4] [--threads 1] [--geometry]
 
 writes `DIR/fine/0000.png` … and, with `--geometry`, `DIR/fine/0000.npz` (`depth` float32 [H, W] in
 metres along the view, inf for the sky; `part` int32 [H, W], 0 still, k + 1 on part k) beside each.
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="render_take", description="The fine clip of a take.")
     parser.add_argument("take", type=Path, help="folder of take.json and tracks.npz")
     parser.add_argument("--out", type=Path, required=True, help="frames go to OUT/fine")
-    parser.add_argument("--samples", type=int, default=8, help="light paths per pixel (8)")
+    parser.add_argument("--samples", type=int, default=4, help="light paths per pixel (4)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
     parser.add_argument("--geometry", action="store_true", help="write depth and parts too")
     options = parser.parse_args(arguments)

@@ -54,6 +54,8 @@ class MaterialKind(IntEnum):
     CLOTH = auto()
     SKIN = auto()
     HAIR = auto()
+    FRAME = auto()
+    SIGN = auto()
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def parser() -> ArgumentParser:
     options.add_argument("--frames", type=int, help="of each clip, 1 + 4n (49)")
     options.add_argument("--seed", type=int, help="of the whole set (0)")
     options.add_argument("--size", help="of the frames, WIDTHxHEIGHT (256x144)")
-    options.add_argument("--samples", type=int, help="light paths per pixel of the fine clips (8)")
+    options.add_argument("--samples", type=int, help="light paths per pixel of the fine clips (4)")
     options.add_argument("--jobs", type=int, help="scenes at the same time (one per core)")
     options.add_argument("--studio", type=Path, help="Blender's interpreter (C2R_STUDIO)")
     options.add_argument("--dry-run", action="store_true", help="list the scenes and stop")

@@ -35,7 +35,7 @@ class SetConfig:
     width: int = 256
     height: int = 144
     fps: float = 16.0
-    samples: int = 8
+    samples: int = 4
     crf: int = 10
 
 
