@@ -24,6 +24,7 @@ $(STUDIO):
 	test -x .venv-studio/bin/python || $(STUDIO_PYTHON) -m venv .venv-studio
 	.venv-studio/bin/pip install --quiet $(PIP_ARGS) bpy==5.0.1 "numpy<2" "pydantic>=2.8" "shapely>=2.0,<3" "deprecated>=1.2.18,<1.3"
 	.venv-studio/bin/pip install --quiet $(PIP_ARGS) --no-deps jupedsim==1.4.2
+	.venv-studio/bin/python -m street.studio.fetch_skies
 	touch $(STUDIO)
 
 demo: $(STAMP)
