@@ -84,8 +84,20 @@ class Ascent(nn.Module):
             x, last = block(x.relu_(), before)
             recent.append(last)
             if i < len(self.up):
-                x = F.pixel_shuffle(self.up[i](x), 2).add_(levels[-2 - i])
+                x = smoothed(F.pixel_shuffle(self.up[i](x), 2)).add_(levels[-2 - i])
         return x, tuple(recent)
+
+
+def smoothed(x: Tensor) -> Tensor:
+    """x [N, c, H, W] blurred by 1 2 1 along rows and columns.
+
+    A pixel-shuffle gives each pixel of a 2 x 2 its own weights, and what differs between them shows
+    as a grid (Odena et al., "Deconvolution and checkerboard artifacts", 2016), here of the size of
+    a latent. This filter is zero at just that frequency.
+    """
+    row = x.new_tensor([0.25, 0.5, 0.25])
+    kernel = (row[:, None] * row).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=x.shape[1])
 
 
 def no_memory(widths: tuple[int, ...], levels: Iterable[int], latents: Tensor) -> Past:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from c2r.models.configs import GuideConfig, TinyVAEConfig
+from c2r.models.guide import smoothed
 from c2r.models.presets import get_preset
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import VAEState
@@ -166,6 +167,15 @@ def test_a_chunk_without_a_guide_forgets_earlier_ones():
     remembered, _ = network.decode_chunk(latents[:, 2:], remembering, coarse[:, 5:])
     assert not torch.equal(frames[:, 0], remembered[:, 0])
     assert all(x.untyped_storage().nbytes() == x.nbytes for x in remembering.past)
+
+
+def test_what_differs_between_the_pixels_of_a_shuffle_leaves_no_grid():
+    x = torch.zeros(2, 3, 8, 12)
+    x[..., ::2, :] += torch.rand(2, 3, 1, 1)
+    x[..., 1::2] += torch.rand(2, 3, 1, 1)
+    flat = smoothed(x)[..., 1:-1, 1:-1]
+    assert_close(flat, x.mean((2, 3), keepdim=True).expand_as(flat))
+    assert_close(smoothed(torch.full((1, 2, 4, 6), 0.7)), torch.full((1, 2, 4, 6), 0.7))
 
 
 def test_a_fresh_u_net_shows_the_coarse_frames():

@@ -293,7 +293,7 @@ def test_the_small_set_is_what_was_promised(capsys: pytest.CaptureFixture[str]):
     train = [spec for spec in specs if spec.split == "train"]
     assert (len(train), len(specs) - len(train)) == (150, 12)
     assert sum(spec.paired for spec in train) == 120
-    assert (config.frames, config.width, config.height, config.fps) == (49, 256, 144, 16.0)
+    assert (config.frames, config.width, config.height, config.fps) == (49, 512, 288, 16.0)
     assert run(["data", "synthesize", "--dry-run", "--scenes", "2", "--held-out", "1"]) == 0
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("train-00001", "held_out-00000", "noon", "follow", "mid"))
