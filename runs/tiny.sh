@@ -4,7 +4,7 @@
 #   runs/tiny.sh
 #   DATA=/disk/data OUT=/disk/tiny runs/tiny.sh
 #
-# About 16 hours on two CPU cores; times marked ~ are steps times the seconds of one. Stop it at any
+# About 16 hours on two CPU cores; times marked ~ are estimates. Stop it at any
 # time and start it again: each command skips what is finished and continues from its last clip,
 # shard, checkpoint or render. Needs `make setup studio` and, for the perceptual loss,
 # `.venv/bin/pip install --no-deps stlpips-pytorch==0.0.2`.
