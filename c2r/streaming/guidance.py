@@ -15,6 +15,7 @@ Shapes: predictions `[B, T, C, rows, columns]`; norms and projections run over a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +46,16 @@ class GuidanceConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("none", "cfg", "apg"):
             raise ValueError(f"guidance {self.kind!r} is unknown; use 'none', 'cfg' or 'apg'")
+        for name in ("control_scale", "text_scale", "eta", "momentum"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"guidance.{name} is {getattr(self, name)}; give a finite number")
+        if self.norm_threshold is not None and self.kind != "apg":
+            raise ValueError(
+                f"guidance.norm_threshold shortens the differences of apg, not of {self.kind}: set "
+                "kind to apg, or leave it out"
+            )
+        if self.rescale and self.kind == "none":
+            raise ValueError("guidance.rescale limits guidance, and kind is none: leave it out")
         if self.norm_threshold is not None and not self.norm_threshold > 0:
             raise ValueError(
                 f"guidance.norm_threshold is {self.norm_threshold}; give a length above 0, or null"
@@ -114,8 +125,9 @@ def rescaled(
     """The guided velocity, moved by `share` to one whose x_0 has each channel's mean and deviation
     from the x_0 of `both`, the velocity with text and control.
 
-    `level` > 0: a number, or broadcast against x. Lin et al. 2023 (arXiv 2305.08891, eq. 15 and
-    16) match the deviation of the whole; a latent's mean is brightness and overshoots alike.
+    `level`: a number, or broadcast against x; where it is 0 the guided velocity stays. Lin et al.
+    2023 (arXiv 2305.08891, eq. 15 and 16) match the deviation of the whole; a latent's mean is
+    brightness and overshoots alike.
     """
     if not share:
         return guided
@@ -124,7 +136,9 @@ def rescaled(
     mean, wanted = (part.mean(axes, keepdim=True) for part in (clean, aim))
     spread, meant = (part.std(axes, keepdim=True) for part in (clean, aim))
     matched = (clean - mean) * (meant / spread.clamp_min(1e-6)) + wanted
-    return (x - torch.lerp(clean, matched, share)) / level
+    limited = (x - torch.lerp(clean, matched, share)) / level
+    # At level 0 x is clean, and no velocity can move it.
+    return torch.where(torch.as_tensor(level, device=x.device) > 0, limited, guided)
 
 
 def _accumulate(difference: Tensor, running: Tensor | None, momentum: float) -> Tensor:

@@ -83,6 +83,14 @@ def test_rescaled_has_the_brightness_and_contrast_of_the_unguided_prediction(sha
     np.testing.assert_allclose(got.numpy(), (x - clean) / levels, atol=2e-4, rtol=2e-4)
 
 
+def test_what_is_clean_already_is_left_alone():
+    x, guided, both = (torch.from_numpy(part).float() for part in random_arrays(6, 3))
+    levels = torch.tensor([0.0, 0.4]).reshape(2, 1, 1, 1, 1)
+    got = rescaled(x, guided, both, levels, 0.7)
+    assert torch.equal(got[0], guided[0])
+    torch.testing.assert_close(got[1:], rescaled(x[1:], guided[1:], both[1:], 0.4, 0.7))
+
+
 def test_only_levels_of_the_interval_are_guided():
     config = GuidanceConfig("cfg", interval=(0.2, 0.6))
     assert [config.active(level) for level in (0.1, 0.2, 0.5, 0.6, 0.7)] == [
@@ -100,6 +108,10 @@ def test_only_levels_of_the_interval_are_guided():
         ({"interval": (0.6, 0.2)}, "interval is 0.6 to 0.2; give two noise levels"),
         ({"interval": (0.0, 2.0)}, "interval is 0.0 to 2.0"),
         ({"norm_threshold": 0.0}, "norm_threshold is 0.0; give a length above 0, or null"),
+        ({"kind": "cfg", "norm_threshold": 1.0}, "shortens the differences of apg, not of cfg"),
+        ({"kind": "none", "rescale": 0.5}, "kind is none: leave it out"),
+        ({"eta": float("nan")}, "eta is nan; give a finite number"),
+        ({"text_scale": float("inf")}, "text_scale is inf; give a finite number"),
     ],
 )
 def test_limits_that_make_no_sense(settings, message):
