@@ -25,7 +25,7 @@ def photograph(column, elevation):
     return pixels + np.exp(-((away / 6) ** 2))[..., None].astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", np.random.default_rng().integers(10_000, size=4).tolist())
+@pytest.mark.parametrize("seed", [876, 2654, 5624, 9899])
 @pytest.mark.parametrize("last", [None, 0.1])
 def test_the_photographs_sun_stands_where_the_scenes_does(seed, last):
     climate = climate_of(Atmosphere("sunset", "clear"))
@@ -49,7 +49,7 @@ def test_the_skyline_is_gone_and_the_circle_closes():
 
 
 def test_the_packages_skies_are_unpacked(tmp_path):
-    archive, kept = tmp_path / "assets.tgz", np.random.default_rng().bytes(60)
+    archive, kept = tmp_path / "assets.tgz", np.random.default_rng(7).bytes(60)
     with tarfile.open(archive, "w:gz") as package:
         for name in NAMES:
             text = b"export default 'data:application/exr;base64," + base64.b64encode(kept) + b"';"
