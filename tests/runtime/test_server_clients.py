@@ -97,6 +97,8 @@ def test_turns_are_fair():
             session(server, seed=2) as modest,
         ):
             await greedy.send(*frames(FIRST + LATER))
+            # Else the other's fewer frames may be decoded before.
+            await until(lambda: renderer.seeds == [1])
             await modest.send(*frames(FIRST))
             sessions = server.admission.active
             wanted = {FIRST + LATER, FIRST}

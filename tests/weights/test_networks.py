@@ -201,7 +201,7 @@ def test_tiny_vae_without_a_guide_is_where_training_starts_one(tmp_path: Path) -
     assert all(torch.equal(loaded[name], tensor) for name, tensor in plain.items())
     assert all(torch.equal(loaded[name], tensor) for name, tensor in again.state_dict().items())
     assert not loaded["guide.out.weight"].any()
-    assert loaded["guide.stem.weight"].any()
+    assert loaded["guide.encoder.stem.weight"].any()
 
 
 def test_tiny_vae_with_a_guide(tmp_path: Path, same: Same) -> None:
@@ -211,9 +211,9 @@ def test_tiny_vae_with_a_guide(tmp_path: Path, same: Same) -> None:
     assert same(load_tiny_vae(tmp_path / "x.pth", with_guide, dtype=torch.float32), state)
     with pytest.raises(ValueError, match=r"is a VAE with a guide, but the preset's has none"):
         load_tiny_vae(tmp_path / "x.pth", TINY_VAE)
-    del state["guide.stem.bias"]
+    del state["guide.encoder.stem.bias"]
     torch.save(state, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match=r"missing \(1\): guide\.stem\.bias"):
+    with pytest.raises(ValueError, match=r"missing \(1\): guide\.encoder\.stem\.bias"):
         load_tiny_vae(tmp_path / "x.pth", with_guide, guide_seed=3)
 
 
