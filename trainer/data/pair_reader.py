@@ -19,6 +19,7 @@ from torch import Tensor
 
 from c2r.models.configs import FRAMES_PER_LATENT, Preset
 from trainer.data.batch import Sample
+from trainer.data.jitter import Frames
 from trainer.data.manifest import Clip
 from trainer.data.recent_frames import RecentFrames
 from trainer.data.video_reader import VideoReader
@@ -37,7 +38,6 @@ class PairReader(VideoReader):
         self, root: Path, preset: Preset, frames: int, config: DataConfig, seed: int
     ) -> None:
         super().__init__(root, preset, frames, config, seed)
-        self.size = output_size(preset)
         self._recent = RecentFrames(config.keep_gib * 2**30)
 
     def window(self, clip: Clip, draw: int) -> Window:
@@ -48,37 +48,30 @@ class PairReader(VideoReader):
 
     def whole(self, frames: int) -> Window:
         """The first `frames` frames of a clip at the output's size."""
-        return replace(whole_window(self.preset, frames), scaled=self.size, size=self.size)
+        size = self.preset.output_size
+        return replace(whole_window(self.preset, frames), scaled=size, size=size)
+
+    def cut(self, path: Path, window: Window) -> Frames:
+        """A window of a video, decoded once."""
+        return self._recent.get(_from(path, window.start), lambda _: window.cut(path))
 
     def read(self, clip: Clip, draw: int, *, control: bool, fine: bool = True) -> Sample:
         """With motion, NaN where the clip has none at this size and rate."""
-        window = self.window(clip, draw)
-        if clip.control is None:
-            sample = super().read(clip, draw, control=control, fine=fine)
-        else:
-            frames = self._kept(clip.video, window) if fine else None
-            coarse = self._kept(clip.control, window) if control else None
-            sample = Sample(draw, clip.id, clip.role, clip.caption, frames=frames, control=coarse)
-        return replace(sample, motion=self._motion(clip, window.start), start=window.start)
-
-    def _kept(self, name: str, window: Window) -> Tensor:
-        """A window of a video, decoded once."""
-        path = self.root / name
-        key = path.with_name(f"{path.name} from {window.start}")
-        return torch.from_numpy(self._recent.get(key, lambda _: window.cut(path)))
+        sample = super().read(clip, draw, control=control, fine=fine)
+        start = self.window(clip, draw).start
+        return replace(sample, motion=self._motion(clip, start), start=start)
 
     def _motion(self, clip: Clip, start: int) -> Tensor:
         """`[F, 2, H, W]` float16; `ValueError` when the geometry cannot be read."""
         if clip.geometry is None or clip.fps != self.preset.fps:
             return self._unknown()
         path = self.root / clip.geometry
-        key = path.with_name(f"{path.name} from {start}")
-        motion = self._recent.get(key, lambda _: self._read_motion(path, start))
-        found = torch.from_numpy(motion)
+        key = _from(path, start)
+        found = torch.from_numpy(self._recent.get(key, lambda _: self._read_motion(path, start)))
         return found if found.shape == self._unknown().shape else self._unknown()
 
     def _unknown(self) -> Tensor:
-        width, height = self.size
+        width, height = self.preset.output_size
         nan = torch.full((), torch.nan, dtype=torch.float16)
         return nan.expand(self.frames, 2, height, width)
 
@@ -91,7 +84,6 @@ class PairReader(VideoReader):
         return np.ascontiguousarray(motion.transpose(0, 3, 1, 2).astype(np.float16))
 
 
-def output_size(preset: Preset) -> tuple[int, int]:
-    """(width, height) of what the renderer answers with."""
-    width, height = preset.output_size
-    return width, height
+def _from(path: Path, start: int) -> Path:
+    """What a file is remembered by from a frame on."""
+    return path.with_name(f"{path.name} from {start}")

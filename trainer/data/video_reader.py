@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,17 +44,21 @@ class VideoReader:
         random_ = plain_random(self.seed, draw, "window")
         return draw_window(clip, self.preset, self.frames, self.config.zoom, random_)
 
+    def cut(self, path: Path, window: Window) -> Frames:
+        """A window of a video, `[F, 3, H, W]`."""
+        return window.cut(path)
+
     def read(self, clip: Clip, draw: int, *, control: bool, fine: bool = True) -> Sample:
         """`ValueError` or `OSError` when a file cannot be read or ends too early."""
-        window = self.window(clip, draw)
-        frames = window.cut(self.root / clip.video) if fine else None
+        cut = partial(self.cut, window=self.window(clip, draw))
+        frames = cut(self.root / clip.video) if fine else None
         steering: Tensor | None = None
         if control:
 
             def own() -> Frames:
-                return window.cut(self.root / clip.video) if frames is None else frames
+                return cut(self.root / clip.video) if frames is None else frames
 
-            pixels, plain = control_frames(clip, self.root, own, window.cut)
+            pixels, plain = control_frames(clip, self.root, own, cut)
             if plain:
                 drawn = draw_jitter(self.config.jitter, plain_random(self.seed, draw, "jitter"))
                 pixels = jittered(pixels, drawn)

@@ -53,6 +53,15 @@ def test_windows_begin_at_latents_and_have_their_own_frames_and_motion(pair):
     assert starts == {0, 4, 8}
 
 
+def test_samples_draw_one_of_the_clips_wordings(pair):
+    folder, clip, _ = pair
+    worded = replace(clip, wordings=("a street", "a long street"))
+    reader = reader_of(folder)
+    read = [reader.read(worded, draw, control=True).caption for draw in range(12)]
+    assert read == [worded.captions[worded.wording(0, draw)] for draw in range(12)]
+    assert set(read) == set(worded.captions)
+
+
 @pytest.mark.parametrize(("keep_gib", "cuts"), [(1.0, 2), (0.0, 6)])
 def test_each_window_is_decoded_once_where_memory_is_given(pair, monkeypatch, keep_gib, cuts):
     folder, clip, _ = pair
