@@ -23,8 +23,9 @@ from c2r.exported.open_engines import EngineOpener, capability_of, check_network
 from c2r.exported.stages import Stages, eager_stages, engine_stages
 from c2r.exported.stream import rollout_of, stream_chunks, text_of
 from c2r.models.build import Networks
-from c2r.models.coarse_frames import control_frames, guide_frames
+from c2r.models.coarse_frames import dino_frames, guide_frames
 from c2r.models.control import ControlInput, ControlState, strength_tensor
+from c2r.models.pixels import as_bytes
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import StreamState
 from export.folder import ExportFolder
@@ -148,7 +149,7 @@ def _stages(networks: Networks, eager: Stages, exported: Stages) -> Iterator[tup
         assert eager.control is not None
         assert exported.control is not None
         label = "first" if first else "later"
-        frames = control_frames(_frames(networks, first, random), preset)
+        frames = dino_frames(_frames(networks, first, random), preset)
         tokens = eager.dino(frames)
         yield f"dino {label}", agreement(tokens, exported.dino(frames))
         control, following = eager.control(tokens, state)
@@ -176,7 +177,7 @@ def _frames(networks: Networks, first: bool, random: torch.Generator) -> Tensor:
     size = preset.output_size[::-1]
     frames = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
     device = networks.device
-    return (frames[None] * 255).round().to(device, torch.uint8)
+    return as_bytes(frames[None]).to(device)
 
 
 def _filled(networks: Networks, stages: Stages, latents: int) -> StreamState:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from c2r.exported.stages import Stages
 from c2r.models.build import Networks
-from c2r.models.coarse_frames import control_frames, guide_frames
+from c2r.models.coarse_frames import dino_frames, guide_frames
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
 from c2r.models.vae import VAEState
@@ -74,7 +74,7 @@ def stream_chunks(
         control = None
         if stages.dino is not None and stages.control is not None:
             assert networks.control is not None
-            features = stages.dino(control_frames(frames, networks.preset))
+            features = stages.dino(dino_frames(frames, networks.preset))
             tokens, control_state = stages.control(features, control_state)
             control = ControlInput(networks.control, tokens, networks.preset.grid, scale)
         chunk = rollout.generate(stream, text, control)

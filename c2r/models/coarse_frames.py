@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from c2r.models.configs import Preset
+from c2r.models.pixels import averaged, unit
 
 
-def unit(frames: Tensor) -> Tensor:
-    """Frames, uint8 or float in [0, 1], as floats in [0, 1]."""
-    return frames.float() / 255 if frames.dtype == torch.uint8 else frames
-
-
-def control_frames(frames: Tensor, preset: Preset) -> Tensor:
+def dino_frames(frames: Tensor, preset: Preset) -> Tensor:
     """Coarse frames `[B, F, 3, H, W]` for DINO: at the output size they are averaged.
 
     Without a guide any size passes as it is, since DINO resizes; with one see `guide_frames`.
     """
     if not preset.guided or frames.shape[-2:] == (preset.height, preset.width):
         return frames
-    _check_size(frames, preset)
-    small = F.avg_pool2d(unit(frames).flatten(0, 1), preset.output_scale)
-    return small.unflatten(0, frames.shape[:2])
+    check_coarse_size(frames.shape[-1], frames.shape[-2], preset)
+    return averaged(unit(frames), preset.output_scale)
 
 
 def guide_frames(frames: Tensor, preset: Preset) -> Tensor | None:
@@ -37,11 +30,17 @@ def guide_frames(frames: Tensor, preset: Preset) -> Tensor | None:
     pixels = unit(frames)
     if frames.shape[-2:] == preset.output_size[::-1]:
         return pixels
-    _check_size(frames, preset)
+    check_coarse_size(frames.shape[-1], frames.shape[-2], preset)
     scale = preset.output_scale
     return pixels.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
 
 
-def _check_size(frames: Tensor, preset: Preset) -> None:
-    height, width = frames.shape[-2:]
-    preset.check_coarse_size(width, height)
+def check_coarse_size(width: int, height: int, preset: Preset) -> None:
+    """Raise `ValueError` unless a guide can be made of frames of `width` x `height` pixels."""
+    if (width, height) not in (preset.output_size, (preset.width, preset.height)):
+        output = "x".join(map(str, preset.output_size))
+        raise ValueError(
+            f"coarse frames are {width}x{height}; this renderer takes them at its output size "
+            f"({output}) or at the DiT's ({preset.width}x{preset.height}): resize them, or change "
+            "--width and --height"
+        )

@@ -174,7 +174,7 @@ class TinyVAEConfig:
     `decoder_widths`: channels of each decoder stage, then of the last convolution's input.
     `linear`: a matrix past each half, from a latent's 4 x 8 x 8 pixels to its channels and back, to
     which the half adds (as in DC-AE, Chen et al., 2025, arXiv:2410.10733; there it is fixed).
-    `guide`: what the coarse frame adds to the decoder; None: nothing.
+    `guide`: how coarse frames guide decoding; None: they do not.
     """
 
     kind: Literal["tiny"] = "tiny"
@@ -304,16 +304,6 @@ class Preset:
     @property
     def _guide(self) -> GuideConfig | None:
         return self.vae.guide if isinstance(self.vae, TinyVAEConfig) else None
-
-    def check_coarse_size(self, width: int, height: int) -> None:
-        """Raise `ValueError` unless a guide can be made of frames of `width` x `height` pixels."""
-        if (width, height) not in (self.output_size, (self.width, self.height)):
-            output = "x".join(map(str, self.output_size))
-            raise ValueError(
-                f"coarse frames are {width}x{height}; this renderer takes them at its output size "
-                f"({output}) or at the DiT's ({self.width}x{self.height}): resize them, or change "
-                "--width and --height"
-            )
 
     @property
     def latent_size(self) -> tuple[int, int]:

@@ -217,6 +217,16 @@ def check_guide(guide: Tensor, latents: Tensor, frames: int, scale: int) -> None
         )
 
 
+def strengths(strength: Tensor | float | None, latents: Tensor) -> Tensor:
+    """A number or [B] as [B], like `latents`; None is 1. `ValueError` for another shape."""
+    value = torch.as_tensor(1.0 if strength is None else strength, device=latents.device)
+    if value.ndim > 1 or (value.ndim and len(value) != len(latents)):
+        raise ValueError(
+            f"strength is {tuple(value.shape)}; give one number, or [{len(latents)}], one a clip"
+        )
+    return value.to(latents.dtype).expand(len(latents))
+
+
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
     """The layer, with zeros for weights."""
     nn.init.zeros_(layer.weight)

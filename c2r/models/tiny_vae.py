@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
 from c2r.models.convolutions import conv3, laid_out, last_step, step_before
-from c2r.models.guide import DecoderGuide, GuideFeatures, Past, check_guide
+from c2r.models.guide import DecoderGuide, GuideFeatures, Past, check_guide, strengths
 from c2r.models.limit import limited
 from c2r.models.unet_decoder import UNetDecoder
 from c2r.models.vae import NO_GUIDE, VAEState, check_frames, check_latents
@@ -106,8 +106,8 @@ class TinyVAE(nn.Module):
     With `config.guide`, decoding takes the engine's coarse frames `guide` [B, F, 3, scale*8h,
     scale*8w], floats in [0, 1], one for each frame that comes out, and `strength`, a number or [B],
     limited to [0, 1], which multiplies what they add (1 by default). Frames then have the guide's
-    size; without one, or at strength 0, they are the decoder's own, resized. A chunk without a
-    guide leaves no memory of earlier ones.
+    size. Of form `added`, frames without a guide or at strength 0 are the decoder's own, resized,
+    and a chunk without one leaves no memory of earlier ones; of form `unet` see `UNetDecoder`.
     """
 
     def __init__(self, config: TinyVAEConfig) -> None:
@@ -186,7 +186,7 @@ class TinyVAE(nn.Module):
         if isinstance(self.guide, UNetDecoder):
             before = self.guide.no_past(latents) if state is None else state.past
             frames, kept = self.guide(latents, guide, strengths(strength, latents), before)
-            return _unfolded_frames(frames, len(latents))[:, drop:], VAEState(kept)
+            return _clips(frames, len(latents))[:, drop:], VAEState(kept)
         past = None if state is None else state.past[: _memories(list(self.decoder))]
         features = None
         if self.guide is not None and guide is not None:
@@ -196,7 +196,7 @@ class TinyVAE(nn.Module):
                 self.guide.no_past(latents) if state is None else state.past[len(past or ()) :],
             )
         frames, kept = self._decode_guided(latents, past, features)
-        return _unfolded_frames(frames, len(latents))[:, drop:], VAEState(kept)
+        return _clips(frames, len(latents))[:, drop:], VAEState(kept)
 
     def _decode_guided(
         self, latents: Tensor, past: Past | None, features: GuideFeatures | None
@@ -229,7 +229,8 @@ class TinyVAE(nn.Module):
         check_guide(guide, latents, frames, self.config.guide.scale)
 
 
-def _unfolded_frames(frames: Tensor, batch: int) -> Tensor:
+def _clips(frames: Tensor, batch: int) -> Tensor:
+    """Frames [B*F, 3, H, W] as limited clips [B, F, 3, H, W]."""
     return rearrange(limited(frames), "(b f) c h w -> b f c h w", b=batch)
 
 
@@ -293,16 +294,6 @@ def stage_entries(decoder: nn.Sequential) -> list[int]:
     """Positions whose outputs enter the decoder's stages, and that of the last stage's output."""
     grown = [i for i in range(1, len(decoder)) if isinstance(decoder[i - 1], TGrow)]
     return [2, *grown]
-
-
-def strengths(strength: Tensor | float | None, latents: Tensor) -> Tensor:
-    """A number or [B] as [B], like `latents`; None is 1. `ValueError` for another shape."""
-    value = torch.as_tensor(1.0 if strength is None else strength, device=latents.device)
-    if value.ndim > 1 or (value.ndim and len(value) != len(latents)):
-        raise ValueError(
-            f"strength is {tuple(value.shape)}; give one number, or [{len(latents)}], one a clip"
-        )
-    return value.to(latents.dtype).expand(len(latents))
 
 
 def _memories(layers: Sequence[nn.Module]) -> int:

@@ -100,7 +100,7 @@ def _has_guide(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def _fresh_guide(config: TinyVAEConfig, seed: int) -> dict[str, Tensor]:
-    """The tensors of a new guide, which changes no frame, by their names in a `TinyVAE`."""
+    """The tensors of a new guide by their names in a `TinyVAE`; form `added` changes no frame."""
     with seeded(seed):
         vae = TinyVAE(config)
     return {name: x for name, x in vae.state_dict().items() if name.startswith("guide.")}

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 
 from c2r.exported.stages import Stages
-from c2r.models.coarse_frames import control_frames, guide_frames
+from c2r.models.coarse_frames import dino_frames, guide_frames
 from c2r.models.control import ControlInput, ControlState
+from c2r.models.pixels import eight_bit
 from c2r.models.vae import VAEState
 from c2r.streaming.fill_levels import Fill
 from c2r.streaming.rollout import Rollout, denoise
 from runtime.graphs.buffers import StaticBuffers
 from runtime.graphs.schedule import Work
-from runtime.pipeline.pipeline import Pipeline, eight_bit
+from runtime.pipeline.pipeline import Pipeline
 
 
 def order_of(first: bool) -> str:
@@ -88,7 +89,7 @@ class GraphSteps:
         """Pixels to features."""
         assert self.stages.dino is not None
         order = order_of(first)
-        frames = control_frames(_channels_first(self.buffers[f"pixels.{order}"]), self.preset)
+        frames = dino_frames(_channels_first(self.buffers[f"pixels.{order}"]), self.preset)
         self.buffers.write(f"features.{order}", self.stages.dino(frames))
 
     def control(self, first: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from c2r.models.coarse_frames import control_frames, guide_frames
+from c2r.models.coarse_frames import dino_frames, guide_frames
 from c2r.models.configs import FRAMES_PER_LATENT, latent_count
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.streaming.noise import latent_noise
@@ -40,7 +40,7 @@ def render_offline(
     control = None
     scale = strength_tensor(strength, pipeline.device)
     if networks.control is not None:
-        features = networks.dino(control_frames(pixels, preset), batch=16)
+        features = networks.dino(dino_frames(pixels, preset), batch=16)
         tokens, _ = networks.control.tokens(features)
         control = ControlInput(networks.control, tokens, preset.grid, scale)
     text = pipeline.text(pipeline.prompt(prompt))

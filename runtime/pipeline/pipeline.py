@@ -20,10 +20,11 @@ from torch import Tensor
 
 from c2r.exported.stages import Stages, eager_stages
 from c2r.models.build import Networks
-from c2r.models.coarse_frames import control_frames, guide_frames
+from c2r.models.coarse_frames import check_coarse_size, dino_frames, guide_frames
 from c2r.models.configs import latent_count
 from c2r.models.control import ControlInput, ControlState, strength_tensor
 from c2r.models.forward_pass import TextKV
+from c2r.models.pixels import eight_bit
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import Chunk, Rollout, StreamState
 from runtime.core import ChunkRequest, Frames, RenderedChunk, RenderParameters
@@ -178,7 +179,7 @@ class Pipeline:
                 "width, 3] (frames_wanted says how many)"
             )
         if self.preset.guided:
-            self.preset.check_coarse_size(frames.shape[2], frames.shape[1])
+            check_coarse_size(frames.shape[2], frames.shape[1], self.preset)
 
     def upload(self, frames: Frames) -> Tensor:
         """Frames `[F, H, W, 3]` on the device as `[1, F, 3, H, W]` uint8."""
@@ -188,7 +189,7 @@ class Pipeline:
     def _features(self, pixels: Tensor) -> Tensor | None:
         if self.stages.dino is None:
             return None
-        return self.stages.dino(control_frames(pixels, self.preset))
+        return self.stages.dino(dino_frames(pixels, self.preset))
 
     def _control(
         self, features: Tensor | None, state: ControlState | None, strength: Tensor
@@ -202,12 +203,6 @@ class Pipeline:
     def download(self, decoded: Tensor) -> Frames:
         """Decoded frames `[1, F, 3, H, W]` in [0, 1] as 8-bit frames on the host."""
         return eight_bit(decoded).cpu().numpy()
-
-
-def eight_bit(decoded: Tensor) -> Tensor:
-    """Decoded frames `[1, F, 3, H, W]` in [0, 1] -> uint8 `[F, H, W, 3]` on the same device."""
-    pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous()
 
 
 @dataclass(frozen=True, eq=False)

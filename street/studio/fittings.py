@@ -66,15 +66,14 @@ def door_surfaces(corners: Floats, rng: np.random.Generator, lit: float) -> Iter
     if not len(corners):
         return
     wood = np.array(_WOODS[rng.integers(len(_WOODS))]) * rng.uniform(0.8, 1.15)
-    drawn = [fronts.door(spot) for spot in spots(corners)]
-    boxes = [spot.boxes(some[0]) for spot, some in zip(spots(corners), drawn, strict=True)]
-    panels = [spot.boxes(some[1]) for spot, some in zip(spots(corners), drawn, strict=True)]
-    metal = [spot.boxes(some[2]) for spot, some in zip(spots(corners), drawn, strict=True)]
+    places = list(spots(corners))
+    drawn = [[spot.boxes(part) for part in fronts.door(spot)] for spot in places]
+    leaves, panels, metal = (np.concatenate(part) for part in zip(*drawn, strict=True))
     yield painted(inset(corners, 0.05), wood * 0.75, MaterialKind.DOOR)
-    yield painted(np.concatenate(boxes), wood, MaterialKind.DOOR)
-    yield painted(np.concatenate(panels), wood * 0.9, MaterialKind.DOOR)
-    yield painted(np.concatenate(metal), np.array([0.55, 0.47, 0.30]), MaterialKind.CHROME)
-    lights = np.concatenate([fronts.door_lights(spot) for spot in spots(corners)])
+    yield painted(leaves, wood, MaterialKind.DOOR)
+    yield painted(panels, wood * 0.9, MaterialKind.DOOR)
+    yield painted(metal, np.array([0.55, 0.47, 0.30]), MaterialKind.CHROME)
+    lights = np.concatenate([fronts.door_lights(spot) for spot in places])
     yield _panes(lights, MaterialKind.WINDOW, rng, max(0.5, lit))
 
 

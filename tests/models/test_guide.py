@@ -16,15 +16,9 @@ from c2r.models.tiny_vae import TinyVAE
 from c2r.models.vae import VAEState
 from tests.small_networks import guided, randomise
 
-PATCHED = TinyVAEConfig(
-    patch=2,
-    encoder_width=8,
-    encoder_time=(2, 2),
-    decoder_widths=(16, 8, 8),
-    decoder_time=(2, 2),
-    blocks=1,
-    linear=True,
-)
+DEBUG = get_preset("debug").vae
+assert isinstance(DEBUG, TinyVAEConfig)
+PATCHED = replace(DEBUG, linear=True)
 TAEHV = TinyVAEConfig(encoder_width=4, decoder_widths=(8, 6, 6, 4), blocks=1)
 SHALLOW = GuideConfig(widths=(4, 6, 8))
 DOUBLE = GuideConfig(scale=2, widths=(3, 4, 6, 8))

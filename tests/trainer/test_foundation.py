@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from c2r.models.configs import TinyVAEConfig
+from c2r.models.pixels import averaged
 from c2r.models.presets import get_preset
 from c2r.models.text import build_text
 from c2r.models.tiny_vae import TinyVAE
@@ -18,7 +19,7 @@ from trainer.command import train
 from trainer.data.manifest import write_manifest
 from trainer.networks.start import Start, encoder_hash
 from trainer.phases import phase_settings
-from trainer.phases.autoencode import gradient_loss, halved, initialise_linear, moment_loss
+from trainer.phases.autoencode import gradient_loss, initialise_linear, moment_loss
 from trainer.phases.train_dino import spread_loss
 from trainer.phases.train_text import (
     WORD_WEIGHT,
@@ -135,7 +136,9 @@ def test_losses_are_those_of_their_formulas():
     assert moment_loss(latents / squares.max().sqrt()) < 1e-9
     wide = latents / squares.sqrt()[:, None, None] * torch.tensor([0.5, 1, 1, 3])[:, None, None]
     torch.testing.assert_close(moment_loss(wide).item(), math.log(9) ** 2 / 4, rtol=1e-4, atol=0)
-    torch.testing.assert_close(halved(latents)[1, 0, 2, 1, 2], latents[1, 0, 2, 2:4, 4:6].mean())
+    torch.testing.assert_close(
+        averaged(latents, 2)[1, 0, 2, 1, 2], latents[1, 0, 2, 2:4, 4:6].mean()
+    )
     rows = torch.randn(64, 6, dtype=torch.float64)
     variance, covariance = spread_loss(rows)
     square = torch.cov(rows.T)

@@ -23,10 +23,11 @@ from c2r.clips import VideoWriter
 from c2r.exported.stages import eager_stages
 from c2r.exported.stream import stream_chunks, text_of
 from c2r.models.build import Networks
-from c2r.models.coarse_frames import control_frames, guide_frames
+from c2r.models.coarse_frames import dino_frames, guide_frames
 from c2r.models.configs import FRAMES_PER_LATENT, Preset, latent_count
 from c2r.models.control import ControlInput, strength_tensor
 from c2r.models.forward_pass import TextKV
+from c2r.models.pixels import eight_bit
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import Sampler, SamplerConfig
@@ -220,7 +221,7 @@ def _control(networks: Networks, frames: Tensor, rendering: Rendering) -> Contro
     """The control of a clip `[1, F, 3, H, W]`; None where the renderer has none or it is off."""
     if networks.control is None or not rendering.control:
         return None
-    features = networks.dino(control_frames(frames, networks.preset), batch=FRAMES_AT_ONCE)
+    features = networks.dino(dino_frames(frames, networks.preset), batch=FRAMES_AT_ONCE)
     tokens, _ = networks.control.tokens(features, None)
     scale = strength_tensor(rendering.strength, networks.device)
     return ControlInput(networks.control, tokens, networks.preset.grid, scale)
@@ -228,5 +229,4 @@ def _control(networks: Networks, frames: Tensor, rendering: Rendering) -> Contro
 
 def _eight_bit(decoded: Tensor) -> Frames:
     """`[1, F, 3, H, W]` in [0, 1] as 8-bit frames `[F, H, W, 3]`."""
-    pixels = (decoded[0].float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return eight_bit(decoded).cpu().numpy()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from c2r.models.build import PromptEncoder, prepare_inference
 from c2r.models.configs import Preset
+from c2r.models.pixels import as_bytes
 from c2r.models.text import TextEncoder
 from trainer.data.batch import Batch
 from trainer.data.cache_format import check_cache
@@ -87,5 +88,4 @@ class Encoders:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `[B, T, C, h, w]` as frames `[B, F, 3, H, W]` uint8 on the CPU."""
-        frames = self.vae.decode(latents).float()
-        return (frames * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+        return as_bytes(self.vae.decode(latents)).cpu()

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, PIXELS_PER_LATENT, TinyVAEConfig
+from c2r.models.pixels import as_bytes, averaged
 from c2r.models.tiny_vae import FOLDED, TinyVAE, folded, repeat_first_frame
 from c2r.weights.save import save_weights
 from trainer.data.batch import Batch
@@ -59,11 +60,6 @@ def gradient_loss(output: Tensor, target: Tensor) -> Tensor:
 def moment_loss(latents: Tensor) -> Tensor:
     """How far the mean squares of the channels of latents `[B, T, C, h, w]` are beyond 1."""
     return F.relu(latents.square().mean((0, 1, 3, 4)).add(1e-6).log()).square().mean()
-
-
-def halved(x: Tensor) -> Tensor:
-    """`[B, T, C, h, w]` at half the size, each 2 x 2 averaged."""
-    return F.avg_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
 
 
 def component_clips(config: TrainConfig) -> list[Tensor]:
@@ -150,9 +146,9 @@ class Autoencode(FoundationPhase[AutoencodeRun]):
         total = samples.mean()
         if not self._decoder_only:
             weights = self.config.autoencode
-            small = halved(latents)
+            small = averaged(latents, 2)
             rows, columns = (PIXELS_PER_LATENT * side for side in small.shape[3:])
-            shrunk = halved(target)[..., :rows, :columns]
+            shrunk = averaged(target, 2)[..., :rows, :columns]
             total = total + weights.halves * self._error(small, shrunk, generator).mean()
             total = total + weights.moments * moment_loss(latents.float())
         levels = torch.zeros(len(samples))
@@ -190,8 +186,7 @@ class Autoencode(FoundationPhase[AutoencodeRun]):
         """Reconstructions of the batch's clips."""
         assert isinstance(self.network, TinyVAE)
         whole = pixels(batch, self.world.device)
-        output = self.network.decode(self.network.encode(whole)).float()
-        return (output * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+        return as_bytes(self.network.decode(self.network.encode(whole))).cpu()
 
     def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
         """`vae.safetensors` in the run's folder: trained weights, and those that did not train."""

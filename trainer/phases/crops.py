@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from c2r.models.configs import PIXELS_PER_LATENT
+from c2r.models.configs import PIXELS_PER_LATENT, Preset
+from trainer.sample_random import plain_random
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,9 @@ class Crop:
         return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: random.Random) -> Crop:
-    """A crop of about `size` output pixels a side, 0 for the whole frame.
-
-    `ValueError` when `size` is not a whole number of latents. The part that is seen is a latent
-    smaller, where a crop is smaller than the frame.
+def check_crop(size: int, scale: int) -> None:
+    """`ValueError` unless crops of `size` output pixels a side, 0 for whole frames, are whole
+    latents.
     """
     step = PIXELS_PER_LATENT * scale
     if size % step:
@@ -65,6 +63,23 @@ def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: rand
             f"crops of {size} pixels do not begin and end at latents of {step} output pixels; "
             f"make it {near}"
         )
+
+
+def draw_crops(size: int, preset: Preset, seed: int, draws: Sequence[int]) -> list[Crop]:
+    """Each sample's crop of about `size` output pixels a side; see `draw_crop`."""
+    return [
+        draw_crop(size, preset.latent_size, preset.output_scale, plain_random(seed, draw, "crop"))
+        for draw in draws
+    ]
+
+
+def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: random.Random) -> Crop:
+    """A crop of about `size` output pixels a side, 0 for the whole frame; see `check_crop`.
+
+    The part that is seen is a latent smaller, where a crop is smaller than the frame.
+    """
+    check_crop(size, scale)
+    step = PIXELS_PER_LATENT * scale
     (row, rows, top, height), (column, columns, left, width) = (
         _along(size // step, whole, step, random_) for whole in latent_size
     )
@@ -93,11 +108,6 @@ def pixels_of(crops: Sequence[Crop], clips: Tensor) -> Tensor:
 def seen_of(crops: Sequence[Crop], cropped: Tensor) -> Tensor:
     """What the loss sees of what `pixels_of` gave, or of a decoded crop."""
     return _stacked([crop.seen(x) for crop, x in zip(crops, cropped, strict=True)])
-
-
-def averaged(frames: Tensor, scale: int) -> Tensor:
-    """Frames `[F, 3, H, W]` in [0, 1] at the DiT's size: each `scale` x `scale` pixels averaged."""
-    return F.avg_pool2d(frames, scale) if scale > 1 else frames
 
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:

@@ -5,11 +5,11 @@ Shapes: B samples, F frames, H W rows and columns of a crop, N frames that are l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from c2r.models.configs import PIXELS_PER_LATENT
@@ -26,6 +26,8 @@ from trainer.phases.settings import JudgeConfig, PixelLossConfig
 from trainer.sample_random import noise, plain_random
 
 COARSE_CHANNELS = 3
+JUDGE = "judge"
+"""The discriminator's part of a phase."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class FrameLosses:
         if judge.weight:
             with seeded(seed):
                 self.judge = PatchDiscriminator(COARSE_CHANNELS, judge.width).to(device)
+
+    def with_judge(self, parts: Mapping[str, nn.Module]) -> Mapping[str, nn.Module]:
+        """A phase's parts and the discriminator, if there is one."""
+        return parts if self.judge is None else {**parts, JUDGE: self.judge}
 
     def judges(self, step: int, steps: int) -> bool:
         """Whether a step of so many is the discriminator's own."""

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from c2r.models.build import Networks
-from c2r.models.coarse_frames import control_frames
-from c2r.models.configs import FRAMES_PER_LATENT, Preset, TinyVAEConfig
+from c2r.models.coarse_frames import dino_frames
+from c2r.models.configs import FRAMES_PER_LATENT, Preset
 from c2r.models.control_registry import NO_CONTROL
+from c2r.models.pixels import as_bytes, averaged, unit
 from c2r.models.tiny_vae import TinyVAE
 from c2r.models.unet_decoder import UNetDecoder
 from c2r.weights.save import save_weights
@@ -40,21 +41,13 @@ from trainer.logs.loss_meter import Losses
 from trainer.networks.renderer import write_networks
 from trainer.networks.start import encoder_hash, start_of
 from trainer.phases.autoencode import VAE_FILE
-from trainer.phases.crops import (
-    Crop,
-    averaged,
-    draw_crop,
-    latents_of,
-    pixels_of,
-    seen_of,
-)
+from trainer.phases.crops import check_crop, draw_crops, latents_of, pixels_of, seen_of
 from trainer.phases.foundation import FoundationPhase
-from trainer.phases.frame_losses import FrameLosses, Seen
+from trainer.phases.frame_losses import JUDGE, FrameLosses, Seen
 from trainer.phases.settings import GuideRun
 from trainer.sample_random import noise, plain_random
-from trainer.settings import OptimConfig, TrainConfig
+from trainer.settings import OptimConfig
 
-JUDGE = "judge"
 FROZEN = ("encoder.", "encoder_linear.")
 
 
@@ -87,13 +80,17 @@ class Guide(FoundationPhase[GuideRun]):
     def check(cls, config: GuideRun) -> None:
         """A tiny VAE with a guide, pairs alone, crops of whole latents, a student if needed."""
         super().check(config)
-        scale = guide_scale(config)
+        if not config.model.guided:
+            raise ValueError(
+                f"phase {cls.name} wants a decoder that is guided by coarse frames, which "
+                "model.vae has none of: set model.vae.guide, {scale: 2} for output twice the size"
+            )
         if config.data.cg_ratio != 1:
             raise ValueError(
                 "phase guide learns from pairs, real clips have no coarse frames: set "
                 "data.cg_ratio to 1"
             )
-        draw_crop(config.guide.pixels.crop, config.model.latent_size, scale, plain_random(0, 0, ""))
+        check_crop(config.guide.pixels.crop, config.model.output_scale)
         if config.guide.student_share and (config.guide.student or config.start.folder) is None:
             raise ValueError(
                 "phase guide decodes a student's latents: name guide.student, a renderer's "
@@ -133,8 +130,7 @@ class Guide(FoundationPhase[GuideRun]):
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        judge = self.losses_of.judge
-        return super().parts if judge is None else {**super().parts, JUDGE: judge}
+        return self.losses_of.with_judge(super().parts)
 
     def optim(self, part: str) -> OptimConfig:
         """The run's own for the decoder; the discriminator has its rate and no EMA."""
@@ -162,33 +158,23 @@ class Guide(FoundationPhase[GuideRun]):
         assert isinstance(self.network, TinyVAE)
         assert batch.control is not None
         assert batch.frames is not None
-        crops = [self.crop(draw) for draw in batch.draws]
+        seed, own = self.config.seed, self.config.guide
+        crops = draw_crops(own.pixels.crop, self.model, seed, batch.draws)
         kept = [
-            float(plain_random(self.config.seed, draw, "guide").random() >= self._dropout)
-            for draw in batch.draws
+            float(plain_random(seed, draw, "guide").random() >= own.dropout) for draw in batch.draws
         ]
-        coarse = pixels_of(crops, batch.control).float() / 255
+        coarse = unit(pixels_of(crops, batch.control))
         output = self.network.decode(
             latents_of(crops, self.latents(batch)),
             coarse,
             torch.tensor(kept, device=coarse.device),
         )
-        fine = pixels_of(crops, batch.frames).float() / 255
+        fine = unit(pixels_of(crops, batch.frames))
         assert batch.motion is not None
         # Autocast on CPUs cannot stack half precision.
         motion = seen_of(crops, pixels_of(crops, batch.motion.float()))
         output, fine, coarse = (seen_of(crops, clip) for clip in (output.float(), fine, coarse))
         return Seen(output, fine, coarse, motion)
-
-    @property
-    def _dropout(self) -> float:
-        return self.config.guide.dropout
-
-    def crop(self, draw: int) -> Crop:
-        """The crop of a sample."""
-        random_ = plain_random(self.config.seed, draw, "crop")
-        size = self.config.guide.pixels.crop
-        return draw_crop(size, self.model.latent_size, guide_scale(self.config), random_)
 
     @torch.no_grad()
     def latents(self, batch: Batch) -> Tensor:
@@ -208,8 +194,8 @@ class Guide(FoundationPhase[GuideRun]):
         """The encoder's latents of a sample's fine clip, `[T, C, h, w]`."""
         assert isinstance(self.network, TinyVAE)
         assert batch.frames is not None
-        fine = averaged(batch.frames[row].float() / 255, guide_scale(self.config))
-        return self.network.encode(fine[None])[0].float()
+        fine = averaged(unit(batch.frames[row : row + 1]), self.model.output_scale)
+        return self.network.encode(fine)[0].float()
 
     def student_latents(self, batch: Batch, row: int) -> Tensor:
         """The student's latents of a sample's window, `[T, C, h, w]`."""
@@ -225,7 +211,7 @@ class Guide(FoundationPhase[GuideRun]):
         have = frames_at(clip, self.model.fps)
         count = (have - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT + 1
         frames = torch.from_numpy(self.reader.whole(count).cut(self.reader.root / clip.control))
-        return control_frames(frames[None], self.model)[0]
+        return dino_frames(frames[None], self.model)[0]
 
     @torch.no_grad()
     def sample_frames(self, batch: Batch) -> Tensor:
@@ -236,8 +222,7 @@ class Guide(FoundationPhase[GuideRun]):
         rows = range(len(batch.draws))
         source = self.encoded if self.streamed is None else self.student_latents
         latents = torch.stack([source(batch, row) for row in rows])
-        output = self.network.decode(latents, batch.control.float() / 255).float()
-        return (output * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+        return as_bytes(self.network.decode(latents, unit(batch.control))).cpu()
 
     def finished(self, part: str, weights: Mapping[str, Tensor]) -> None:
         """`vae.safetensors` in the run's folder and, where the run starts from a renderer, that
@@ -245,27 +230,17 @@ class Guide(FoundationPhase[GuideRun]):
         """
         if part != self.PART:
             return
-        whole = {**self.start.vae().state_dict(), **weights}
+        vae = self.start.vae()
+        whole = {**vae.state_dict(), **weights}
         save_weights(whole, self.config.folder / VAE_FILE)
         before = self.config.start.folder
         if before is None:
             return
-        vae, dit = self.start.vae(), self.start.dit()
         vae.load_state_dict(whole)
+        dit = self.start.dit()
         control = None if self.model.control.kind == NO_CONTROL else self.start.control(dit)
         parts = Networks(self.model, dit, control, self.start.dino(), vae, self.start.text())
         # A renderer without provenance is no student, and must not look like one.
         student = read_provenance(before) is not None
         notes = {PROVENANCE_FILE: provenance(self.config, None)} if student else {}
         write_networks(self.config, parts, self.config.folder / "renderer", notes)
-
-
-def guide_scale(config: TrainConfig) -> int:
-    """Output pixels a pixel of the DiT's frames; `ValueError` without a guide."""
-    vae = config.model.vae
-    if not isinstance(vae, TinyVAEConfig) or vae.guide is None:
-        raise ValueError(
-            f"phase {config.phase} wants a decoder that is guided by coarse frames, which "
-            "model.vae has none of: set model.vae.guide, {scale: 2} for output twice the size"
-        )
-    return vae.guide.scale

@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from c2r.models.coarse_frames import control_frames
-from c2r.models.tiny_vae import TinyVAE
+from c2r.models.coarse_frames import dino_frames
+from c2r.models.pixels import as_bytes, averaged, unit
 from trainer.data.batch import Batch
 from trainer.dist.parallel import World
 from trainer.distill.rollout_plan import (
@@ -33,21 +33,13 @@ from trainer.distill.rollout_plan import (
     ping_pong_indices,
 )
 from trainer.logs.loss_meter import Losses
-from trainer.phases.crops import (
-    averaged,
-    draw_crop,
-    latents_of,
-    pixels_of,
-    seen_of,
-)
+from trainer.phases.crops import check_crop, draw_crops, latents_of, pixels_of, seen_of
 from trainer.phases.flow_matching import Kept
-from trainer.phases.frame_losses import FrameLosses, Seen
+from trainer.phases.frame_losses import JUDGE, FrameLosses, Seen
 from trainer.phases.settings import PostTrainRun
 from trainer.phases.student_phase import STUDENT, StudentPhase
-from trainer.sample_random import plain_random
 from trainer.settings import OptimConfig
 
-JUDGE = "judge"
 RUN_IN = 3
 """Latents before the scored ones that encoder and decoder are given, for their memory."""
 
@@ -106,15 +98,13 @@ class PostTrain(StudentPhase[PostTrainRun]):
                 "phase post_train learns from pairs: a real clip is no answer to its own control "
                 "in other colours; set data.cg_ratio to 1"
             )
-        own, preset = config.post_train, config.model
+        own = config.post_train
         own.check_clip(config.latents)
-        scale = preset.output_scale
-        draw_crop(own.pixels.crop, preset.latent_size, scale, plain_random(0, 0, ""))
+        check_crop(own.pixels.crop, config.model.output_scale)
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        judge = self.losses_of.judge
-        return super().parts if judge is None else {**super().parts, JUDGE: judge}
+        return self.losses_of.with_judge(super().parts)
 
     def optim(self, part: str) -> OptimConfig:
         """The run's own for the student; the discriminator has its rate and no EMA."""
@@ -166,9 +156,8 @@ class PostTrain(StudentPhase[PostTrainRun]):
     def target(self, batch: Batch, scored: Scored) -> Tensor:
         """The encoder's latents of the fine frames that `scored.x` should show."""
         assert batch.frames is not None
-        scale = self.config.model.output_scale
-        shown = batch.frames[:, scored.frames[scored.window]].float() / 255
-        small = averaged(shown.flatten(0, 1), scale).unflatten(0, shown.shape[:2])
+        shown = unit(batch.frames[:, scored.frames[scored.window]])
+        small = averaged(shown, self.config.model.output_scale)
         return self.encoders.vae.encode(small).float()
 
     def seen(self, batch: Batch, scored: Scored) -> Seen:
@@ -177,19 +166,12 @@ class PostTrain(StudentPhase[PostTrainRun]):
         assert batch.control is not None
         assert batch.motion is not None
         config = self.config
-        crops = [
-            draw_crop(
-                config.post_train.pixels.crop,
-                config.model.latent_size,
-                config.model.output_scale,
-                plain_random(config.seed, draw, "crop"),
-            )
-            for draw in batch.draws
-        ]
+        size = config.post_train.pixels.crop
+        crops = draw_crops(size, config.model, config.seed, batch.draws)
         frames = scored.frames[scored.window]
-        coarse = pixels_of(crops, batch.control[:, frames]).float() / 255
+        coarse = unit(pixels_of(crops, batch.control[:, frames]))
         output = self._decoded(latents_of(crops, scored.x), coarse)
-        fine = pixels_of(crops, batch.frames[:, frames]).float() / 255
+        fine = unit(pixels_of(crops, batch.frames[:, frames]))
         motion = pixels_of(crops, along(batch.motion, frames))
         output, fine, coarse, motion = (
             seen_of(crops, clip[:, scored.skipped :]) for clip in (output, fine, coarse, motion)
@@ -198,17 +180,15 @@ class PostTrain(StudentPhase[PostTrainRun]):
 
     def _decoded(self, latents: Tensor, coarse: Tensor) -> Tensor:
         """Frames float32 in [0, 1], with gradients in the latents."""
-        vae = self.encoders.vae
-        if isinstance(vae, TinyVAE) and vae.guide is not None:
-            return vae.decode(latents, coarse).float()
-        return vae.decode(latents).float()
+        guide = coarse if self.config.model.guided else None
+        return self.encoders.vae.decode(latents, guide).float()
 
     @torch.no_grad()
     def _features(self, batch: Batch) -> Tensor:
         """DINO's tokens of the coarse frames at the DiT's size, `[B, F, N, Dd]`."""
         assert batch.control is not None
         # As serving does it; the guided decoder's coarse frames are larger than DINO's.
-        shown = replace(batch, control=control_frames(batch.control, self.config.model))
+        shown = replace(batch, control=dino_frames(batch.control, self.config.model))
         return self.feature_cache.features(shown)[self.own_dino]
 
     @torch.no_grad()
@@ -226,8 +206,7 @@ class PostTrain(StudentPhase[PostTrainRun]):
             features=given.features,
             strength=given.strength,
         )
-        output = self._decoded(clean, batch.control.float() / 255)
-        return (output * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+        return as_bytes(self._decoded(clean, unit(batch.control))).cpu()
 
     def decoded(self, batch: Batch) -> Tensor:
         """The clips as they are, `[B, F, 3, H, W]` uint8 on the CPU."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import torch
 
 from tests.trainer.small_run import HEIGHT, WIDTH, changes, make_clip, make_renderer, write_video
 from trainer.data.manifest import write_manifest
+from trainer.dist.parallel import close_world, open_world
+from trainer.loop import Loop, open_dataset
 from trainer.networks.lpips import CONVOLUTIONS
+from trainer.phases import load_phase
+from trainer.settings import TrainConfig
 
 SCALE = 2
 FRAMES = 9
@@ -77,6 +82,19 @@ def alexnet(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def _packaged(alexnet, monkeypatch) -> None:
     monkeypatch.setattr("trainer.phases.frame_losses.packaged_weights", lambda: alexnet)
+
+
+@pytest.fixture
+def open_loop() -> Iterator[Callable[[TrainConfig], Loop]]:
+    """The loop of a run's settings, in this process."""
+
+    def opened(config: TrainConfig) -> Loop:
+        world = open_world(config.parallel, "cpu")
+        phase = load_phase(config.phase)(config, world)
+        return Loop(config, phase, world, open_dataset(config, phase))
+
+    yield opened
+    close_world()
 
 
 def settings(folder: Path, manifest: Path, phase: str, student: Path, **more: Any) -> dict:

@@ -28,15 +28,8 @@ def config_of(folder, pairs, student, **more):
 
 
 @pytest.fixture
-def loop_of(pairs, student, tmp_path):
-    def make(**more) -> Loop:
-        config = config_of(tmp_path / "run", pairs, student, **more)
-        world = open_world(config.parallel, "cpu")
-        built = load_phase("guide")(config, world)
-        return Loop(config, built, world, open_dataset(config, built))
-
-    yield make
-    close_world()
+def loop_of(pairs, student, tmp_path, open_loop):
+    return lambda **more: open_loop(config_of(tmp_path / "run", pairs, student, **more))
 
 
 def step(loop: Loop, count: int) -> None:
@@ -58,11 +51,21 @@ def test_decoder_and_guide_learn_the_encoder_stays(loop_of, precision):
     assert any(name.startswith("guide.") for name in after)
 
 
-def test_the_loss_falls_and_the_renderer_has_the_new_decoder(pairs, student, tmp_path):
+@pytest.mark.parametrize(
+    "guide",
+    [
+        pytest.param(MODEL["vae"]["guide"], id="added"),
+        pytest.param(
+            {"scale": SCALE, "unshuffle": 4, "widths": [8, 8, 8], "form": "unet"}, id="unet"
+        ),
+    ],
+)
+def test_the_loss_falls_and_the_renderer_has_the_new_decoder(pairs, student, tmp_path, guide):
     log = {"sample_every": 20, "sample_clips": 1}
-    config = config_of(
-        tmp_path / "run", pairs, student, steps=40, guide={"judge": {"weight": 0.0}}, log=log
-    )
+    model = MODEL | {"vae": {"guide": guide}}
+    plain = {"judge": {"weight": 0.0}}
+    folder = tmp_path / "run"
+    config = config_of(folder, pairs, student, steps=40, guide=plain, log=log, model=model)
     train(config)
     found = losses(tmp_path / "run")
     assert sum(found[-8:]) < 0.9 * sum(found[:8])
@@ -74,7 +77,7 @@ def test_the_loss_falls_and_the_renderer_has_the_new_decoder(pairs, student, tmp
         phase_settings(
             {
                 "start": {"vae": str(tmp_path / "run" / "vae.safetensors")},
-                "model": MODEL,
+                "model": model,
             }
         )
     ).vae()

@@ -13,11 +13,9 @@ from tests.trainer.phases.conftest import SCALE, settings
 from tests.trainer.small_run import losses
 from trainer.command import train
 from trainer.data.loader import Prefetcher
-from trainer.dist.parallel import close_world, open_world
 from trainer.distill.provenance import read_provenance
 from trainer.distill.rollout_plan import RolloutPlan, frames_of, ping_pong_indices
-from trainer.loop import Loop, open_dataset
-from trainer.phases import load_phase, phase_settings
+from trainer.phases import phase_settings
 from trainer.phases.post_train import Scored, along
 
 SMALL = {"pixels": {"crop": 64, "looked_at": 1}, "judge": {"width": 8, "every": 2}}
@@ -29,15 +27,8 @@ def config_of(folder, pairs, student, **more):
 
 
 @pytest.fixture
-def loop_of(pairs, student, tmp_path):
-    def make(**more) -> Loop:
-        config = config_of(tmp_path / "run", pairs, student, **more)
-        world = open_world(config.parallel, "cpu")
-        built = load_phase("post_train")(config, world)
-        return Loop(config, built, world, open_dataset(config, built))
-
-    yield make
-    close_world()
+def loop_of(pairs, student, tmp_path, open_loop):
+    return lambda **more: open_loop(config_of(tmp_path / "run", pairs, student, **more))
 
 
 @pytest.mark.parametrize(
