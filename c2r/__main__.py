@@ -6,6 +6,7 @@ user arrive here as `ValueError` or `OSError` and leave as one line, without a t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -72,6 +73,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the installed command."""
+    # numpy's matrices are small here, and OpenBLAS's other threads spin for milliseconds after
+    # each: a core's worth beside a running game. It reads this once, when numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,27 @@ def test_a_missing_package_is_one_line(monkeypatch, capsys):
     err = capsys.readouterr().err
     assert "needs the package torch" in err
     assert "pip install" in err
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted by Linux")
+def test_numpy_has_no_threads_that_spin():
+    code = """
+import os, sys
+from c2r.__main__ import main
+assert "numpy" not in sys.modules
+sys.argv = ["c2r", "--help"]
+try:
+    main()
+except SystemExit:
+    import numpy
+    numpy.ones((64, 64)) @ numpy.ones((64, 64))
+    print("threads", len(os.listdir("/proc/self/task")))
+"""
+    clean = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.endswith("threads 1\n")
 
 
 def test_an_interruption_is_no_traceback(monkeypatch, capsys):
