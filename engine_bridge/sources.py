@@ -6,7 +6,7 @@ Each source imports its library when it is built; a game engine's own plugin nee
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +15,7 @@ import numpy as np
 
 from c2r.clips.fit import check_rate, check_shape
 from c2r.wire import Camera, CoarseFrame, ResetReason
-from c2r.wire.formats import Image
+from c2r.wire.formats import Image, SideChannel
 from engine_bridge.client.statistics import Clock, monotonic_us
 
 if TYPE_CHECKING:
@@ -202,12 +202,19 @@ def open_game(
     fps: float,
     pipe: str = "auto",
     level: Level = "mid",
+    side_channels: Collection[SideChannel] = tuple(SideChannel),
 ) -> GameSource:
-    """The sample game as a source. ValueError, with what to do, where it cannot start."""
+    """The sample game as a source. ValueError, with what to do, where it cannot start.
+
+    `side_channels`: those that the server takes; without depth and motion frames cost a third.
+    """
     from street.game.game import Game  # Panda3D
 
     try:
-        return GameSource(Game(width, height, seed=seed, fps=fps, pipe=pipe, level=level))
+        drawn = {SideChannel.DEPTH, SideChannel.MOTION}
+        geometry = not drawn.isdisjoint(side_channels)
+        game = Game(width, height, seed=seed, fps=fps, pipe=pipe, level=level, geometry=geometry)
+        return GameSource(game)
     except RuntimeError as error:
         advice = "; or play without a window: --headless" if pipe == "window" else ""
         raise ValueError(f"{error}{advice}") from error

@@ -164,7 +164,14 @@ def play(
     sheet, frames = ContactSheet(), max(1, round(chosen.seconds * info.fps))
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, level=chosen.level)
+            open_game(
+                info.width,
+                info.height,
+                seed=chosen.seed,
+                fps=info.fps,
+                level=chosen.level,
+                side_channels=info.side_channels,
+            )
         )
         names = ("demo", "coarse", "pictures") if chosen.apart else ("demo",)
         videos = [

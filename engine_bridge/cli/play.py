@@ -157,7 +157,14 @@ def _play_headless(
     frames = max(1, round((chosen.seconds or HEADLESS_SECONDS) * info.fps))
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_game(info.width, info.height, seed=chosen.seed, fps=info.fps, level=chosen.level)
+            open_game(
+                info.width,
+                info.height,
+                seed=chosen.seed,
+                fps=info.fps,
+                level=chosen.level,
+                side_channels=info.side_channels,
+            )
         )
         video = None
         if chosen.output is not None:
@@ -198,6 +205,7 @@ def _play_in_window(
             fps=info.fps,
             pipe="window",
             level=chosen.level,
+            side_channels=info.side_channels,
         ) as source,
         _client(chosen, endpoint, info, console) as client,
     ):

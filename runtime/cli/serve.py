@@ -17,6 +17,7 @@ from rich.console import Console
 
 from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.wire.address import is_loopback
+from c2r.wire.formats import SideChannel
 from runtime.cli.network_options import add_network_options, load_pipeline, read_choice
 from runtime.server.access import read_token
 from runtime.server.server import PendingPipeline, start_server
@@ -31,6 +32,14 @@ def parser() -> ArgumentParser:
     options.add_argument("--host", default=DEFAULTS.host, help="address to listen on (127.0.0.1)")
     options.add_argument("--port", type=int, default=DEFAULTS.port, help="0 finds one (50051)")
     options.add_argument("--record", type=Path, help="keep all wire messages there, for c2r replay")
+    options.add_argument(
+        "--side-channels",
+        nargs="+",
+        type=SideChannel,
+        choices=tuple(SideChannel),
+        default=(),
+        help="of the frames, taken although the renderer does not read them: for --record",
+    )
     options.add_argument("--verbose", action="store_true", help="log every session")
     group = options.add_argument_group("who may connect")
     group.add_argument("--tls-cert", type=Path, help="PEM certificate; needed beyond this machine")
@@ -76,6 +85,7 @@ def settings_from(chosen: argparse.Namespace) -> ServeSettings:
         token=None if chosen.token_file is None else read_token(chosen.token_file),
         reflection=chosen.reflection,
         record=chosen.record,
+        side_channels=tuple(chosen.side_channels),
         max_sessions=chosen.max_sessions,
         max_waiting=chosen.max_waiting,
         blend_chunks=chosen.blend_chunks,

@@ -22,8 +22,9 @@ from runtime.server.access import is_loopback
 from runtime.session.session import NO_NEGATIVE_PROMPT, Session
 from runtime.session.settings import ServeSettings
 
-SIDE_CHANNELS = tuple(SideChannel)
-"""All are checked and kept with their frames."""
+RENDERED_FROM: frozenset[SideChannel] = frozenset()
+"""What the renderer reads beside colour. Engines draw and send what is granted, so that costs them
+nothing that is not used."""
 
 
 class Negotiation:
@@ -42,6 +43,8 @@ class Negotiation:
             max_message_bytes=settings.message_bytes(preset),
             idle_timeout_s=settings.idle_timeout_s,
         )
+        wanted = RENDERED_FROM | set(settings.side_channels)
+        self.side_channels = tuple(one for one in SideChannel if one in wanted)
         self.server = f"c2r {_own_version()}"
 
     def check(self, request: OpenRequest) -> CodecChoice:
@@ -72,7 +75,7 @@ class Negotiation:
             chunk_frames=preset.chunk_frames(False),
             max_in_flight_chunks=settings.max_in_flight_chunks,
             codecs=codecs,
-            side_channels=tuple(one for one in request.side_channels if one in SIDE_CHANNELS),
+            side_channels=tuple(one for one in request.side_channels if one in self.side_channels),
             limits=self.limits,
             strength=session.params.strength,
             seed=session.params.seed,
@@ -108,7 +111,7 @@ class Negotiation:
             chunk_latents=preset.stream.chunk,
             codecs=self.codecs,
             limits=self.limits,
-            side_channels=SIDE_CHANNELS,
+            side_channels=self.side_channels,
             ready=ready,
             random_weights=random_weights,
             device=device,

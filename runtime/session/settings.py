@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2r.models.configs import Preset
+from c2r.wire.formats import SideChannel
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ServeSettings:
     of the preset with all side channels needs, uncompressed. `blend_chunks`: chunks over which a
     new prompt takes over unless the client says otherwise; 0: it resets the stream, since the
     frames in the window were rendered with the old prompt and would outweigh the new one.
+    `side_channels`: granted although the renderer does not read them, for recordings.
 
     `first_message_s`: how long a stream may be silent before its `open`; `idle_timeout_s`: after
     it; `keepalive_s`: how often the server sends a sign of life; `resume_grace_s`: how long a
@@ -44,6 +46,7 @@ class ServeSettings:
     reflection: bool = False
     health: bool = True
     record: Path | None = None
+    side_channels: tuple[SideChannel, ...] = ()
     max_sessions: int = 4
     max_waiting: int = 16
     max_in_flight_chunks: int = 2

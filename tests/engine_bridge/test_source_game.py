@@ -13,7 +13,7 @@ from c2r.wire import CoarseEncoder, ResetReason
 from c2r.wire.coarse_stream import CoarseDecoder
 from c2r.wire.formats import Codec, CodecChoice, SideChannel
 from c2r.wire.handshake import Accepted, Limits
-from engine_bridge.sources import GameSource, coarse_frame
+from engine_bridge.sources import GameSource, coarse_frame, open_game
 from street.game.frame import GameFrame
 from street.game.game import Game
 
@@ -51,6 +51,26 @@ def test_the_games_frames_travel(source: GameSource) -> None:
     for frame in frames:
         back = decoder.decode(encoder.encode(frame).frame)
         assert (back.rgb == frame.rgb).all()
+
+
+@pytest.mark.parametrize(
+    ("side_channels", "drawn"),
+    [((), False), ((SideChannel.CAMERA,), False), ((SideChannel.MOTION,), True)],
+)
+def test_depth_and_motion_are_drawn_for_servers_that_take_them(
+    side_channels: tuple[SideChannel, ...], drawn: bool
+) -> None:
+    with (
+        open_game(96, 64, seed=3, fps=16.0, side_channels=side_channels) as game,
+        open_game(96, 64, seed=3, fps=16.0) as whole,
+    ):
+        if whole.game.pipe != "egl":
+            pytest.skip("depth and motion need GL")
+        for _ in range(2):
+            frame, other = game.step(), whole.step()
+            assert (frame.depth is not None) is (frame.motion is not None) is drawn
+            assert frame.camera is not None
+            assert (frame.rgb == other.rgb).all()
 
 
 def test_no_key_is_down_without_a_window(source: GameSource) -> None:

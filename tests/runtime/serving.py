@@ -18,7 +18,7 @@ import torch
 from c2r.models.presets import get_preset
 from c2r.weights.renderer import seeded_networks
 from c2r.wire import CoarseFrame, OpenRequest, ResetReason
-from c2r.wire.formats import Codec, CodecLists
+from c2r.wire.formats import Codec, CodecLists, SideChannel
 from runtime.core import Frames
 from runtime.pipeline.pipeline import ChunkOutput, Pipeline, VideoState
 from runtime.pipeline.stage_timer import Timing
@@ -35,6 +35,7 @@ PATIENCE_S = 60.0
 """No test waits as long: what takes longer hangs."""
 SETTINGS = ServeSettings(
     port=0,
+    side_channels=tuple(SideChannel),
     warm_chunks=0,
     first_message_s=PATIENCE_S,
     keepalive_s=30.0,

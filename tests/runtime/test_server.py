@@ -123,6 +123,23 @@ def test_server_info():
     run(test())
 
 
+def test_side_channels_that_nothing_reads_are_not_granted():
+    """Depth and motion take an engine longer to draw than its colours."""
+
+    async def test() -> None:
+        async with serving(side_channels=(SideChannel.DEPTH,)) as server:
+            assert (await info(server.address)).side_channels == (SideChannel.DEPTH,)
+            async with session(server, side_channels=tuple(SideChannel)) as client:
+                assert client.accepted is not None
+                assert client.accepted.side_channels == (SideChannel.DEPTH,)
+        async with serving(side_channels=()) as server, session(server) as client:
+            assert (await info(server.address)).side_channels == ()
+            assert client.accepted is not None
+            assert client.accepted.side_channels == ()
+
+    run(test())
+
+
 def test_reflection_is_opt_in():
     async def services(address: str) -> list[str]:
         async with grpc.aio.insecure_channel(address) as channel:
