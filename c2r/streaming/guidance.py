@@ -1,9 +1,10 @@
 """Guidance over three predictions: nothing (v00), control only (vC0), control and text (vCT).
 
 CFG: `v00 + s_c (vC0 - v00) + s_t (vCT - vC0)`.
-APG (Sadat et al. 2024, arXiv 2410.02416) as C2R's release uses it: the same two differences, taken
-in x_0, each with its own running momentum, shortened to a norm, and stripped of the part parallel
-to the better prediction (kept with weight eta).
+APG (Sadat et al. 2024, arXiv 2410.02416) as C2R's release uses it: the same two differences d,
+taken in x_0, as `d + (s - 1) p(d)`, where p adds a running momentum of its own, shortens to a norm,
+and strips the part parallel to the better prediction (kept with weight eta). Scales of 1 and 1 give
+back vCT under both.
 
 Large scales overshoot: what is to be darker becomes too dark. Three things limit that: APG's norm
 threshold; `rescaled`, which gives the guided prediction the brightness and contrast of the one with
@@ -28,7 +29,7 @@ CHANNEL_AXIS = 2
 
 @dataclass(frozen=True)
 class GuidanceConfig:
-    """`kind`: `none` (one pass, vCT), `cfg` or `apg`; scales of 1 and 1 give back vCT under CFG.
+    """`kind`: `none` (one pass, vCT), `cfg` or `apg`; scales of 1 and 1 give back vCT.
 
     `norm_threshold` None means differences are not shortened. `rescale`, 0 to 1: see `rescaled`.
     `interval`: noise levels, lowest and highest, that are guided. The defaults are the release's.
@@ -111,12 +112,10 @@ def apg(
     )
     by_control = _accumulate(control - nothing, state.control, config.momentum)
     by_text = _accumulate(both - control, state.text, config.momentum)
-    clean = (
-        nothing
-        + config.control_scale * _project(by_control, control, config)
-        + config.text_scale * _project(by_text, both, config)
-    )
-    return (x - clean) / level, Momentum(by_control, by_text)
+    # The two differences themselves lead from `nothing` to `both`.
+    further = (config.control_scale - 1) * _project(by_control, control, config)
+    further = further + (config.text_scale - 1) * _project(by_text, both, config)
+    return velocity.both - further / level, Momentum(by_control, by_text)
 
 
 def rescaled(

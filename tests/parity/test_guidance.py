@@ -53,10 +53,20 @@ def test_apg_over_three_steps(eta, momentum, threshold):
         )
         x00, xc0, xct = (x - level * v for v in (v00, vc0, vct))
         run_c, run_t = (xc0 - x00) + momentum * run_c, (xct - xc0) + momentum * run_t
-        guided = x00 + 1.3 * projected(run_c, xc0, eta, threshold)
-        guided = guided + 7.0 * projected(run_t, xct, eta, threshold)
+        guided = x00 + (xc0 - x00) + (1.3 - 1) * projected(run_c, xc0, eta, threshold)
+        guided = guided + (xct - xc0) + (7.0 - 1) * projected(run_t, xct, eta, threshold)
         expected = (x - guided) / level
         np.testing.assert_allclose(got.numpy(), expected, atol=2e-4, rtol=2e-4)
+
+
+def test_apg_at_scales_of_one_is_the_prediction_with_text_and_control():
+    x, *velocities = random_arrays(8, 4)
+    config = GuidanceConfig("apg", 1.0, 1.0, eta=0.3, momentum=-0.5, norm_threshold=1.0)
+    state = Momentum()
+    for level in (1.0, 0.4):
+        given = predictions(velocities)
+        got, state = apg(torch.from_numpy(x).float(), given, level, state, config)
+        assert torch.equal(got, given.both)
 
 
 def test_apg_with_whole_parallel_and_no_momentum_is_cfg():
