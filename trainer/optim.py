@@ -37,6 +37,13 @@ def hidden(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim == 2 and not any(part in name for part in ("embedding", "head"))
 
 
+def decays(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay acts on it: a layer's matrix or kernel, not a gain, a bias, nor a table
+    that is added, as a DiT's `modulation` and a ViT's tokens are.
+    """
+    return parameter.ndim > 1 and name.rpartition(".")[2] == "weight"
+
+
 class Optimiser:
     """One part's optimisers and EMA. Weight decay acts on matrices alone."""
 
@@ -101,8 +108,8 @@ class Optimiser:
 
 
 def _adamw(parameters: Mapping[str, nn.Parameter], config: OptimConfig) -> torch.optim.Optimizer:
-    matrices = [p for p in parameters.values() if p.ndim > 1]
-    others = [p for p in parameters.values() if p.ndim <= 1]
+    matrices = [p for name, p in parameters.items() if decays(name, p)]
+    others = [p for name, p in parameters.items() if not decays(name, p)]
     groups = [
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from c2r.models.presets import get_preset
+from c2r.weights.renderer import seeded_networks
 from tests.trainer.small_run import changes, losses, make_clips, make_renderer
 from trainer.command import train
 from trainer.optim import Optimiser, learning_rate
@@ -43,6 +45,19 @@ def test_gradients_are_clipped_to_the_norm_allowed():
     assert sum(g.square().sum() for g in grads) ** 0.5 == pytest.approx(0.5, rel=1e-4)
     assert Optimiser(network, OptimConfig(clip=1.0)).clip() == pytest.approx(0.5, rel=1e-4)
     assert sum(g.square().sum() for g in grads) ** 0.5 == pytest.approx(0.5, rel=1e-4)
+
+
+def test_weight_decay_acts_on_layers_matrices_alone():
+    networks = seeded_networks(get_preset("debug"), seed=0)
+    for network in (networks.dit, networks.dino):
+        network.requires_grad_(True)
+        optimiser = Optimiser(network, OptimConfig(weight_decay=0.5, ema=0.0))
+        names = {id(p): name for name, p in network.named_parameters()}
+        for group in optimiser.optimisers[0].param_groups:
+            for parameter in group["params"]:
+                name = names[id(parameter)]
+                added = name.endswith(("bias", "modulation", "_token", "_tokens"))
+                assert group["weight_decay"] == (0.0 if added or parameter.ndim == 1 else 0.5), name
 
 
 def test_ema_follows_the_weights_at_its_own_pace():
