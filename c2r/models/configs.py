@@ -241,9 +241,8 @@ class StreamConfig:
             )
         check_positive(self, "shift")
         if not 0 <= self.context_noise < 1000:
-            raise ValueError(
-                f"context_noise is the timestep {self.context_noise}; it must be 0 to below 1000"
-            )
+            given = self.context_noise
+            raise ValueError(f"context_noise is the timestep {given}; it must be 0 to below 1000")
         if not self.timesteps:
             raise ValueError("timesteps is empty; name at least one, for example (1000.0,)")
 
@@ -253,6 +252,7 @@ class Preset:
     """One whole renderer: frame size, rate and the shape of every network.
 
     `frames`: the longest clip that is rendered whole, as the networks were trained.
+    `negative_prompt`: what guidance leads away from where no other is given.
     """
 
     name: str
@@ -266,6 +266,7 @@ class Preset:
     stream: StreamConfig = field(default_factory=StreamConfig)
     fps: int = 16
     frames: int = 81
+    negative_prompt: str = ""
 
     def __post_init__(self) -> None:
         check_positive(self, "fps", "frames")

@@ -22,6 +22,13 @@ DINOV3_L = DinoConfig(hidden=1024, mlp=4096, layers=24, heads=16)
 DINOV3_H_PLUS = DinoConfig(hidden=1280, mlp=5120, layers=32, heads=20, gated_mlp=True)
 DINOV2_B = replace(DINOV3_B, family="dinov2", registers=0)
 UMT5_XXL = TextConfig()
+WAN_NEGATIVE = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，"
+    "低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，"
+    "畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，"
+    "倒着走"
+)
+"""Wan 2.1's own negative prompt (`sample_neg_prompt` of its published configuration)."""
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -91,6 +98,7 @@ PRESETS: dict[str, Preset] = {
             dino=DINOV3_B,
             vae=TinyVAEConfig(),
             text=UMT5_XXL,
+            negative_prompt=WAN_NEGATIVE,
         ),
         Preset(
             name="wan-14b",
@@ -100,6 +108,7 @@ PRESETS: dict[str, Preset] = {
             dino=DINOV3_B,
             vae=WanVAEConfig(),
             text=UMT5_XXL,
+            negative_prompt=WAN_NEGATIVE,
             stream=StreamConfig(window=21),
         ),
     )

@@ -1,4 +1,4 @@
-"""The offline many-step sampler of the paper: a whole clip at once, Euler steps, guided.
+"""The offline many-step sampler of the paper: a whole clip at once, guided.
 
 For the 14B teacher and for evaluation.
 """
@@ -17,16 +17,18 @@ from c2r.models.control import ControlInput
 from c2r.models.dit import DiT
 from c2r.models.forward_pass import Text
 from c2r.streaming.guidance import GuidanceConfig, Momentum, Predictions, apg, cfg, rescaled
-from c2r.streaming.schedule import TRAIN_STEPS, many_step_levels
+from c2r.streaming.schedule import TRAIN_STEPS
+from c2r.streaming.solvers import SolverName, solver_of
 
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """The release's settings: 50 steps, shift 5, APG."""
+    """The release's settings: 50 steps, shift 5, APG. `solver`: see `c2r.streaming.solvers`."""
 
     steps: int = 50
     shift: float = 5.0
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+    solver: SolverName = "euler"
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,11 @@ class Sampler:
         `on_step(done, steps)` is called after each step.
         """
         config = config or SamplerConfig()
-        levels = many_step_levels(config.steps, config.shift)
+        solver = solver_of(config.solver, config.steps, config.shift)
         x, state, control = noise, Momentum(), self.prepared()
-        for step in range(config.steps):
-            level, following = levels[step], levels[step + 1]
+        for step, level in enumerate(solver.levels):
             velocity, state = self.guided(x, level, control, state, config.guidance)
-            x = x + (following - level) * velocity
+            x = solver.step(step, x, velocity)
             if on_step is not None:
                 on_step(step + 1, config.steps)
         return x

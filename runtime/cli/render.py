@@ -19,14 +19,14 @@ from rich.progress import Progress
 
 from c2r.clips import Image, VideoWriter, read_clip, write_image
 from c2r.command_line import ArgumentParser, option_names, refuse
-from c2r.streaming.guidance_options import SCALES, add_guidance_options, guidance_of
 from c2r.streaming.sampler import SamplerConfig
+from c2r.streaming.sampler_options import SCALES, add_sampler_options, guidance_of
 from runtime.cli.network_options import Choice, add_network_options, load_pipeline, read_choice
 from runtime.core import Frames
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline, pad_frames
 
-OFFLINE_ONLY = ("negative_prompt", "steps", "guidance", *SCALES)
+OFFLINE_ONLY = ("negative_prompt", "steps", "solver", "guidance", *SCALES)
 
 
 def stream_clip(
@@ -52,13 +52,14 @@ def parser() -> ArgumentParser:
         "--output", type=Path, required=True, help=".mp4 file, or a folder for PNGs"
     )
     options.add_argument("--prompt", default="", help="what the world looks like")
-    options.add_argument("--negative-prompt", default="", help="offline only: what it does not")
+    options.add_argument(
+        "--negative-prompt", help="offline only: what it does not (the preset's: Wan's, or none)"
+    )
     options.add_argument(
         "--strength", type=float, default=1.0, help="of the control, 0 or more (1)"
     )
     options.add_argument("--mode", choices=["stream", "offline"], default="stream")
-    options.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
-    add_guidance_options(options)
+    add_sampler_options(options)
     options.add_argument("--frames", type=int, help="at most this many frames of the input")
     options.add_argument("--beside", action="store_true", help="coarse and rendered side by side")
     add_network_options(options)
@@ -122,7 +123,8 @@ def _render(
             parts.append(part)
             progress.advance(task, len(part))
         return np.concatenate(parts)
-    config = SamplerConfig(chosen.steps, pipeline.preset.stream.shift, guidance_of(chosen))
+    shift, guidance = pipeline.preset.stream.shift, guidance_of(chosen)
+    config = SamplerConfig(chosen.steps, shift, guidance, chosen.solver)
     task = progress.add_task("sampling", total=chosen.steps)
     return render_offline(
         pipeline,

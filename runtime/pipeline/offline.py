@@ -22,7 +22,7 @@ def render_offline(
     frames: Frames,
     *,
     prompt: str,
-    negative_prompt: str = "",
+    negative_prompt: str | None = None,
     strength: float = 1.0,
     seed: int = 0,
     config: SamplerConfig | None = None,
@@ -32,6 +32,7 @@ def render_offline(
 
     F that is not 4n + 1 is padded with the last frame, as the published tool does; the padding is
     cut off again. Memory grows with F: attention runs over all latents together.
+    `negative_prompt` None: the preset's.
     """
     count = len(frames)
     whole = -(-(count - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
@@ -44,7 +45,8 @@ def render_offline(
         tokens, _ = networks.control.tokens(features)
         control = ControlInput(networks.control, tokens, preset.grid, scale)
     text = pipeline.text(pipeline.prompt(prompt))
-    negative = pipeline.text(pipeline.prompt(negative_prompt))
+    unwanted = preset.negative_prompt if negative_prompt is None else negative_prompt
+    negative = pipeline.text(pipeline.prompt(unwanted))
     noise = latent_noise([seed], 0, latent_count(whole), 0, pipeline.rollout.latent_shape)
     sampler = Sampler(networks.dit, text, negative, control)
     clean = sampler.run(noise.to(pipeline.device), config, on_step=on_step)

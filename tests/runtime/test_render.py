@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_offline_to_video(folder, tmp_path):
     assert run(["render", *arguments, *extra, *DEBUG_ARGUMENTS]) == 0
     frames = list(read_clip(tmp_path / "out.mp4", width=128, height=48, fps=16))
     assert len(frames) == 6
+
+
+def test_guidance_leads_away_from_the_presets_negative_prompt(pipeline):
+    config = SamplerConfig(2, 5.0, GuidanceConfig("cfg", text_scale=4.0))
+    given: Any = {"prompt": "noon", "seed": 2, "config": config}
+    preset = replace(pipeline.preset, negative_prompt="fog")
+    other = Pipeline(replace(pipeline.networks, preset=preset))
+    asked = render_offline(pipeline, coarse(5), negative_prompt="fog", **given)
+    assert np.array_equal(render_offline(other, coarse(5), **given), asked)
+    assert not np.array_equal(render_offline(other, coarse(5), negative_prompt="", **given), asked)
 
 
 def test_offline_equals_its_parts(pipeline):

@@ -17,7 +17,10 @@ from c2r.streaming.schedule import (
     many_step_levels,
     shift_level,
 )
+from c2r.streaming.solvers import SOLVERS, SolverName, solver_of
 from tests.small_networks import DINO_DIM, make_adapter, make_control, make_controlnet
+
+OFF = GuidanceConfig("none")
 
 
 def test_self_forcing_levels():
@@ -61,14 +64,46 @@ class TowardsTarget(Sampler):
 
 
 @pytest.mark.parametrize("kind", ["none", "cfg"])
-def test_euler_lands_on_the_target(dit, kind):
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_solvers_land_on_the_target(dit, kind, solver):
     target, noise = torch.randn(1, 2, 16, 6, 8), torch.randn(1, 2, 16, 6, 8)
     sampler = TowardsTarget(dit, (), (), target=target)
-    config = SamplerConfig(7, 5.0, GuidanceConfig(kind, text_scale=3.0))
+    config = SamplerConfig(7, 5.0, GuidanceConfig(kind, text_scale=3.0), solver)
     seen = []
     got = sampler.run(noise, config, on_step=lambda done, of: seen.append((done, of)))
     torch.testing.assert_close(got, target, atol=1e-5, rtol=1e-4)
     assert seen == [(step, 7) for step in range(1, 8)]
+
+
+class Gaussian(Sampler):
+    """The velocity field of latents that are normal with mean 0.5 and deviation 0.4, whose flow is
+    known: noise z ends at 0.5 + 0.4 z.
+    """
+
+    def predict(self, x, level, text, control):
+        clean = 1 - level
+        variance = (0.4 * clean) ** 2 + level**2
+        return (level - 0.16 * clean) / variance * (x - 0.5 * clean) - 0.5
+
+
+def test_unipc_needs_half_the_steps_of_euler(dit):
+    noise = torch.randn(1, 2, 16, 6, 8)
+    sampler = Gaussian(dit, (), ())
+
+    def error(solver: SolverName, steps: int) -> float:
+        found = sampler.run(noise, SamplerConfig(steps, 3.0, OFF, solver))
+        return (found - (0.5 + 0.4 * noise)).abs().max().item()
+
+    assert error("unipc", 20) < error("euler", 40)
+    assert error("unipc", 40) < 0.1 * error("euler", 40)
+
+
+def test_unknown_solvers_and_too_few_steps():
+    with pytest.raises(ValueError, match="use euler or unipc"):
+        solver_of("heun", 10, 5.0)  # type: ignore[arg-type]
+    for name in SOLVERS:
+        with pytest.raises(ValueError, match="at least 1 step"):
+            solver_of(name, 0, 5.0)
 
 
 def test_scales_of_one_are_one_pass(dit):
@@ -125,5 +160,8 @@ def test_clones_run_once_a_clip_for_each_prompt(dit):
 def test_the_release_settings():
     """Published: 50 steps, shift 5, APG with control 1, text 10, eta 0, momentum -0.5, no norm."""
     assert SamplerConfig() == SamplerConfig(
-        50, 5.0, GuidanceConfig("apg", 1.0, 10.0, eta=0.0, momentum=-0.5, norm_threshold=None)
+        50,
+        5.0,
+        GuidanceConfig("apg", 1.0, 10.0, eta=0.0, momentum=-0.5, norm_threshold=None),
+        "euler",
     )

@@ -21,20 +21,20 @@ from trainer.distill.student import CausalDenoiser
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a batch is to show: `text` `[B, S, text_dim]`, the empty prompt's in its shape, the
-    control's `features` `[B, F, N, Dd]` and `strength` `[B]`.
+    """What a batch is to show: `text` `[B, S, text_dim]`, `negative` in its shape, which guidance
+    leads away from, the control's `features` `[B, F, N, Dd]` and `strength` `[B]`.
     """
 
     text: Tensor
-    empty: Tensor
+    negative: Tensor
     features: Tensor
     strength: Tensor
 
     def of_pass(self, name: str) -> Conditions:
-        """For one of guidance's passes: `both`, `control` (the empty prompt) or `nothing`."""
-        text = self.text if name == "both" else self.empty
+        """For one of guidance's passes: `both`, `control` (the negative prompt) or `nothing`."""
+        text = self.text if name == "both" else self.negative
         strength = torch.zeros_like(self.strength) if name == "nothing" else self.strength
-        return Conditions(text, self.empty, self.features, strength)
+        return Conditions(text, self.negative, self.features, strength)
 
 
 Predict = Callable[[Conditions, int], Tensor]

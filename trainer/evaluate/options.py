@@ -15,14 +15,14 @@ from rich.progress import Progress
 
 from c2r.command_line import ArgumentParser, refuse
 from c2r.config import parse_overrides
-from c2r.streaming.guidance_options import SCALES, add_guidance_options, guidance_of
+from c2r.streaming.sampler_options import SCALES, add_sampler_options, guidance_of
 from trainer.data.manifest import Clip
 from trainer.evaluate.derive import BOUNDS
 from trainer.evaluate.rendering import Rendering
 from trainer.evaluate.score import ClipPrompt
 
 MANIFEST = "manifest.jsonl"
-OFFLINE_ONLY = ("steps", "guidance", *SCALES)
+OFFLINE_ONLY = ("steps", "solver", "guidance", *SCALES)
 RENDERING = ("mode", *OFFLINE_ONLY, "strength", "no_control", "precision")
 
 
@@ -102,8 +102,7 @@ def _rendering(group: Any) -> None:
         default="offline",
         help="many-step sampler of a bidirectional model, or rollout of a causal one (offline)",
     )
-    group.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
-    add_guidance_options(group, many=True)
+    add_sampler_options(group, many=True)
     group.add_argument(
         "--strength", type=float, nargs="+", default=[1.0], help="of the control; a row for each"
     )
@@ -169,6 +168,7 @@ def renderings(chosen: argparse.Namespace) -> dict[str, Rendering]:
         rendering = Rendering(
             mode=chosen.mode,
             steps=chosen.steps,
+            solver=chosen.solver,
             guidance=guidance_of(chosen, text_scale=text_scale, rescale=rescale),
             strength=1.0 if chosen.no_control else strength,
             control=not chosen.no_control,

@@ -31,6 +31,7 @@ from c2r.models.pixels import eight_bit
 from c2r.streaming.guidance import GuidanceConfig
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import Sampler, SamplerConfig
+from c2r.streaming.solvers import SolverName
 from trainer.data.manifest import Clip
 from trainer.evaluate.results import write_whole
 from trainer.evaluate.score import ClipPrompt, expected_of
@@ -44,7 +45,7 @@ CRF = 10
 
 @dataclass(frozen=True)
 class Rendering:
-    """How clips are rendered. `steps` and `guidance` are for `offline` only."""
+    """How clips are rendered. `steps`, `guidance` and `solver` are for `offline` only."""
 
     mode: Literal["offline", "stream"] = "offline"
     steps: int = 50
@@ -52,6 +53,7 @@ class Rendering:
     strength: float = 1.0
     control: bool = True
     seed: int = 0
+    solver: SolverName = "euler"
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -174,10 +176,12 @@ def render(networks: Networks, coarse: Frames, prompt: str, rendering: Rendering
     whole = -(-(count - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
     pixels = as_tensor(_padded(coarse, whole))[None].to(networks.device)
     control = _control(networks, pixels, rendering)
-    sampler = Sampler(networks.dit, text, text_of(networks, ""), control)
+    negative = text_of(networks, networks.preset.negative_prompt)
+    sampler = Sampler(networks.dit, text, negative, control)
     shape = (networks.preset.dit.channels, *networks.preset.latent_size)
     noise = latent_noise([rendering.seed], 0, latent_count(whole), 0, shape)
-    config = SamplerConfig(rendering.steps, networks.preset.stream.shift, rendering.guidance)
+    shift = networks.preset.stream.shift
+    config = SamplerConfig(rendering.steps, shift, rendering.guidance, rendering.solver)
     clean = sampler.run(noise.to(networks.device), config)
     guide = guide_frames(pixels, networks.preset)
     return _eight_bit(networks.vae.decode(clean, guide, _strength(rendering)))[:count]

@@ -1,7 +1,7 @@
 """The frozen networks around a denoiser: VAE, text encoder, DINO; only those a run needs.
 
 With a cache, latents and text come ready, and the text encoder stays only long enough to encode
-the empty prompt. DINO is there for phases with control alone.
+the empty and the negative prompt. DINO is there for phases with control alone.
 
 Shapes: B samples, F pixel frames, T latents, N tokens, S text tokens.
 """
@@ -56,7 +56,10 @@ class Encoders:
         if config.data.cache is not None:
             fields = cache_fields(start.preset, encoder_hash(vae), weights_hash(text))
             check_cache(config.data.cache, fields)
-        self.empty = text.encode([""]).to(self.device)  # [1, S, text_dim]
+        # [1, S, text_dim]: of a prompt that is dropped, and what guidance leads away from.
+        self.empty, self.negative = (
+            text.encode([prompt]).to(self.device) for prompt in ("", config.model.negative_prompt)
+        )
         ready = config.data.cache is not None and config.data.scenes is None
         self.text_encoder: PromptEncoder | None = None if ready else text.to(self.device)
         self.vae = prepare_inference(vae, dtype, self.device)

@@ -104,7 +104,7 @@ class FlowPhase(Generic[Run]):
         kept = Kept(torch.ones(len(batch.draws)), torch.ones(len(batch.draws)))
         features = self.conditions(batch, kept).get("features")
         text = self.encoders.text(batch)
-        negative = self.encoders.empty.float()
+        negative = self.encoders.negative.float()
         clean = self.denoiser.sample(
             start, text, negative, self.config.log.sampler, features=features
         )

@@ -106,9 +106,9 @@ class StudentPhase(Generic[Run]):
         """Text, control and its strength: 0 where it is dropped."""
         device = self.world.device
         with_text = kept.text.to(device)[:, None, None].bool()
-        empty = self.encoders.empty.float().expand(len(batch.draws), -1, -1)
-        text = torch.where(with_text, self.encoders.text(batch), empty)
-        return Conditions(text, empty, features, kept.control.to(device))
+        text = torch.where(with_text, self.encoders.text(batch), self.encoders.empty.float())
+        negative = self.encoders.negative.float().expand(len(batch.draws), -1, -1)
+        return Conditions(text, negative, features, kept.control.to(device))
 
     def forced(
         self, context: Tensor, noisy: Tensor, levels: Tensor, given: Conditions, level: float

@@ -148,7 +148,8 @@ def test_guidance_in_one_batch_is_guidance_in_several(loop_of, guidance, passes)
 
 def test_teacher_and_critic_get_the_same_control(loop_of):
     """The same text, frames and strength; so does the student, which sees the whole stream."""
-    loop = loop_of("dmd", data={"text_dropout": 0.3, "joint_dropout": 0.4})
+    data = {"text_dropout": 0.3, "joint_dropout": 0.4}
+    loop = loop_of("dmd", data=data, model={"negative_prompt": "fog"})
     phase, batch, seen = loop.phase, loop.dataset.batch(range(8)), {}
 
     def spy(name):
@@ -174,7 +175,9 @@ def test_teacher_and_critic_get_the_same_control(loop_of):
         assert torch.equal(control["strength"][half], own_control["strength"])
     assert torch.equal(text[8:], own_text)
     assert set(own_control["strength"].tolist()) == {0.0, 1.0}, "dropped for both alike"
-    assert torch.equal(text[:8], phase.encoders.empty.expand(8, -1, -1))
+    away_from = phase.encoders.text_encoder.encode(["fog"])
+    assert torch.equal(text[:8], away_from.expand(8, -1, -1))
+    assert not torch.equal(away_from, phase.encoders.empty)
 
 
 def test_parts_take_turns_and_only_the_one_whose_turn_it_is_learns(loop_of):

@@ -1,4 +1,4 @@
-"""The command-line options of guidance, for every command that samples offline."""
+"""The options of the sampler and its guidance, for every command that samples offline."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import argparse
 from typing import Any
 
 from c2r.streaming.guidance import GuidanceConfig
+from c2r.streaming.solvers import SOLVERS
 
 KINDS = ("apg", "cfg", "none")
 SCALES = ("text_scale", "control_scale", "norm_threshold", "rescale", "interval")
 """Options that `--guidance none` has no use for."""
 
 
-def add_guidance_options(options: Any, *, many: bool = False) -> None:
+def add_sampler_options(options: Any, *, many: bool = False) -> None:
     """Add them to a parser or a group. `many`: text scale and rescale take several values."""
+    options.add_argument("--steps", type=int, default=50, help="offline: sampler steps (50)")
+    options.add_argument(
+        "--solver",
+        choices=SOLVERS,
+        default="euler",
+        help="offline: unipc needs about half of the steps of euler (euler)",
+    )
     several: dict[str, Any] = {"nargs": "+"} if many else {}
     each = "; a row for each" if many else ""
     options.add_argument("--guidance", choices=KINDS, default="apg", help="offline (apg)")
