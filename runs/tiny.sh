@@ -18,8 +18,8 @@
 #   joint             ~90 min   OUT/joint                   the teacher
 #   scores            15 min    OUT/eval OUT/eval-bare      report.json, page.html
 #   student           90 min    OUT/autoregress OUT/consistency OUT/dmd
-#   decoder           ~3 h      DATA/streamed OUT/guide     512x288, guided by the coarse frames
-#   from pairs        ~3 h      OUT/post-train OUT/guide-last   the student, then its decoder again
+#   from pairs        40 min    OUT/post-train              the student, on fine clips
+#   decoder           60 min    DATA/streamed OUT/guide     512x288, guided by the coarse frames
 #   scores            20 min    OUT/eval-teacher OUT/eval-4 OUT/eval-2 OUT/eval-1 OUT/eval-student
 #   pack              seconds   OUT/shipped                 the folder that ships
 #
@@ -80,17 +80,14 @@ train autoregress autoregress "${WINDOWS[@]}" --start.folder "$TEACHER"
 train consistency consistency "${WINDOWS[@]}" --start.folder "$OUT/autoregress/renderer"
 train dmd dmd --data.cache "$DATA/cache-tiny" --start.folder "$OUT/consistency/renderer" --distil.teacher "$TEACHER"
 
-# From pairs: the decoder on the student's streams, the student through that decoder, then the decoder
-# once more on the streams of the student that came out.
-STREAMED=(--guide.streamed "$DATA/streamed")
-train guide guide "${CLIPS[@]}" "${STREAMED[@]}" --start.folder "$OUT/dmd/renderer"
-train post_train post-train "${CLIPS[@]}" --start.folder "$OUT/dmd/renderer" --start.vae "$OUT/guide/vae.safetensors"
-train guide guide-last "${CLIPS[@]}" "${STREAMED[@]}" --start.folder "$OUT/post-train/renderer" --steps 3000
+# From pairs: the student on its own streams, then the guided decoder on the streams that come out.
+train post_train post-train "${CLIPS[@]}" --start.folder "$OUT/dmd/renderer"
+train guide guide "${CLIPS[@]}" --guide.streamed "$DATA/streamed" --start.folder "$OUT/post-train/renderer"
 
 # Scores of teacher and students by denoising steps, then all of them in one table.
 evaluate eval-teacher --steps 50 "${GUIDED[@]}" --weights "teacher=$TEACHER"
 evaluate eval-4 "${STREAM[@]}" --stream.timesteps "[1000, 750, 500, 250]" --weights "autoregress 4=$OUT/autoregress/renderer" "consistency 4=$OUT/consistency/renderer" "dmd 4=$OUT/dmd/renderer"
-evaluate eval-2 "${STREAM[@]}" --stream.timesteps "[1000, 500]" --weights "consistency 2=$OUT/consistency/renderer" "dmd 2=$OUT/dmd/renderer" "guide 2=$OUT/guide/renderer" "post-train 2=$OUT/guide-last/renderer"
+evaluate eval-2 "${STREAM[@]}" --stream.timesteps "[1000, 500]" --weights "consistency 2=$OUT/consistency/renderer" "dmd 2=$OUT/dmd/renderer" "post-train 2=$OUT/post-train/renderer" "guide 2=$OUT/guide/renderer"
 evaluate eval-1 "${STREAM[@]}" --stream.timesteps "[1000]" --weights "dmd 1=$OUT/dmd/renderer"
 evaluate eval-student --features "$DINO" --teacher teacher --outputs \
   "teacher=$OUT/eval-teacher/renders/teacher" \
@@ -99,8 +96,8 @@ evaluate eval-student --features "$DINO" --teacher teacher --outputs \
   "dmd 4=$OUT/eval-4/renders/dmd-4" \
   "consistency 2=$OUT/eval-2/renders/consistency-2" \
   "dmd 2=$OUT/eval-2/renders/dmd-2" \
-  "guide 2=$OUT/eval-2/renders/guide-2" \
   "post-train 2=$OUT/eval-2/renders/post-train-2" \
+  "guide 2=$OUT/eval-2/renders/guide-2" \
   "dmd 1=$OUT/eval-1/renders/dmd-1"
 
-[[ -e $OUT/shipped ]] || "$C2R" weights pack "$OUT/guide-last/renderer" "$OUT/shipped"
+[[ -e $OUT/shipped ]] || "$C2R" weights pack "$OUT/guide/renderer" "$OUT/shipped"

@@ -7,6 +7,7 @@ encoder are loaded by `transformers` in their own modules.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,11 @@ from c2r.models.vae import WanVAE
 from c2r.weights.folders import open_source
 from c2r.weights.load import identify, load_into
 from c2r.weights.sources import source_of_tensors
+
+log = logging.getLogger(__name__)
+
+GUIDE = "guide."
+"""What the names of a guide's tensors begin with."""
 
 
 def load_dit(
@@ -64,8 +70,9 @@ def load_tiny_vae(
 ) -> TinyVAE:
     """A TAEHV; its `TGrow` weights may have more outputs than are used.
 
-    `guide_seed`: makes the guide, for training, where the config has one and the file has none,
-    which is a `ValueError` otherwise.
+    `guide_seed`: for training, where guides come and go: one is made where the config has one and
+    the file has none, and left out where it is the other way round. Both are a `ValueError`
+    otherwise.
     """
     with torch.device("meta"):
         vae = TinyVAE(config)
@@ -80,10 +87,13 @@ def load_tiny_vae(
             )
         whole |= _fresh_guide(config, guide_seed)
     if config.guide is None and _has_guide(whole):
-        raise ValueError(
-            f"{source.path} is a VAE with a guide, but the preset's has none: set vae.guide as in "
-            "the preset.yaml that training wrote beside it"
-        )
+        if guide_seed is None:
+            raise ValueError(
+                f"{source.path} is a VAE with a guide, but the preset's has none: set vae.guide as "
+                "in the preset.yaml that training wrote beside it"
+            )
+        log.warning("the guide of %s is left out: the model's VAE has none", source.path)
+        whole = {name: x for name, x in whole.items() if not name.startswith(GUIDE)}
     trimmed = source_of_tensors(source.path, trim_tgrow(whole, vae))
     load_into(
         vae,
@@ -96,14 +106,14 @@ def load_tiny_vae(
 
 
 def _has_guide(tensors: Mapping[str, Tensor]) -> bool:
-    return any(name.startswith("guide.") for name in tensors)
+    return any(name.startswith(GUIDE) for name in tensors)
 
 
 def _fresh_guide(config: TinyVAEConfig, seed: int) -> dict[str, Tensor]:
     """The tensors of a new guide by their names in a `TinyVAE`; form `added` changes no frame."""
     with seeded(seed):
         vae = TinyVAE(config)
-    return {name: x for name, x in vae.state_dict().items() if name.startswith("guide.")}
+    return {name: x for name, x in vae.state_dict().items() if name.startswith(GUIDE)}
 
 
 def load_wan_vae(

@@ -211,6 +211,10 @@ def test_tiny_vae_with_a_guide(tmp_path: Path, same: Same) -> None:
     assert same(load_tiny_vae(tmp_path / "x.pth", with_guide, dtype=torch.float32), state)
     with pytest.raises(ValueError, match=r"is a VAE with a guide, but the preset's has none"):
         load_tiny_vae(tmp_path / "x.pth", TINY_VAE)
+    plain = {name: x for name, x in state.items() if not name.startswith("guide.")}
+    assert same(
+        load_tiny_vae(tmp_path / "x.pth", TINY_VAE, dtype=torch.float32, guide_seed=3), plain
+    )
     del state["guide.encoder.stem.bias"]
     torch.save(state, tmp_path / "x.pth")
     with pytest.raises(ValueError, match=r"missing \(1\): guide\.encoder\.stem\.bias"):
