@@ -28,6 +28,7 @@ from trainer.logs.loss_meter import LossMeter
 from trainer.logs.run_log import Recorder
 from trainer.logs.sample_videos import SampleVideos
 from trainer.optim import Optimiser
+from trainer.pace import Pace, StopSignals
 from trainer.phases.phase import Phase
 from trainer.settings import TrainConfig
 
@@ -105,34 +106,58 @@ class Loop:
             workers=config.data.workers,
         )
         try:
-            sample_videos = SampleVideos(config, self.phase, self.world)
-            while self.step < config.steps:
-                self._advance(ahead, recorder)
-                sample_videos.after_step(self.step, recorder)
-            self._finish()
+            with StopSignals() as stop:
+                if self._train(ahead, recorder, stop):
+                    self._finish()
         finally:
             ahead.close()
             if recorder is not None:
                 recorder.close()
 
-    def _advance(self, ahead: Prefetcher, recorder: Recorder | None) -> None:
+    def _train(self, ahead: Prefetcher, recorder: Recorder | None, stop: StopSignals) -> bool:
+        """Step after step; False when a signal ended it before the last one."""
+        config = self.config
+        pace = Pace(config.checkpoint, self.world, self.step, config.steps)
+        sample_videos = SampleVideos(config, self.phase, self.world)
+        while self.step < config.steps:
+            self._advance(ahead, recorder, pace)
+            sample_videos.after_step(self.step, recorder)
+            save, stopped = pace.after(self.step, stop)
+            if self.step == config.steps:
+                break
+            if save:
+                self._save()
+            if stopped:
+                self.checkpoints.settle()
+                name = "another process" if stop.asked is None else stop.asked.name
+                log.warning(
+                    "stopped by %s after step %d of %d; the same command goes on from there",
+                    name,
+                    self.step,
+                    config.steps,
+                )
+                return False
+        return True
+
+    def _advance(self, ahead: Prefetcher, recorder: Recorder | None, pace: Pace) -> None:
         begin = time.perf_counter()
         values = self.train_step(ahead)
         seconds = time.perf_counter() - begin
         if recorder is not None:
             recorder.numbers(self.step, values | self._throughput(seconds))
         self.step += 1
-        if self.step % self.config.log.every == 0 and self.world.first:
+        if (self.step % self.config.log.every == 0 or self.step == pace.first + 1) and (
+            self.world.first
+        ):
             log.info(
-                "step %d/%d: loss %.4f, %.2f s a step",
+                "step %d/%d: loss %.4f, %.2f s a step, %s",
                 self.step,
                 self.config.steps,
                 values["loss"],
                 seconds,
+                pace.left(self.step),
             )
         self.checkpoints.poll()
-        if self.step % self.config.checkpoint.every == 0 and self.step < self.config.steps:
-            self._save()
 
     def train_step(self, ahead: Prefetcher) -> dict[str, float]:
         """One update; gives losses, gradient norm and learning rate."""

@@ -203,13 +203,18 @@ class LogConfig:
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """Checkpoints every so many steps; the newest `keep` stay."""
+    """Checkpoints every so many steps, and when the last is `minutes` old, 0: at any age; the
+    newest `keep` stay.
+    """
 
     every: int = 500
+    minutes: float = 0.0
     keep: int = 2
 
     def __post_init__(self) -> None:
         check_positive(self, "every", "keep")
+        if not 0 <= self.minutes < float("inf"):
+            raise ValueError(f"checkpoint.minutes is {self.minutes}; give minutes, or 0 for none")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ NOON, NIGHT = (
     "walking, cars, photorealistic"
     for hour in ("noon", "night")
 )
-WIDTH, HEIGHT, FPS, FRAMES = 256, 144, 16, 16 * 12
+WIDTH, HEIGHT, FPS, FRAMES = 512, 288, 16, 16 * 12
+SHOWN = 840, 236
 
 
 def main(out: Path, address: str = "127.0.0.1:50051") -> None:
@@ -44,7 +45,7 @@ def main(out: Path, address: str = "127.0.0.1:50051") -> None:
             shown += [matcher.match(reply) for reply in client.poll()]
     shown += [matcher.match(reply) for reply in client.poll()]
     pairs = [side_by_side(pair.coarse, pair.rendered, gap=4) for pair in shown if pair is not None]
-    first, *rest = (Image.fromarray(pair) for pair in pairs[::2])
+    first, *rest = (Image.fromarray(pair).resize(SHOWN) for pair in pairs[::2])
     first.save(
         out, save_all=True, append_images=rest, duration=2000 // FPS, loop=0, quality=70, method=6
     )

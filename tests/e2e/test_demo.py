@@ -14,6 +14,7 @@ from engine_bridge.cli.demo import PROMPT, main
 WEIGHTS = Path(__file__).parents[2] / "assets" / "tiny"
 FOG = "A city street at noon in thick fog, tall brick buildings, cars, people walking"
 SECONDS = 4.0
+WIDTH, HEIGHT = 512, 288
 
 
 @pytest.fixture(scope="module")
@@ -27,31 +28,32 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-def clip(folder: Path, name: str, width: int = 256) -> list[Image]:
-    return list(read_clip(folder / f"{name}.mp4", width=width, height=144, fps=16.0))
+def clip(folder: Path, name: str, width: int = WIDTH) -> list[Image]:
+    return list(read_clip(folder / f"{name}.mp4", width=width, height=HEIGHT, fps=16.0))
 
 
 def likeness(one: Image, other: Image) -> float:
-    """Correlation of two frames' lumas, in blocks of 4x4."""
+    """Correlation of two frames' lumas, in blocks of 8x8."""
     small = [
-        frame.mean(axis=-1).reshape(36, 4, 64, 4).mean((1, 3)).ravel() for frame in (one, other)
+        frame.mean(axis=-1).reshape(HEIGHT // 8, 8, WIDTH // 8, 8).mean((1, 3)).ravel()
+        for frame in (one, other)
     ]
     return float(np.corrcoef(*small)[0, 1])
 
 
 def test_three_videos_of_one_length(runs: dict[str, Path]) -> None:
     rendered, coarse = clip(runs["clear"], "pictures"), clip(runs["clear"], "coarse")
-    beside = clip(runs["clear"], "demo", 512)
+    beside = clip(runs["clear"], "demo", 2 * WIDTH)
     assert len(rendered) == len(coarse) == len(beside) > 16 * SECONDS / 2
     # Side by side: the coarse frame left, the rendered one right, up to what the codec loses.
-    halves = np.stack([coarse[10], rendered[10]], axis=1).reshape(144, 512, 3)
+    halves = np.stack([coarse[10], rendered[10]], axis=1).reshape(HEIGHT, 2 * WIDTH, 3)
     assert np.abs(halves.astype(float) - beside[10]).mean() < 8
 
 
 def test_report_says_that_weights_were_given(runs: dict[str, Path]) -> None:
     report = json.loads((runs["clear"] / "demo.json").read_text(encoding="utf-8"))
     assert report["weights"] == "given"
-    assert (report["width"], report["height"]) == (256, 144)
+    assert (report["width"], report["height"]) == (WIDTH, HEIGHT)
     assert (runs["clear"] / "demo.png").stat().st_size > 0
 
 

@@ -71,6 +71,32 @@ def test_killed_in_mid_run_it_goes_on_exactly(root):
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_leaves_a_checkpoint_of_the_step_that_ran(root, number):
+    """Exit code 0, and the losses that follow are those of the uninterrupted run, exactly."""
+    name = f"stopped-{number.name}"
+    more = {"steps": 400, "checkpoint": {"every": 1000}, "batch": 2, "log": {"sample_every": 0}}
+    process = start_process(write_config(root / f"{name}.yaml", settings(root, name, **more)))
+    record = root / name / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        if record.is_file() and record.read_text().count("\n") >= 3:
+            break
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert f"stopped by {number.name} after step" in " ".join(said.split())
+    assert not (root / name / "renderer").exists()
+    (kept,) = (root / name / "checkpoints").glob("step-*")
+    done = int(kept.name[5:])
+    assert len(kept_lines(record, 10**9)) == done
+    more["steps"] = done + 2
+    train(phase_settings(settings(root, name, **more)))
+    train(phase_settings(settings(root, f"whole-{number.name}", **more)))
+    assert losses(root / name) == losses(root / f"whole-{number.name}")
+
+
 def test_a_run_with_other_data_is_not_resumed(root):
     train(phase_settings(settings(root, "once", steps=1)))
     again = settings(root, "once", steps=2, data={"cg_ratio": 1.0})
