@@ -26,7 +26,7 @@ from runtime.core import Frames
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline, pad_frames
 
-OFFLINE_ONLY = ("negative_prompt", "steps", "solver", "guidance", *SCALES)
+OFFLINE_ONLY = ("negative_prompt", "trained_length", "steps", "solver", "guidance", *SCALES)
 
 
 def stream_clip(
@@ -60,6 +60,11 @@ def parser() -> ArgumentParser:
     )
     options.add_argument("--mode", choices=["stream", "offline"], default="stream")
     add_sampler_options(options)
+    options.add_argument(
+        "--trained-length",
+        action="store_true",
+        help="offline: pad shorter clips to the preset's frames, as the release does",
+    )
     options.add_argument("--frames", type=int, help="at most this many frames of the input")
     options.add_argument("--beside", action="store_true", help="coarse and rendered side by side")
     add_network_options(options)
@@ -134,6 +139,7 @@ def _render(
         strength=chosen.strength,
         seed=chosen.seed,
         config=config,
+        trained_length=chosen.trained_length,
         on_step=lambda done, _: progress.update(task, completed=done),
     )
 

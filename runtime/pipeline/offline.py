@@ -26,17 +26,20 @@ def render_offline(
     strength: float = 1.0,
     seed: int = 0,
     config: SamplerConfig | None = None,
+    trained_length: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Frames:
     """Render a whole clip `[F, height, width, 3]` at once; sizes as in `Pipeline.render`.
 
     F that is not 4n + 1 is padded with the last frame, as the published tool does; the padding is
     cut off again. Memory grows with F: attention runs over all latents together.
-    `negative_prompt` None: the preset's.
+    `negative_prompt` None: the preset's. `trained_length`: shorter clips are padded to the frames
+    that the networks were trained with, as the release does.
     """
     count = len(frames)
-    whole = -(-(count - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
     networks, preset = pipeline.networks, pipeline.preset
+    least = max(count, preset.frames) if trained_length else count
+    whole = -(-(least - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1
     pixels = pipeline.upload(pad_frames(frames, whole))
     control = None
     scale = strength_tensor(strength, pipeline.device)

@@ -19,7 +19,7 @@ from c2r.weights.renderer import seeded_networks
 from c2r.wire.events import EndRequest
 from runtime.cli.render import stream_clip
 from runtime.pipeline.offline import render_offline
-from runtime.pipeline.pipeline import Pipeline
+from runtime.pipeline.pipeline import Pipeline, pad_frames
 from tests.runtime import bare_client, serving
 from tests.runtime.test_pipeline import DEBUG, coarse
 
@@ -74,6 +74,18 @@ def test_guidance_leads_away_from_the_presets_negative_prompt(pipeline):
     asked = render_offline(pipeline, coarse(5), negative_prompt="fog", **given)
     assert np.array_equal(render_offline(other, coarse(5), **given), asked)
     assert not np.array_equal(render_offline(other, coarse(5), negative_prompt="", **given), asked)
+
+
+def test_short_clips_are_padded_to_the_trained_length(pipeline):
+    config = SamplerConfig(2, 5.0, GuidanceConfig("none"))
+    given: Any = {"prompt": "noon", "seed": 2, "config": config}
+    assert pipeline.preset.frames == 9
+    padded = render_offline(pipeline, coarse(5), trained_length=True, **given)
+    by_hand = render_offline(pipeline, pad_frames(coarse(5), 9), **given)
+    assert np.array_equal(padded, by_hand[:5])
+    assert not np.array_equal(padded, render_offline(pipeline, coarse(5), **given))
+    longer = render_offline(pipeline, coarse(11), trained_length=True, **given)
+    assert np.array_equal(longer, render_offline(pipeline, coarse(11), **given))
 
 
 def test_offline_equals_its_parts(pipeline):
