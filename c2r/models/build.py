@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from c2r.kernels.int8 import to_int8
 from c2r.models.configs import Preset, TextConfig, TinyVAEConfig
 from c2r.models.control import ControlNetwork
 from c2r.models.control_registry import NO_CONTROL, control_class
@@ -118,6 +119,17 @@ def tune_for_cpu(networks: Networks) -> Networks:
         cast(networks.control, torch.bfloat16)
     networks.dino.multiply_in(torch.bfloat16)
     networks.dit.join_qkv()
+    return networks
+
+
+def to_integers(networks: Networks) -> Networks:
+    """Let DiT, control network and DINO multiply in 8-bit integers, in place; float32 otherwise.
+
+    For CPUs. The VAE's convolutions stay as they are.
+    """
+    for network in (networks.dit, networks.control, networks.dino):
+        if network is not None:
+            to_int8(network)
     return networks
 
 

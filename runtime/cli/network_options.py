@@ -12,8 +12,9 @@ from rich.console import Console
 
 from c2r.command_line import ArgumentParser, refuse
 from c2r.config import override, parse_overrides
+from c2r.kernels.int8 import multiplies_integers
 from c2r.models.attention import BACKENDS as KERNELS
-from c2r.models.build import PART_NAMES, Networks, seeded_notice, tune_for_cpu
+from c2r.models.build import PART_NAMES, Networks, seeded_notice, to_integers, tune_for_cpu
 from c2r.models.configs import Preset
 from c2r.models.precision import multiplies_bfloat16
 from c2r.models.presets import PRESETS
@@ -30,6 +31,8 @@ from runtime.backends import (
 from runtime.bench.synthetic import coarse_chunk
 from runtime.pipeline.pipeline import Pipeline
 from runtime.pipeline.tuning import DTYPES, PRECISIONS, default_dtype, tune
+
+INTEGERS = "int8"
 
 PRESET_KEYS = tuple(field.name for field in fields(Preset) if field.name != "name")
 """What `--key.sub VALUE` may change of a preset."""
@@ -49,8 +52,11 @@ def add_network_options(parser: ArgumentParser, *, random_weights: bool = True) 
     group.add_argument("--width", type=int, help="frame width in pixels, a multiple of 16")
     group.add_argument("--height", type=int, help="frame height in pixels, a multiple of 16")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (auto)")
-    precision = group.add_argument("--precision", choices=PRECISIONS)
-    precision.help = "bfloat16 where the device multiplies in it, else float32; fp8: the DiT's"
+    precision = group.add_argument("--precision", choices=(*PRECISIONS, INTEGERS))
+    precision.help = (
+        "fp8: of the DiT's products; int8: on CPUs, of all but the VAE's (what the device "
+        "multiplies faster than float32: bfloat16, then int8)"
+    )
     attention = group.add_argument("--attention", choices=["auto", *KERNELS], default="auto")
     attention.help = "kernel; auto: the fastest here where graphs are captured, else sdpa (auto)"
     backend = group.add_argument("--backend", default="auto")
@@ -102,7 +108,7 @@ class Choice:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of all networks; with FP8, of what is not rounded to it."""
+        """Of all networks; with FP8 or int8, of what is not rounded to it."""
         return DTYPES.get(self.precision or "", default_dtype(self.device))
 
 
@@ -130,6 +136,10 @@ def read_choice(
         compared=tuple(others),
     )
     _check_attention(chosen.attention, device, choice.dtype)
+    if choice.precision == INTEGERS and (device.type != "cpu" or {backend, *others} != {"eager"}):
+        raise ValueError(
+            "--precision int8 is for --device cpu and --backend eager; on CUDA fp8 is its like"
+        )
     return choice
 
 
@@ -185,8 +195,13 @@ def load_chosen(choice: Choice, console: Console) -> Networks:
         attention="sdpa" if choice.attention == "auto" else choice.attention,
     )
     free = choice.precision is None and choice.engines is None
-    if free and choice.device.type == "cpu" and multiplies_bfloat16(choice.device):
-        networks = tune_for_cpu(networks)
+    if free and choice.device.type == "cpu":
+        if multiplies_bfloat16(choice.device):
+            networks = tune_for_cpu(networks)
+        elif choice.backend == "eager" and not choice.compared and multiplies_integers():
+            networks = to_integers(networks)
+    if choice.precision == INTEGERS:
+        to_integers(networks)
     notice = seeded_notice(networks, choice.seed)
     if notice is not None:
         console.print(notice, style="bold yellow")

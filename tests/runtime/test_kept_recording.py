@@ -33,7 +33,7 @@ def test_it_replays_with_the_same_frames(tmp_path):
         async with grpc.aio.insecure_channel(address) as channel:
             return await play(channel, entries, then, speed=1.0)
 
-    with started("--preset", "tiny") as process:
+    with started("--preset", "tiny", "--precision", "float32") as process:
         assert process.stdout is not None
         address = process.stdout.readline().removeprefix("listening on ").strip()
         now = asyncio.run(replayed(address))

@@ -105,6 +105,7 @@ def test_weights_without_the_option():
         (["--attention", "flash"], "needs CUDA and --precision"),
         (["--backend", "onnxruntime", "--engines", "x", "--attention", "sdpa"], "--attention: "),
         (["--backend", "onnxruntime", "--engines", "x", "--precision", "fp8"], "--quantize"),
+        (["--backend", "compiled", "--precision", "int8"], "--backend eager; on CUDA fp8"),
     ],
 )
 def test_what_cannot_be_served_is_said_before_anything_is_loaded(words, message):
@@ -129,6 +130,7 @@ def test_backend_and_precision_without_the_options():
     assert (choice.backend, choice.precision, choice.dtype) == ("eager", None, torch.float32)
     assert choice_of("--precision", "bfloat16").dtype == torch.bfloat16
     assert choice_of("--precision", "fp8").dtype == torch.float32
+    assert choice_of("--precision", "int8").dtype == torch.float32
     assert resolve_backend("auto", torch.device("cuda")) == "graphs"
 
 
