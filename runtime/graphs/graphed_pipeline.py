@@ -29,6 +29,7 @@ from runtime.graphs.capture import Capture, CudaGraphs, PlainCalls
 from runtime.graphs.noise_prefetch import NoisePrefetch, NoiseRequest, host_frames
 from runtime.graphs.schedule import CHUNK, STEPS, CudaStreams, Sequential, StepRunner, Work
 from runtime.graphs.steps import GraphSteps, order_of
+from runtime.pipeline.finite import check_finite
 from runtime.pipeline.pipeline import ChunkOutput, Pipeline, VideoState
 from runtime.pipeline.stage_timer import Timing, milliseconds
 
@@ -42,9 +43,13 @@ SPARE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class LaunchedChunk:
-    """A chunk that was started; its frames `[F, H, W, 3]` are in `host` once `timings` are over."""
+    """A chunk that was started; its frames `[F, H, W, 3]` are in `host` once `timings` are over.
+
+    `finite`: one bool, there with the frames.
+    """
 
     host: Tensor
+    finite: Tensor
     chunk: Chunk
     timings: dict[str, Timing]
     kv_write: Timing
@@ -164,18 +169,19 @@ class GraphedPipeline(Pipeline):
             self._runner.exclusive(self.buffers.swap_in(state))
         fill = self._next_fill(state)
         noise = self._noise.take(self._noise_request(state, fill))
-        works, host = self._works(state, fill, frames, noise, text, strength)
+        works, host, finite = self._works(state, fill, frames, noise, text, strength)
         timings = {name: self._runner.run(STEPS[name], work) for name, work in works.items()}
         clean = self.buffers[f"clean.{order_of(fill.first)}"]
         kv_write = timings.pop("kv_write")
         return LaunchedChunk(
-            host, Chunk(clean, state.stream.latents, text, None), timings, kv_write
+            host, finite, Chunk(clean, state.stream.latents, text, None), timings, kv_write
         )
 
     def collect(self, launched: LaunchedChunk) -> ChunkOutput:
-        """Wait for the frames of a chunk, not for its keys and values."""
+        """Wait for the frames of a chunk, not for its keys and values. See `Pipeline.render`."""
         timings = launched.timings
         stages_ms = milliseconds(timings)
+        check_finite(launched.finite)
         stages_ms["denoise"] += stages_ms.pop("slide", 0.0)
         # The static buffer is the next chunk's; what leaves is a copy.
         chunk = replace(launched.chunk, clean=launched.chunk.clean.clone())
@@ -231,8 +237,8 @@ class GraphedPipeline(Pipeline):
         noise: Tensor,
         text: TextKV,
         strength: float,
-    ) -> tuple[dict[str, Work], Tensor]:
-        """The work of every step of a chunk, and where its frames will be on the host.
+    ) -> tuple[dict[str, Work], Tensor, Tensor]:
+        """The work of every step of a chunk, where its frames and `finite` will be on the host.
 
         What differs between chunks (pixels, noise, strength, prompt) is copied to the static
         buffers around the replays, on the same stream as the graph that reads it.
@@ -244,6 +250,7 @@ class GraphedPipeline(Pipeline):
         repeats = height // frames.shape[1]  # pixels of frames at the DiT's size are repeated
         np.copyto(coarse.numpy(), frames.repeat(repeats, axis=1).repeat(repeats, axis=2))
         host = host_frames(count, height, width, pinned=self.cuda)
+        finite = torch.ones((), dtype=torch.bool, pin_memory=self.cuda)
 
         def replay(name: str) -> None:
             step = self._replays.get(_key(name, fill))
@@ -267,6 +274,7 @@ class GraphedPipeline(Pipeline):
 
         def download() -> None:
             host.copy_(buffers[f"frames.{order}"], non_blocking=True)
+            finite.copy_(buffers[f"finite.{order}"], non_blocking=True)
 
         special: dict[str, Work] = {
             "upload": upload,
@@ -276,7 +284,7 @@ class GraphedPipeline(Pipeline):
             "download": download,
         }
         works = {step.name: special.get(step.name, partial(replay, step.name)) for step in CHUNK}
-        return works, host
+        return works, host, finite
 
 
 def _key(name: str, fill: Fill) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from c2r.streaming.fill_levels import Fill
 from c2r.streaming.rollout import Rollout, denoise
 from runtime.graphs.buffers import StaticBuffers
 from runtime.graphs.schedule import Work
+from runtime.pipeline.finite import all_finite
 from runtime.pipeline.pipeline import Pipeline
 
 
@@ -32,9 +33,9 @@ def order_of(first: bool) -> str:
 class GraphSteps:
     """The steps of one renderer's chunks over its static buffers.
 
-    Buffers: `pixels`, `features`, `tokens`, `noise`, `clean`, `guide` and `frames`, each of a first
-    and of a later chunk; `strength`, `tokens.chunk` (control of the chunk that is being denoised),
-    `text`, and what streams carry.
+    Buffers: `pixels`, `features`, `tokens`, `noise`, `clean`, `guide`, `frames` and `finite`, each
+    of a first and of a later chunk; `strength`, `tokens.chunk` (control of the chunk that is being
+    denoised), `text`, and what streams carry.
     """
 
     def __init__(self, pipeline: Pipeline, buffers: StaticBuffers) -> None:
@@ -150,6 +151,7 @@ class GraphSteps:
         clean, strength = buffers[f"clean.{order}"], buffers["strength"]
         decoded, state = self.stages.vae(clean, state, guide, strength)
         buffers.write(f"frames.{order}", eight_bit(decoded))
+        buffers.write(f"finite.{order}", all_finite(clean, decoded))
         buffers.write_all("vae.next", state.past)
         if first:
             buffers.write_all("vae.now", state.past)

@@ -13,6 +13,7 @@ from c2r.models.control import ControlInput, strength_tensor
 from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import Sampler, SamplerConfig
 from runtime.core import Frames
+from runtime.pipeline.finite import all_finite, check_finite
 from runtime.pipeline.pipeline import Pipeline, pad_frames
 
 
@@ -54,4 +55,7 @@ def render_offline(
     sampler = Sampler(networks.dit, text, negative, control)
     clean = sampler.run(noise.to(pipeline.device), config, on_step=on_step)
     decoded = networks.vae.decode(clean, guide_frames(pixels, preset), scale)
-    return np.ascontiguousarray(pipeline.download(decoded)[:count])
+    finite = all_finite(clean, decoded)
+    rendered = pipeline.download(decoded)[:count]
+    check_finite(finite)
+    return np.ascontiguousarray(rendered)

@@ -28,6 +28,7 @@ from c2r.models.pixels import eight_bit
 from c2r.models.vae import VAEState
 from c2r.streaming.rollout import Chunk, Rollout, StreamState
 from runtime.core import ChunkRequest, Frames, RenderedChunk, RenderParameters
+from runtime.pipeline.finite import all_finite, check_finite
 from runtime.pipeline.stage_timer import HostTiming, StageTimer, Timing, milliseconds
 
 
@@ -136,9 +137,9 @@ class Pipeline:
         """Render one chunk of coarse frames `[F, H, W, 3]`, at the output size.
 
         A renderer with a guide takes them at the DiT's size too and refuses others; one without
-        resizes them. `ValueError` when F is not `frames_wanted(state)` or strength is negative. The
-        stream moves on with `finalize` of the result; until then the same call gives the same
-        frames.
+        resizes them. `ValueError` when F is not `frames_wanted(state)` or strength is negative;
+        `NotFiniteError` for a chunk with a NaN or an infinity in it. The stream moves on with
+        `finalize` of the result; until then the same call gives the same frames.
         """
         self._check(state, frames)
         scale = strength_tensor(strength, self.device)
@@ -156,7 +157,9 @@ class Pipeline:
             guide = guide_frames(pixels, self.preset)
             decoded, vae_state = self.stages.vae(chunk.clean, state.vae, guide, scale)
         with self.clock.time(timings, "download"):
+            finite = all_finite(chunk.clean, decoded)
             rendered = self.download(decoded)
+        check_finite(finite)
         return ChunkOutput(rendered, chunk, control_state, vae_state, milliseconds(timings))
 
     @torch.no_grad()

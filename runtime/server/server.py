@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +22,10 @@ from runtime.pipeline.render_thread import RenderScheduler, RenderThread
 from runtime.recording.recorder import Recorder
 from runtime.server.access import BearerGate, address_of, check_bind, server_credentials
 from runtime.server.admission import Admission
+from runtime.server.health import Health, SessionVerdict
 from runtime.server.negotiation import Negotiation
 from runtime.server.service import SERVICE, RenderService
+from runtime.session.session import Session
 from runtime.session.settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -38,37 +40,6 @@ class PendingPipeline:
 
     preset: Preset
     load: Callable[[], Pipeline]
-
-
-class Health:
-    """`grpc.health.v1`: whether sessions are served. `off`: needs no package and says nothing."""
-
-    def __init__(self, *, off: bool = False) -> None:
-        self._servicer: Any = None
-        if not off:
-            from grpc_health.v1 import health
-
-            self._servicer = health.aio.HealthServicer()
-
-    def add_to(self, server: grpc.aio.Server) -> None:
-        if self._servicer is not None:
-            from grpc_health.v1 import health_pb2_grpc
-
-            health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
-
-    async def set(self, *, serving: bool) -> None:
-        if self._servicer is None:
-            return
-        from grpc_health.v1 import health_pb2
-
-        status = health_pb2.HealthCheckResponse
-        for name in ("", SERVICE):
-            await self._servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
-
-    async def close(self) -> None:
-        """NOT_SERVING from now on, whatever is set later."""
-        if self._servicer is not None:
-            await self._servicer.enter_graceful_shutdown()
 
 
 def add_reflection(server: grpc.aio.Server) -> None:
@@ -97,8 +68,11 @@ class RunningServer:
             RenderScheduler(self._thread),
             self._pool,
             self._recorder,
+            self._session_over,
         )
         self._health = Health(off=not settings.health)
+        self._verdict = SessionVerdict()
+        self._tasks = set[asyncio.Task[None]]()
         gates = [] if settings.token is None else [BearerGate(settings.token)]
         self._grpc = grpc.aio.server(
             interceptors=gates,
@@ -142,6 +116,17 @@ class RunningServer:
         if self._loading is not None:
             self._loading.cancel()
         await asyncio.to_thread(self._end_threads)
+
+    def _session_over(self, session: Session) -> None:
+        works = self._verdict.over(session, self.admission.active)
+        if not works:
+            log.error("every session is given up; health says NOT_SERVING until one ends well")
+        self._spawn(self._health.set(serving=works))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only weak references
+        task.add_done_callback(self._tasks.discard)
 
     def _end_threads(self) -> None:
         if not self._thread.stop(self.settings.drain_s):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
@@ -97,11 +98,13 @@ class RenderService:
         scheduler: RenderScheduler,
         pool: Executor,
         recorder: Recorder | None,
+        session_over: Callable[[Session], None],
     ) -> None:
         self.pipeline: Pipeline | None = None
         self._negotiation, self._admission, self._scheduler = negotiation, admission, scheduler
         self._settings = negotiation.settings
         self._pool, self._recorder = pool, recorder
+        self._session_over = session_over
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What gRPC calls. Messages of a stream stay bytes: they are parsed off the loop, recorded
@@ -165,6 +168,7 @@ class RenderService:
         finally:
             log.info("session %s: stream over, %s", session.name, session.stats)
             self._admission.leave(session, stream, parks=stream is not None and stream.parks)
+            self._session_over(session)
 
     def _stream(
         self, session: Session, accepted: Accepted, request: OpenRequest, pipe: Pipe

@@ -13,16 +13,21 @@ from time import perf_counter
 from c2r.wire import Accepted, DropReason, ErrorCode, Fault
 from c2r.wire.events import ControlAck, ControlChange, EndReason, SessionWarning, WarningCode
 from runtime.core import ChunkRequest, ReceivedFrame, RenderedChunk
+from runtime.pipeline.finite import NotFiniteError
 from runtime.pipeline.pipeline import Video
 from runtime.pipeline.render_thread import RenderScheduler
 from runtime.session.inbox import Inbox
-from runtime.session.session import Ending, Session, changed_parameters
+from runtime.session.session import (
+    MAX_FAILURES,
+    Ending,
+    Refusal,
+    RefusedError,
+    Session,
+    changed_parameters,
+)
 from runtime.session.writer import Writer
 
 log = logging.getLogger(__name__)
-
-MAX_FAILURES = 3
-"""Chunks in a row that may fail before the session is given up."""
 
 
 class ChunkQueue:
@@ -155,8 +160,7 @@ class ChunkQueue:
         self._changes_out = []
         if request is not None:
             self.inbox.failed()
-            message = "the renderer failed on this chunk; the server's log says why"
-            self._writer.fail(request.frames, Fault(ErrorCode.INTERNAL, message))
+            self._writer.fail(request.frames, Fault(ErrorCode.INTERNAL, _public(error)))
         self._record_failure("a chunk failed", error)
 
     def on_state_lost(self, error: Exception) -> None:
@@ -167,9 +171,13 @@ class ChunkQueue:
         log.error("session %s: %s", self._session.name, what, exc_info=error)
         # Told to the session and not to this stream: by now another one may have resumed it, and
         # the next chunk of that one has to be a first one.
-        if self._session.record_failure() >= MAX_FAILURES:
+        self._session.record_failure()
+        message = f"{_public(error)}; the stream is reset"
+        self._writer.send(SessionWarning(WarningCode.RESTARTED, message))
+        if self._session.gave_up:
             message = f"the renderer failed {MAX_FAILURES} times in a row; open a new session"
-            self._end(Ending(EndReason.FAULT, message))
+            refused = RefusedError(Refusal.FAULT, message)
+            self._end(Ending(EndReason.FAULT, message, error=refused))
         self._end_if_finished()
 
     def _ask(self) -> None:
@@ -179,3 +187,10 @@ class ChunkQueue:
     def _end_if_finished(self) -> None:
         if self._finishing is not None and self._out is None and len(self.inbox) == 0:
             self._end(self._finishing)
+
+
+def _public(error: Exception) -> str:
+    """What a client is told of a failure: only the log has the inside of the server."""
+    if isinstance(error, NotFiniteError):
+        return str(error)
+    return "the renderer failed on this chunk; the server's log says why"

@@ -14,6 +14,8 @@ from runtime.pipeline.pipeline import Video
 from runtime.session.stats import SessionStats
 
 TOKEN_BYTES = 32
+MAX_FAILURES = 3
+"""Chunks in a row that may fail before the session is given up."""
 NO_NEGATIVE_PROMPT = "this renderer is distilled: a negative prompt has no effect"
 
 
@@ -48,6 +50,12 @@ class Ending:
     message: str
     resumable: bool = False
     error: Exception | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """`Ended` is sent: in good order, and with its numbers before a status of our own fault."""
+        fault = isinstance(self.error, RefusedError) and self.error.refusal is Refusal.FAULT
+        return self.error is None or fault
 
 
 class ActiveStream(Protocol):
@@ -120,13 +128,22 @@ class Session:
         self.stats.chunks += 1
         return self.stats.chunks - 1
 
-    def record_failure(self) -> int:
-        """The video lost its state; returns how often that happened in a row."""
+    @property
+    def gave_up(self) -> bool:
+        """`MAX_FAILURES` chunks failed in a row."""
+        return self._failures >= MAX_FAILURES
+
+    @property
+    def renders(self) -> bool:
+        """Its latest chunk did not fail."""
+        return self.stats.chunks > 0 and self._failures == 0
+
+    def record_failure(self) -> None:
+        """The video lost its state."""
         self._failures += 1
         self.at_start = True
         if self.stream is not None:
             self.stream.restart()
-        return self._failures
 
 
 def open_parameters(request: OpenRequest, blend_chunks: int) -> RenderParameters:

@@ -122,8 +122,8 @@ class Writer:
             self.answer(reply, received.arrived_s)
 
     def close(self, ending: Ending) -> None:
-        """The last message: `Ended`, unless a status says it; then `run` is over."""
-        if ending.error is None:
+        """The last message: `Ended`, unless a status says it all; then `run` is over."""
+        if ending.is_told:
             self._queue.put_nowait(ending)
         self._queue.put_nowait(None)
 

@@ -253,6 +253,7 @@ def test_any_order_that_keeps_the_lists_gives_the_same(seed):
     order = runner.carry_out(random.Random(seed))
     assert order != sorted(order), "this order proves nothing"
     assert_same([launch.host.numpy() for launch in launches], [one.numpy() for one in expected])
+    assert all(bool(launch.finite) for launch in launches)
 
 
 def test_no_list_says_more_than_it_must():

@@ -323,7 +323,7 @@ def test_a_renderer_that_keeps_failing_ends_the_session():
         renderer.faults = [RuntimeError("broken")] * 10
         async with serving(renderer) as server, session(server) as client:
             await client.send(*frames(4 * FIRST - 1))
-            assert await client.over() is grpc.StatusCode.OK
+            assert await client.over() is grpc.StatusCode.INTERNAL
             assert client.ended is not None
             assert client.ended.reason is EndReason.FAULT
             assert not client.ended.resumable

@@ -3,4 +3,4 @@
 The protobuf messages and the gRPC service. `c2r.wire` turns them into dataclasses.
 """
 
-PROTO_SHA256 = "6699fd0630ff4b9e3a5dc1d18f7e0f914c2104b1ca64d253d80072113be94874"
+PROTO_SHA256 = "aa65617bd0b063f91b0eb4c1db8bdece1cc816e45b4525367d8ca02ed02024be"

@@ -319,7 +319,7 @@ class _WarningCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     WARNING_CODE_RANDOM_WEIGHTS: _WarningCode.ValueType  # 2
     """The renderer runs on random weights: its pictures mean nothing."""
     WARNING_CODE_RESTARTED: _WarningCode.ValueType  # 3
-    """The resume token named no living session: this one is new."""
+    """The resume token named no living session, or a chunk failed: the stream was reset."""
     WARNING_CODE_SLOW: _WarningCode.ValueType  # 4
     """The renderer is slower than the frames come."""
     WARNING_CODE_NO_EFFECT: _WarningCode.ValueType  # 5
@@ -335,7 +335,7 @@ WARNING_CODE_PROTOCOL_MINOR: WarningCode.ValueType  # 1
 WARNING_CODE_RANDOM_WEIGHTS: WarningCode.ValueType  # 2
 """The renderer runs on random weights: its pictures mean nothing."""
 WARNING_CODE_RESTARTED: WarningCode.ValueType  # 3
-"""The resume token named no living session: this one is new."""
+"""The resume token named no living session, or a chunk failed: the stream was reset."""
 WARNING_CODE_SLOW: WarningCode.ValueType  # 4
 """The renderer is slower than the frames come."""
 WARNING_CODE_NO_EFFECT: WarningCode.ValueType  # 5
