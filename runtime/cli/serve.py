@@ -1,7 +1,8 @@
 """`c2r serve`: wait for game engines and render what they send.
 
 Listens on this machine only, unless TLS files are given. Prints `listening on HOST:PORT` when it is
-ready. SIGTERM or Ctrl+C lets open sessions finish their chunk; a second one does not wait.
+ready. SIGTERM or Ctrl+C lets open sessions finish their chunk; a second one does not wait. Exits
+with 3 when the renderer is lost, so that a supervisor starts it again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +27,9 @@ from runtime.server.server import PendingPipeline, start_server
 from runtime.session.settings import ServeSettings, TLSFiles
 
 DEFAULTS = ServeSettings()
+LOST_GRACE_S = 3.0
+"""From the loss of the renderer to the end; probes and clients see NOT_SERVING meanwhile."""
+LOST_EXIT = 3
 
 
 def parser() -> ArgumentParser:
@@ -95,8 +101,8 @@ def settings_from(chosen: argparse.Namespace) -> ServeSettings:
     )
 
 
-async def serve(source: PendingPipeline, settings: ServeSettings, console: Console) -> None:
-    """Serve until a signal says stop."""
+async def serve(source: PendingPipeline, settings: ServeSettings, console: Console) -> bool:
+    """Serve until a signal says stop; False when the renderer was lost before that."""
     stop = asyncio.Event()
     on_signals(stop.set)
     server = await start_server(source, settings)
@@ -108,8 +114,14 @@ async def serve(source: PendingPipeline, settings: ServeSettings, console: Conso
         if ready.done():
             ready.result()
             print(f"listening on {server.address}", flush=True)
-        await stopped
+        lost = asyncio.ensure_future(server.lost.wait())
+        await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if lost.done():
+            console.print("the renderer is lost: this process ends", style="bold red")
+            await asyncio.wait({stopped}, timeout=LOST_GRACE_S)
+            return False
         console.print("stopping: open sessions finish their chunk")
+        return True
     finally:
         await server.stop()
 
@@ -144,5 +156,9 @@ def main(arguments: Sequence[str]) -> int:
         notice = "anyone who reaches this port may use it: consider --token-file or --tls-client-ca"
         console.print(notice, style="bold yellow")
     source = PendingPipeline(choice.preset, lambda: load_pipeline(choice, console))
-    asyncio.run(serve(source, settings, console))
-    return 0
+    if asyncio.run(serve(source, settings, console)):
+        return 0
+    # Not by the ordinary way: what the interpreter frees at its end waits for the device too.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(LOST_EXIT)

@@ -104,6 +104,10 @@ class Pipeline:
     def device(self) -> torch.device:
         return self.rollout.device
 
+    def probe(self) -> None:
+        """Raises when the device computes no more. Waits for it."""
+        torch.ones(2, device=self.device).sum().item()
+
     def open(self, seed: int) -> VideoState:
         """A new stream; takes the memory of its K/V cache."""
         return VideoState(self.rollout.open([seed]))

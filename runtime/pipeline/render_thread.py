@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -21,21 +22,66 @@ from runtime.pipeline.pipeline import Video
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+RECENT = 16
+"""Pieces of work whose durations are kept."""
+
+
+class RendererLostError(RuntimeError):
+    """Nothing can be rendered any more by this process; the message says why."""
+
 
 class RenderThread:
     """Runs work in the order given, one at a time.
 
     The order is a promise that others build on: a video is closed after the last chunk that was
     scheduled for it, and a chunk finds the keys and values of the one before it written.
+
+    The thread is lost when its device computes no more (`probe` raises after a failure), when it
+    ends by itself, or when it does not come back (see `watchdog`). `on_lost` is then called once,
+    on the loop, and all calls fail.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_lost: Callable[[Exception], None] = lambda error: None) -> None:
         # Unbounded, and short all the same: the scheduler has one chunk in it at a time.
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="c2r-render", daemon=True)
+        self._on_lost = on_lost
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._calls = set[asyncio.Future[Any]]()
+        self.lost: RendererLostError | None = None
+        self.probe: Callable[[], None] = lambda: None
+        """Raises when the device computes no more. Called on the thread."""
+        self.busy, self.done = False, 0
+        self.recent_s: deque[float] = deque(maxlen=RECENT)
 
     def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._thread.start()
+
+    def lose(self, error: RendererLostError) -> None:
+        """The thread is of no more use. On the loop."""
+        if self.lost is not None:
+            return
+        self.lost = error
+        for future in list(self._calls):
+            _fail(future, error)
+        self._on_lost(error)
+
+    def check(self) -> None:
+        """After a failure, on the thread: whether the device still computes.
+
+        An error of a kernel stays with a CUDA device for the life of the process, and every later
+        call fails with it; memory that ran out does not.
+        """
+        try:
+            self.probe()
+        except Exception as error:
+            self._tell(f"the device computes no more: {error}", error)
+
+    def _tell(self, message: str, cause: BaseException) -> None:
+        log.critical("%s", message, exc_info=cause)
+        assert self._loop is not None, "the thread was started on a loop"
+        post(self._loop, self.lose, RendererLostError(message))
 
     def put(self, work: Callable[[], None]) -> None:
         """Work that handles its own errors."""
@@ -45,12 +91,18 @@ class RenderThread:
         """Run a function in its turn; its result arrives in a future of the running loop."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        if self.lost is not None:
+            future.set_exception(self.lost)
+            return future
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
 
         def work() -> None:
             try:
                 result = function(*arguments)
             except Exception as error:
                 post(loop, _fail, future, error)
+                self.check()
             else:
                 post(loop, _fulfil, future, result)
 
@@ -60,15 +112,22 @@ class RenderThread:
     def stop(self, timeout_s: float) -> bool:
         """Finish what was given and end; False when that takes longer."""
         self._work.put(None)
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s if self.lost is None else min(timeout_s, 1.0))
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
+            begun_s, self.busy = time.perf_counter(), True
             try:
                 work()
             except Exception:
                 log.exception("work of the render thread failed; the thread goes on")
+                self.check()
+            except BaseException as error:
+                self._tell(f"the render thread ended: {error!r}", error)
+                return
+            self.recent_s.append(time.perf_counter() - begun_s)
+            self.busy, self.done = False, self.done + 1
             # `get` blocks until there is more to do, and the name would hold on to a chunk of
             # frames, or to the video that was just closed, for as long.
             del work
@@ -156,6 +215,7 @@ class RenderScheduler:
                 chunk = video.render(request)
             except Exception as error:
                 post(loop, self._finished, job, job.failed, error)
+                self._thread.check()
                 return
             # First the frames, then the write: a client waits for the former, and the loop picks
             # and submits the next chunk while the thread is busy with the latter.
@@ -166,6 +226,7 @@ class RenderScheduler:
                 # Posted after `rendered`, which the loop therefore sees first. By now the job's
                 # next chunk may be submitted: `Video.render` refuses it.
                 post(loop, job.on_state_lost, error)
+                self._thread.check()
 
         self._thread.put(work)
 

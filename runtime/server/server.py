@@ -17,15 +17,17 @@ from typing import Any
 import grpc.aio
 
 from c2r.models.configs import Preset
+from c2r.wire.events import EndReason
 from runtime.pipeline.pipeline import Pipeline, warm_up
 from runtime.pipeline.render_thread import RenderScheduler, RenderThread
+from runtime.pipeline.watchdog import watch
 from runtime.recording.recorder import Recorder
 from runtime.server.access import BearerGate, address_of, check_bind, server_credentials
 from runtime.server.admission import Admission
 from runtime.server.health import Health, SessionVerdict
 from runtime.server.negotiation import Negotiation
 from runtime.server.service import SERVICE, RenderService
-from runtime.session.session import Session
+from runtime.session.session import Ending, Refusal, RefusedError, Session
 from runtime.session.settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,9 @@ class RunningServer:
         self.address = ""
         workers = max(2, min(8, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="c2r-codec")
-        self._thread = RenderThread()
+        self._thread = RenderThread(self._lose)
+        self.lost = asyncio.Event()
+        """The renderer is lost: sessions are told; only a new process can serve again."""
         self.admission = Admission(self._thread, settings)
         negotiation = Negotiation(preset, settings)
         self._recorder = _recorder(settings, negotiation)
@@ -113,9 +117,22 @@ class RunningServer:
         except TimeoutError:
             log.warning("%d sessions did not finish in time", len(self.admission.active))
         await self._grpc.stop(grace=1.0)
-        if self._loading is not None:
-            self._loading.cancel()
+        for task in (self._loading, *self._tasks):
+            if task is not None:
+                task.cancel()
         await asyncio.to_thread(self._end_threads)
+
+    def _lose(self, error: Exception) -> None:
+        """What `stop` does, but that nothing can be waited for, and that it is nobody's wish."""
+        log.critical("the renderer is lost: %s", error)
+        self._spawn(self._health.close())
+        self.admission.close()
+        message = f"the renderer is lost: {error}; the server ends, connect again later"
+        for session in self.admission.active:
+            assert session.stream is not None, "active sessions are on a stream"
+            refused = RefusedError(Refusal.FAULT, message)
+            session.stream.end(Ending(EndReason.FAULT, message, error=refused))
+        self.lost.set()
 
     def _session_over(self, session: Session) -> None:
         works = self._verdict.over(session, self.admission.active)
@@ -150,6 +167,8 @@ class RunningServer:
         pipeline = await self._thread.call(load)
         chunk_ms = await self._thread.call(warm_up, pipeline, self.settings.warm_chunks)
         log.info("warm: a chunk takes %.0f ms", chunk_ms)
+        self._thread.probe = pipeline.probe
+        self._spawn(watch(self._thread))
         self._service.pipeline = pipeline
         self.admission.open(pipeline)
         await self._health.set(serving=True)

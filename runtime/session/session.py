@@ -61,6 +61,10 @@ class Ending:
 class ActiveStream(Protocol):
     """The stream that a session is on, as the session and the server know it."""
 
+    def end(self, ending: Ending) -> None:
+        """End for this reason, unless it is ending already."""
+        ...
+
     def take_over(self) -> None:
         """Another stream goes on with the session: end."""
         ...

@@ -1,0 +1,37 @@
+"""Notices a render thread that does not come back from its work, as on a device that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+from runtime.pipeline.render_thread import RECENT, RendererLostError, RenderThread
+
+TICK_S = 1.0
+FLOOR_S = 60.0
+"""No work is given up before: prompts are encoded, graphs captured and kernels compiled in it."""
+MULTIPLE = 20
+"""Of the longest of the thread's recent pieces of work."""
+
+
+def limit_s(thread: RenderThread) -> float | None:
+    """Seconds that a piece of work may take; None while too few are measured.
+
+    Loading, the warm-up and the first chunks of all are neither watched nor, once it watches, in
+    the measure.
+    """
+    if thread.done < 2 * RECENT:
+        return None
+    return max(FLOOR_S, MULTIPLE * max(thread.recent_s))
+
+
+async def watch(thread: RenderThread) -> NoReturn:
+    """Tell the thread that it is lost once a piece of work takes too long. Runs until cancelled."""
+    seen, waited_s = -1, 0.0
+    while True:
+        await asyncio.sleep(TICK_S)
+        # Ticks are counted, not time: a process that was stopped for an hour proves nothing.
+        waited_s = waited_s + TICK_S if thread.busy and thread.done == seen else 0.0
+        seen, limit = thread.done, limit_s(thread)
+        if limit is not None and waited_s > limit:
+            thread.lose(RendererLostError(f"a chunk has not come back for {limit:.0f} s"))
