@@ -16,6 +16,7 @@ from runtime.core import ChunkRequest, ReceivedFrame, RenderedChunk
 from runtime.pipeline.finite import NotFiniteError
 from runtime.pipeline.pipeline import Video
 from runtime.pipeline.render_thread import RenderScheduler
+from runtime.session.changes import PendingChange, PendingChanges
 from runtime.session.inbox import Inbox
 from runtime.session.session import (
     MAX_FAILURES,
@@ -59,8 +60,7 @@ class ChunkQueue:
         self._out: ChunkRequest | None = None
         self._finishing: Ending | None = None
         self._closed = False
-        self._changes: list[tuple[ControlChange, int]] = []
-        self._changes_out: list[tuple[ControlChange, int]] = []
+        self._changes = PendingChanges()
 
     @property
     def finishing(self) -> Ending | None:
@@ -87,7 +87,9 @@ class ChunkQueue:
         before = self._session.params
         self._session.update_params(changed_parameters(before, change, self._blend_chunks))
         same = change.prompt in (None, before.prompt)
-        self._changes.append((change, 1 if same else self._session.params.blend_chunks))
+        blend = 1 if same else self._session.params.blend_chunks
+        if (old := self._changes.add(change, blend)) is not None:
+            self._refuse(old, "newer changes took its place before a frame came")
         if self._session.needs_reset:
             self.inbox.restart(reset=True)
             self._ask()
@@ -112,10 +114,8 @@ class ChunkQueue:
             self._writer.drop(self._out.frames, DropReason.ENDED)
             self._out = None
         self._writer.drop(self.inbox.clear(), DropReason.ENDED)
-        fault = Fault(ErrorCode.OUT_OF_ORDER, "the session ended before its next chunk")
-        for change, _ in (*self._changes_out, *self._changes):
-            self._writer.send(ControlAck(change.control_id, refused=fault))
-        self._changes, self._changes_out = [], []
+        for change in self._changes.clear():
+            self._refuse(change, "the session ended before its next chunk")
 
     # RenderJob
 
@@ -135,8 +135,7 @@ class ChunkQueue:
         # `record_failure` says so again; the session may be parked or resumed in between.
         self._session.at_start = self._session.needs_reset = False
         self._session.rendered_prompt = self._session.params.prompt
-        self._changes_out += self._changes
-        self._changes = []
+        self._changes.take()
         return self._session.video, self._out
 
     def rendered(self, chunk: RenderedChunk) -> None:
@@ -147,17 +146,15 @@ class ChunkQueue:
             return  # closed meanwhile: its frames are answered as dropped already
         self.inbox.done(perf_counter())
         first_id = request.frames[0].frame.frame_id
-        for change, blend in self._changes_out:
-            self._writer.send(ControlAck(change.control_id, first_id, blend))
-        self._changes_out = []
+        for change in self._changes.rendered():
+            self._writer.send(ControlAck(change.control_id, first_id, change.blend_chunks))
         self._writer.answer_chunk(request, chunk, index)
         self._end_if_finished()
 
     def failed(self, error: Exception) -> None:
         """Say so for each frame of the chunk; its changes wait again."""
         request, self._out = self._out, None
-        self._changes = [*self._changes_out, *self._changes]
-        self._changes_out = []
+        self._changes.failed()
         if request is not None:
             self.inbox.failed()
             self._writer.fail(request.frames, Fault(ErrorCode.INTERNAL, _public(error)))
@@ -166,6 +163,10 @@ class ChunkQueue:
     def on_state_lost(self, error: Exception) -> None:
         """The frames have left; the video restarts with the next chunk."""
         self._record_failure("writing keys and values failed", error)
+
+    def _refuse(self, change: PendingChange, why: str) -> None:
+        fault = Fault(ErrorCode.OUT_OF_ORDER, why)
+        self._writer.send(ControlAck(change.control_id, refused=fault))
 
     def _record_failure(self, what: str, error: Exception) -> None:
         log.error("session %s: %s", self._session.name, what, exc_info=error)

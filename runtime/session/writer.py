@@ -86,11 +86,15 @@ class Writer:
 
     def send(self, body: ResponseBody) -> None:
         """Send anything but a frame's reply."""
-        self._queue.put_nowait(pack_response(body).SerializeToString())
+        self._put(pack_response(body).SerializeToString())
 
     def answer(self, reply: FrameReply, arrived_s: float, *, keyframe: bool = False) -> None:
         """Send a frame's reply; `keyframe`: encode its frame so that it can be decoded alone."""
-        self._queue.put_nowait(_Answer(reply, arrived_s, keyframe))
+        self._put(_Answer(reply, arrived_s, keyframe))
+
+    def _put(self, item: _Answer | bytes) -> None:
+        """All that a client makes a server send counts, or acknowledgements would pile up."""
+        self._queue.put_nowait(item)
         if self._queue.qsize() >= 2 * self._window:
             self._room.clear()
 
