@@ -37,6 +37,8 @@ _OPENING_REFUSALS = (
 """Final in answer to `open`; later in a session they are faults that a new session may not have."""
 _HANDSHAKE = ("CERTIFICATE_VERIFY_FAILED", "Peer name", "Ssl handshake failed")
 _TOO_LARGE = "larger than max"
+_CROWDED = "Concurrent RPC limit exceeded"
+"""gRPC's own refusal, before any handler: as many calls as it takes at once. It passes."""
 
 
 def channel_options(largest_message: int) -> list[tuple[str, Any]]:
@@ -96,6 +98,8 @@ def judge(error: grpc.RpcError, *, accepted: bool) -> Broken | Refused:
     text = f"{code.name}: {details}" if details else code.name
     if code in _REFUSALS:
         return Refused(f"the server refuses: {text} ({_REFUSALS[code]})")
+    if code is _CODE.RESOURCE_EXHAUSTED and _CROWDED in details:
+        return Broken(f"the server has too many calls: {text}")
     if code in _OPENING_REFUSALS and not accepted:
         return Refused(f"the server refuses the session: {text}")
     if code is _CODE.UNAVAILABLE and any(sign in details for sign in _HANDSHAKE):

@@ -87,7 +87,10 @@ class MiniServer:
             stream.wake()
 
     async def _start(self) -> None:
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(
+            options=[("grpc.so_reuseport", 0)],
+            maximum_concurrent_rpcs=self.script.most_calls,
+        )
         handlers: dict[str, Any] = {
             "RenderStream": grpc.stream_stream_rpc_method_handler(self._render_stream),
             "GetServerInfo": grpc.unary_unary_rpc_method_handler(self._server_info),

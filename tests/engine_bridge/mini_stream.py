@@ -53,6 +53,7 @@ class Script:
     delay_s: float = 0.0
     token: str | None = None
     refuse: tuple[grpc.StatusCode, str] | None = None
+    most_calls: int | None = None
     queue: tuple[int, ...] = ()
     queue_s: float = 0.02
     protocol_major: int = 1

@@ -112,3 +112,18 @@ def test_a_session_taken_over_is_not_taken_back() -> None:
         until(lambda: client.status.state is State.FAILED)
         assert "another client" in client.status.text
         assert len(server.seen.opens) == 1
+
+
+def test_a_server_with_too_many_calls_is_asked_again() -> None:
+    """Refused by gRPC itself, and not by the server: it passes."""
+    with (
+        MiniServer(Script(most_calls=1)) as server,
+        client_of(server) as one,
+        client_of(server) as other,
+    ):
+        until(lambda: State.STREAMING in {one.status.state, other.status.state})
+        served, refused = (one, other) if one.status.state is State.STREAMING else (other, one)
+        until(lambda: refused.status.state is State.RECONNECTING)
+        assert "too many calls" in refused.status.text
+        served.close()
+        refused.wait_streaming()

@@ -185,6 +185,18 @@ def test_trailers_alone_refuse_and_say_why(status: int, message: str, said: str)
         assert said in until_state(client, State.FAILED)
 
 
+def test_too_many_calls_at_once_are_asked_again():
+    """Refused by gRPC itself, and not by the server: it passes."""
+    said = "Concurrent RPC limit exceeded!"
+
+    def refuse(peer: Connection) -> None:
+        peer.send(h2.settings())
+        peer.headers([*GRPC, ("grpc-status", "8"), ("grpc-message", said)], end=True)
+
+    with HostileServer(Manners(greet=refuse)) as server, native(server.address) as client:
+        assert said in until_state(client, State.RECONNECTING)
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

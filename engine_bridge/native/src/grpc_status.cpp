@@ -66,7 +66,10 @@ Break judge(const GrpcStatus& status, bool accepted) {
                                                                     : C2R_E_AUTH;
     return {code, status.code, true, "the server refuses: " + text + " (" + what + ")"};
   }
-  if (refuses_opening(status.code) && !accepted)
+  // gRPC's own refusal, before any handler: as many calls as it takes at once. It passes.
+  const bool crowded = status.code == grpc_code::resource_exhausted &&
+                       status.message.find("Concurrent RPC limit exceeded") != std::string::npos;
+  if (refuses_opening(status.code) && !accepted && !crowded)
     return {about_version ? C2R_E_VERSION : C2R_E_REFUSED, status.code, true,
             "the server refuses the session: " + text};
   return {C2R_E_BROKEN, status.code, false, text};
