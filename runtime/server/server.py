@@ -65,13 +65,12 @@ class RunningServer:
         """The renderer is lost: sessions are told; only a new process can serve again."""
         self.admission = Admission(self._thread, settings)
         negotiation = Negotiation(preset, settings)
-        self._recorder = _recorder(settings, negotiation)
+        self._negotiation = negotiation
         self._service = RenderService(
             negotiation,
             self.admission,
             RenderScheduler(self._thread),
             self._pool,
-            self._recorder,
             self._session_over,
         )
         self._health = Health(off=not settings.health)
@@ -94,6 +93,7 @@ class RunningServer:
         await self._health.set(serving=False)
         self._thread.start()
         self.address = address_of(self.settings.host, self._bind())
+        self._service.recorder = _recorder(self.settings, self._negotiation)
         await self._grpc.start()
         self._loading = asyncio.create_task(self._load(load))
 
@@ -149,8 +149,8 @@ class RunningServer:
         if not self._thread.stop(self.settings.drain_s):
             log.warning("the render thread is busy; it ends with the program")
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._recorder is not None:
-            self._recorder.close()
+        if self._service.recorder is not None:
+            self._service.recorder.close()
 
     def _bind(self) -> int:
         address = address_of(self.settings.host, self.settings.port)

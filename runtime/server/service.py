@@ -97,14 +97,13 @@ class RenderService:
         admission: Admission,
         scheduler: RenderScheduler,
         pool: Executor,
-        recorder: Recorder | None,
         session_over: Callable[[Session], None],
     ) -> None:
         self.pipeline: Pipeline | None = None
+        self.recorder: Recorder | None = None
         self._negotiation, self._admission, self._scheduler = negotiation, admission, scheduler
         self._settings = negotiation.settings
-        self._pool, self._recorder = pool, recorder
-        self._session_over = session_over
+        self._pool, self._session_over = pool, session_over
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What gRPC calls. Messages of a stream stay bytes: they are parsed off the loop, recorded
@@ -133,7 +132,7 @@ class RenderService:
 
     async def render_stream(self, requests: Any, context: Context) -> None:
         """One stream; turns what ends it into a status."""
-        pipe = GrpcPipe(context, self._recorder)
+        pipe = GrpcPipe(context, self.recorder)
         try:
             await self._serve(pipe)
         except (WireError, RefusedError) as error:

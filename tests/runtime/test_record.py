@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import stat
 import sys
+import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,10 +18,12 @@ from c2r.wire import parse_request
 from c2r.wire.events import ControlChange, EndRequest
 from c2r.wire.formats import Codec, CodecLists
 from runtime.cli import replay
+from runtime.recording import recorder as recorder_module
 from runtime.recording.recorder import Entry, Kind, Recorder, read_entries, read_header
+from runtime.recording.redact import response_without_token
 from runtime.recording.replies import read_stream, recorded_replies
 from tests.runtime.bare_client import session
-from tests.runtime.serving import FIRST, LATER, SlowPipeline, frames, run, serving
+from tests.runtime.serving import FIRST, LATER, SlowPipeline, frames, parked, run, serving
 
 
 def entries_of(path: Path) -> list[Entry]:
@@ -49,7 +54,9 @@ def test_a_recording_keeps_every_message_as_it_was(tmp_path):
     path = tmp_path / "session.c2r"
     received = recorded(path)
     entries = entries_of(path)
-    assert [one.data for one in entries if one.kind is Kind.RESPONSE] == received
+    kept = [one.data for one in entries if one.kind is Kind.RESPONSE]
+    assert kept == [response_without_token(one) for one in received]
+    assert kept[1:] == received[1:], "all but the resume token in the first one"
     requests = [parse_request(one.data) for one in entries if one.kind is Kind.REQUEST]
     kinds = [one.WhichOneof("body") for one in requests]
     assert kinds == ["open", "control", *["frame"] * (FIRST + LATER + 2), "end"]
@@ -69,8 +76,10 @@ def test_a_file_that_was_cut_off_gives_all_but_the_last(tmp_path):
     recorder = Recorder(path, {})
     for number in range(3):
         recorder.write(Kind.REQUEST, 1, bytes(100 + number))
+    deadline = time.monotonic() + 10
+    while len(entries_of(path)) < 3:
+        assert time.monotonic() < deadline, "written at once, not when the file is closed"
     whole = path.read_bytes()
-    assert len(entries_of(path)) == 3, "written at once, not when the file is closed"
     recorder.close()
     for missing in (1, 50, 102, 110):
         path.write_bytes(whole[:-missing])
@@ -99,6 +108,84 @@ def test_a_damaged_entry_is_said_so(tmp_path):
     path.write_bytes(path.read_bytes() + b"\0\0\0\0\x77" + bytes(12))
     with pytest.raises(ValueError, match="kind 119"):
         entries_of(path)
+
+
+def test_a_file_that_exists_is_not_overwritten(tmp_path):
+    path = tmp_path / "dear.c2r"
+    path.write_bytes(b"the only one")
+
+    async def test() -> None:
+        with pytest.raises(FileExistsError, match=r"dear\.c2r exists; give --record another"):
+            async with serving(record=path):
+                pass
+
+    run(test())
+    assert path.read_bytes() == b"the only one"
+
+
+def test_a_server_that_cannot_listen_leaves_no_file(tmp_path):
+    async def test() -> None:
+        async with serving() as server:
+            port = int(server.address.rpartition(":")[2])
+            with pytest.raises(OSError, match="taken"):
+                async with serving(record=tmp_path / "new.c2r", port=port):
+                    pass
+
+    run(test())
+    assert not (tmp_path / "new.c2r").exists()
+
+
+def test_no_recording_holds_a_resume_token(tmp_path):
+    path, tokens = tmp_path / "session.c2r", []
+
+    async def test() -> None:
+        async with serving(record=path) as server:
+            token = b""
+            for _ in range(3):
+                async with session(server, resume_token=token) as client:
+                    assert client.accepted is not None
+                    token = client.accepted.resume_token
+                    tokens.append(token)
+                await parked(server)
+
+    run(test())
+    assert all(tokens)
+    assert not any(token in path.read_bytes() for token in tokens)
+    assert sum(one.kind is Kind.RESPONSE for one in entries_of(path)) >= 6
+
+
+class StalledFile(io.BytesIO):
+    """A disk that takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+
+    def write(self, data: Any) -> int:
+        assert self.goes_on.wait(60)
+        return super().write(data)
+
+
+def test_a_stalled_disk_ends_the_recording_and_holds_nobody_up(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(recorder_module, "MAX_WAITING_BYTES", 100_000)
+    monkeypatch.setattr(recorder_module, "CLOSE_S", 0.1)
+    disk = StalledFile()
+
+    async def test() -> None:
+        async with serving(record=tmp_path / "slow.c2r") as server:
+            recorder = server._service.recorder
+            assert recorder is not None
+            recorder._file.close()
+            recorder._file = cast(Any, disk)
+            async with session(server) as client:
+                count = FIRST + 4 * LATER
+                await client.render(frames(count))
+                assert len(client.frames()) == count
+            assert recorder._waiting_bytes < 200_000
+
+    run(test())
+    disk.goes_on.set()
+    assert "the disk is too slow" in caplog.text
 
 
 def play(path: Path, tmp_path: Path, *options: str, source: Any = None) -> dict[str, Any]:
