@@ -78,12 +78,15 @@ class Admission:
             self._let_go(key)
 
     def resume(self, request: OpenRequest) -> Session | None:
-        """The session that the request's token names, taken over from the stream it is on."""
-        key = _key(request.resume_token)
-        session = self._sessions.get(key)
-        if session is None or self._closing:
+        """The session that the request's token names, taken over from the stream it is on.
+
+        It has another token from now on, so that one that was seen on its way is worth nothing. The
+        one before stays good until a message on the new stream shows that its client has the other:
+        the connection may break before it arrives.
+        """
+        if self._closing or (session := self._named(request.resume_token)) is None:
             return None
-        timer = self._parked.pop(key, None)
+        timer = self._parked.pop(_key(session.token), None)
         if timer is not None:
             timer.cancel()
         if session.stream is not None:
@@ -91,6 +94,9 @@ class Admission:
             # stream ends by and by; `leave` will find that the session is no longer on it.
             session.stream.take_over()
             session.stream = None
+        del self._sessions[_key(session.token)]
+        session.renew_token(used=request.resume_token)
+        self._sessions[_key(session.token)] = session
         resumed = resume_parameters(session.params, request, self._settings.blend_chunks)
         session.update_params(resumed)
         return session
@@ -123,6 +129,13 @@ class Admission:
         else:
             self._let_go(key)
         self.changed.set()
+
+    def _named(self, token: bytes) -> Session | None:
+        key = _key(token)
+        if key in self._sessions:
+            return self._sessions[key]
+        unconfirmed = (one for one in self._sessions.values() if one.old_token)
+        return next((one for one in unconfirmed if _key(one.old_token) == key), None)
 
     async def _open_video(self, params: RenderParameters) -> Video:
         assert self._pipeline is not None, "no slot is given before the renderer is ready"

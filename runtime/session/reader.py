@@ -97,6 +97,7 @@ class Reader:
             )
             if self._stopped:
                 return
+            self._session.old_token = b""  # the client has `accepted`, and so the new one
             self._receive(message, arrived_s)
             await self._writer.room()
         await asyncio.sleep(BREAK_S)

@@ -84,12 +84,13 @@ class Session:
     `params` are requested; the video has them from its next chunk on. `rendered_prompt`: of the
     chunk that was requested last. `at_start`: the next chunk is a first one, since the video has no
     state. `needs_reset`: the next chunk is a first one, since the video's state was rendered with
-    another prompt. `stream` is None while the session is parked.
+    another prompt. `old_token`: still good, until the client shows that it has `token`. `stream` is
+    None while the session is parked.
     """
 
     def __init__(self, video: Video, params: RenderParameters, now_s: float) -> None:
         self.name = secrets.token_hex(4)
-        self.token = secrets.token_bytes(TOKEN_BYTES)
+        self.token, self.old_token = secrets.token_bytes(TOKEN_BYTES), b""
         self.video = video
         self.params = params
         self.rendered_prompt: str | None = None
@@ -98,6 +99,10 @@ class Session:
         self.stream: ActiveStream | None = None
         self._failures = 0
         self._warned: set[WarningCode] = set()
+
+    def renew_token(self, used: bytes) -> None:
+        """Another token; `used`: the one that the client came with."""
+        self.token, self.old_token = secrets.token_bytes(TOKEN_BYTES), used
 
     def update_params(self, params: RenderParameters) -> None:
         """Take requested parameters; a new prompt that is not blended in resets the stream.

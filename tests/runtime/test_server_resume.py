@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from c2r.wire import DroppedFrame, RenderedFrame
-from c2r.wire.events import EndReason, EndRequest, SessionWarning, WarningCode
+from c2r.wire.events import EndReason, EndRequest, Feedback, SessionWarning, WarningCode
 from runtime.pipeline.pipeline import Video
 from tests.runtime.bare_client import session
 from tests.runtime.serving import (
@@ -22,6 +22,7 @@ from tests.runtime.serving import (
     emptied,
     frames,
     images,
+    only_session,
     parked,
     pipeline,
     received,
@@ -168,6 +169,54 @@ def test_a_token_of_no_living_session_restarts(how):
                 assert WarningCode.RESTARTED in codes
                 await after.render(frames(FIRST))
                 assert np.array_equal(after.frames()[0], direct(images(FIRST))[0])
+
+    run(test())
+
+
+async def cut_off(server: Any, token: bytes, *, says: bool) -> tuple[bool, bytes]:
+    """Resume, then break off; whether the session went on, and its token.
+
+    `says`: with a message after `accepted`.
+    """
+    async with session(server, resume_token=token) as client:
+        assert client.accepted is not None
+        if says:
+            await client.send(Feedback())
+            await until(lambda: not only_session(server).old_token)
+        found = client.accepted.resumed, client.accepted.resume_token
+    await parked(server)
+    return found
+
+
+def test_a_token_is_good_once():
+    async def test() -> None:
+        async with serving() as server:
+            _, first = await cut_off(server, b"", says=True)
+            resumed, second = await cut_off(server, first, says=True)
+            assert resumed
+            assert second != first
+            resumed, _ = await cut_off(server, first, says=True)
+            assert not resumed, "it was replaced"
+            resumed, _ = await cut_off(server, second, says=True)
+            assert resumed
+
+    run(test())
+
+
+def test_a_token_stays_good_until_the_client_has_the_next():
+    async def test() -> None:
+        async with serving() as server:
+            _, first = await cut_off(server, b"", says=True)
+            for _ in range(3):  # `accepted` is lost each time
+                resumed, other = await cut_off(server, first, says=False)
+                assert resumed
+            resumed, last = await cut_off(server, other, says=True)
+            assert resumed, "had it arrived, it would be good too"
+            for stale in (first, other):
+                resumed, _ = await cut_off(server, stale, says=True)
+                assert not resumed
+            resumed, _ = await cut_off(server, last, says=True)
+            assert resumed
 
     run(test())
 
