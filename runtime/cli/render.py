@@ -17,11 +17,14 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from c2r.clips import Image, VideoWriter, read_clip, write_image
+from c2r.clips import read_clip
 from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.streaming.sampler import SamplerConfig
 from c2r.streaming.sampler_options import SCALES, add_sampler_options, guidance_of
+from c2r.wire.checks import check_real
+from c2r.wire.events import MAX_STRENGTH
 from runtime.cli.network_options import Choice, add_network_options, load_pipeline, read_choice
+from runtime.cli.render_output import check_output, write_output
 from runtime.core import Frames
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline, pad_frames
@@ -56,7 +59,7 @@ def parser() -> ArgumentParser:
         "--negative-prompt", help="offline only: what it does not (the preset's: Wan's, or none)"
     )
     options.add_argument(
-        "--strength", type=float, default=1.0, help="of the control, 0 or more (1)"
+        "--strength", type=float, default=1.0, help=f"of the control, 0 to {MAX_STRENGTH:g} (1)"
     )
     options.add_argument("--mode", choices=["stream", "offline"], default="stream")
     add_sampler_options(options)
@@ -92,11 +95,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen, rest = parser().parse_known_args(arguments)
     if chosen.frames is not None and chosen.frames < 1:
         raise ValueError(f"--frames {chosen.frames}: render at least one")
-    if chosen.output.suffix not in ("", ".mp4"):
-        raise ValueError(f"--output {chosen.output}: give a .mp4 file, or a folder for PNGs")
+    check_real(chosen.strength, "--strength", 0.0, MAX_STRENGTH)
     console = Console(stderr=True)
     choice = read_choice(chosen, rest)
     check_mode(chosen, rest, choice)
+    check_output(chosen.input, chosen.output)
     if chosen.mode == "offline":
         choice = replace(choice, backend="eager")  # whole clips: no chunk to capture as a graph
     pipeline = load_pipeline(choice, console)
@@ -112,7 +115,7 @@ def main(arguments: Sequence[str]) -> int:
         rendered = _render(chosen, pipeline, coarse, progress)
     seconds = time.perf_counter() - begin
     shown = np.concatenate([coarse, rendered], axis=2) if chosen.beside else rendered
-    _write(chosen.output, list(shown), preset.fps)
+    write_output(chosen.output, list(shown), preset.fps)
     console.print(f"{len(rendered)} frames in {seconds:.1f} s -> {chosen.output}")
     return 0
 
@@ -142,14 +145,3 @@ def _render(
         trained_length=chosen.trained_length,
         on_step=lambda done, _: progress.update(task, completed=done),
     )
-
-
-def _write(output: Path, frames: list[Image], fps: int) -> None:
-    """An mp4 by its suffix, else a folder of numbered PNGs."""
-    if output.suffix == ".mp4":
-        with VideoWriter(output, fps) as writer:
-            for frame in frames:
-                writer.write(frame)
-    else:
-        for index, frame in enumerate(frames):
-            write_image(output / f"{index:05}.png", frame)

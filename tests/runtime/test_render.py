@@ -17,7 +17,9 @@ from c2r.streaming.noise import latent_noise
 from c2r.streaming.sampler import SamplerConfig
 from c2r.weights.renderer import seeded_networks
 from c2r.wire.events import EndRequest
+from runtime.cli import render
 from runtime.cli.render import stream_clip
+from runtime.cli.render_output import check_output
 from runtime.pipeline.offline import render_offline
 from runtime.pipeline.pipeline import Pipeline, pad_frames
 from tests.runtime import bare_client, serving
@@ -120,7 +122,9 @@ def test_offline_equals_its_parts(pipeline):
     [
         (["--output", "x.avi"], "give a .mp4 file"),
         (["--frames", "0"], "at least one"),
-        (["--strength", "-1"], "strength"),
+        (["--strength", "-1"], "--strength: is -1"),
+        (["--strength", "1e30"], "must be finite and in [0, 2]"),
+        (["--strength", "nan"], "--strength"),
         (["--device", "tpu"], "is no device"),
         (["--promt", "x"], "unknown option --promt; did you mean --prompt?"),
         (["--width", "70"], "not a multiple of 16"),
@@ -144,6 +148,48 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys, extra, message):
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("spelling", ["in", "in/../in", "link"])
+def test_the_input_is_not_overwritten(folder, tmp_path, capsys, spelling):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (tmp_path / "link").symlink_to(folder)
+    output = str(tmp_path / spelling)
+    arguments = ["--input", str(folder), "--output", output]
+    assert run(["render", *arguments, *DEBUG_ARGUMENTS]) == 2
+    assert "is the input too" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_input_video_is_not_overwritten(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"a clip")
+    with pytest.raises(ValueError, match="is the input too"):
+        check_output(clip, tmp_path / "sub" / ".." / "clip.mp4")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("taken/out", "nothing can be written there"),
+        ("taken/out.mp4", "nothing can be written there"),
+        ("taken", "is a file already; give a folder"),
+        ("folder.mp4", "is a folder already; give a .mp4 file"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_said_before_rendering(
+    folder, tmp_path, capsys, monkeypatch, output, message
+):
+    (tmp_path / "taken").write_bytes(b"a file")
+    (tmp_path / "folder.mp4").mkdir()
+
+    def load(*given: Any) -> Any:
+        raise AssertionError("nothing is loaded before the output is tried")
+
+    monkeypatch.setattr(render, "load_pipeline", load)
+    arguments = ["--input", str(folder), "--output", str(tmp_path / output)]
+    assert run(["render", *arguments, *DEBUG_ARGUMENTS]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_server_gives_the_same_pictures_bit_for_bit():
