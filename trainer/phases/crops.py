@@ -20,6 +20,9 @@ from torch import Tensor
 from c2r.models.configs import PIXELS_PER_LATENT, Preset
 from trainer.sample_random import plain_random
 
+AT_EDGES = 2
+"""Places more at either edge, of the places where a crop may begin."""
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -76,7 +79,9 @@ def draw_crops(size: int, preset: Preset, seed: int, draws: Sequence[int]) -> li
 def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: random.Random) -> Crop:
     """A crop of about `size` output pixels a side, 0 for the whole frame; see `check_crop`.
 
-    The part that is seen is a latent smaller, where a crop is smaller than the frame.
+    The part that is seen is a latent smaller, where a crop is smaller than the frame. Where it ends
+    with the frame so does what is seen, and crops there are more frequent: convolutions see nothing
+    beyond a frame's edge, and have to learn it there.
     """
     check_crop(size, scale)
     step = PIXELS_PER_LATENT * scale
@@ -89,10 +94,12 @@ def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: rand
 def _along(wanted: int, whole: int, step: int, random_: random.Random) -> tuple[int, int, int, int]:
     """Along one axis: the first latent, how many, the first pixel seen and how many."""
     count = min(wanted or whole, whole)
-    first = random_.randint(0, whole - count)
+    last = whole - count
+    first = min(max(random_.randint(-AT_EDGES, last + AT_EDGES), 0), last)
     if count in (1, whole):
         return first, count, 0, count * step
-    return first, count, random_.randint(0, step), (count - 1) * step
+    ends = {0: 0, last: step}
+    return first, count, ends.get(first, random_.randint(0, step)), (count - 1) * step
 
 
 def latents_of(crops: Sequence[Crop], latents: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ def test_crops_of_latents_and_pixels_begin_at_one_place():
     latents = torch.arange(9 * 16).float().view(1, 1, 1, 9, 16).expand(2, 1, 1, 9, 16)
     pixels = latents.repeat_interleave(16, 3).repeat_interleave(16, 4)
     places = set()
-    for seed in range(40):
+    for seed in range(120):
         crops = [draw_crop(64, (9, 16), 2, random.Random(seed + row)) for row in range(2)]
         small = latents_of(crops, latents)
         assert small.shape[-2:] == (4, 4)
@@ -130,6 +130,20 @@ def test_crops_of_latents_and_pixels_begin_at_one_place():
     assert len(places) > 20, "any pixel, not the strides of a network"
     whole = draw_crop(0, (9, 16), 2, random.Random(0))
     assert seen_of([whole], pixels_of([whole], pixels[:1])).shape[-2:] == (144, 256)
+
+
+def test_the_loss_looks_at_the_frames_own_edges():
+    """Where a crop ends with the frame; elsewhere what is seen begins at any pixel."""
+    crops = [draw_crop(64, (9, 16), 2, random.Random(seed)) for seed in range(400)]
+    top = [crop for crop in crops if crop.row == 0]
+    bottom = [crop for crop in crops if crop.row + crop.rows == 9]
+    assert {crop.top for crop in top} == {0}
+    assert {crop.top for crop in bottom} == {16}
+    assert {crop.left for crop in crops if crop.column == 0} == {0}
+    assert {crop.left for crop in crops if crop.column + crop.columns == 16} == {16}
+    assert all(0.2 < len(some) / 400 < 0.45 for some in (top, bottom)), "3 of 10 places each"
+    inner = [crop.top for crop in crops if 0 < crop.row < 9 - crop.rows]
+    assert set(inner) == set(range(17))
 
 
 def test_the_sum_is_that_of_the_weighted_terms(alexnet, monkeypatch):
