@@ -19,7 +19,7 @@
 #   scores            15 min    OUT/eval OUT/eval-bare      report.json, page.html
 #   student           90 min    OUT/autoregress OUT/consistency OUT/dmd
 #   from pairs        40 min    OUT/post-train              the student, on fine clips
-#   decoder           60 min    DATA/streamed OUT/guide     512x288, guided by the coarse frames
+#   decoder           60 min    DATA/streamed OUT/guide-crops OUT/guide   512x288, guided
 #   scores            20 min    OUT/eval-teacher OUT/eval-4 OUT/eval-2 OUT/eval-1 OUT/eval-student
 #   pack              seconds   OUT/shipped                 the folder that ships
 #
@@ -80,9 +80,12 @@ train autoregress autoregress "${WINDOWS[@]}" --start.folder "$TEACHER"
 train consistency consistency "${WINDOWS[@]}" --start.folder "$OUT/autoregress/renderer"
 train dmd dmd --data.cache "$DATA/cache-tiny" --start.folder "$OUT/consistency/renderer" --distil.teacher "$TEACHER"
 
-# From pairs: the student on its own streams, then the guided decoder on the streams that come out.
+# From pairs: the student on its own streams, then the guided decoder on the streams that come out,
+# on crops and then on whole frames: in a crop its convolutions see an edge on every side.
 train post_train post-train "${CLIPS[@]}" --start.folder "$OUT/dmd/renderer"
-train guide guide "${CLIPS[@]}" --guide.streamed "$DATA/streamed" --start.folder "$OUT/post-train/renderer"
+GUIDE=("${CLIPS[@]}" --guide.streamed "$DATA/streamed" --start.folder "$OUT/post-train/renderer")
+train guide guide-crops "${GUIDE[@]}"
+train guide guide "${GUIDE[@]}" --start.vae "$OUT/guide-crops/vae.safetensors" --guide.pixels.crop 0 --batch 1 --micro_batch 1 --optim.lr 5e-4 --optim.ema 0.99 --guide.judge.begin 0.1 --guide.student_share 0.7 --steps 1150
 
 # Scores of teacher and students by denoising steps, then all of them in one table.
 evaluate eval-teacher --steps 50 "${GUIDED[@]}" --weights "teacher=$TEACHER"

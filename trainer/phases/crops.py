@@ -79,9 +79,9 @@ def draw_crops(size: int, preset: Preset, seed: int, draws: Sequence[int]) -> li
 def draw_crop(size: int, latent_size: tuple[int, int], scale: int, random_: random.Random) -> Crop:
     """A crop of about `size` output pixels a side, 0 for the whole frame; see `check_crop`.
 
-    The part that is seen is a latent smaller, where a crop is smaller than the frame. Where it ends
-    with the frame so does what is seen, and crops there are more frequent: convolutions see nothing
-    beyond a frame's edge, and have to learn it there.
+    The part that is seen is a latent smaller. Where a crop ends with the frame so does what is
+    seen, and crops there are more frequent: convolutions see nothing beyond a frame's edge, and
+    have to learn it there. Of a whole frame one edge in four is seen.
     """
     check_crop(size, scale)
     step = PIXELS_PER_LATENT * scale
@@ -96,8 +96,11 @@ def _along(wanted: int, whole: int, step: int, random_: random.Random) -> tuple[
     count = min(wanted or whole, whole)
     last = whole - count
     first = min(max(random_.randint(-AT_EDGES, last + AT_EDGES), 0), last)
-    if count in (1, whole):
-        return first, count, 0, count * step
+    if count == 1:
+        return first, count, 0, step
+    if count == whole:
+        begin = min(max(random_.randint(-step // 2, step + step // 2), 0), step)
+        return first, count, begin, (count - 1) * step
     ends = {0: 0, last: step}
     return first, count, ends.get(first, random_.randint(0, step)), (count - 1) * step
 

@@ -128,8 +128,11 @@ def test_crops_of_latents_and_pixels_begin_at_one_place():
         assert seen_of(crops, large).shape[-2:] == (48, 48)
         places.add((crops[0].top % 8, crops[0].left % 8))
     assert len(places) > 20, "any pixel, not the strides of a network"
-    whole = draw_crop(0, (9, 16), 2, random.Random(0))
-    assert seen_of([whole], pixels_of([whole], pixels[:1])).shape[-2:] == (144, 256)
+    whole = [draw_crop(0, (9, 16), 2, random.Random(seed)) for seed in range(200)]
+    assert pixels_of(whole[:1], pixels[:1]).equal(pixels[:1])
+    assert seen_of(whole[:1], pixels_of(whole[:1], pixels[:1])).shape[-2:] == (128, 240)
+    assert {crop.top for crop in whole} == {crop.left for crop in whole} == set(range(17))
+    assert 0.15 < sum(crop.top == 0 for crop in whole) / 200 < 0.4
 
 
 def test_the_loss_looks_at_the_frames_own_edges():
