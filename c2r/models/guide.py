@@ -100,6 +100,11 @@ def smoothed(x: Tensor) -> Tensor:
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=x.shape[1])
 
 
+def resized(x: Tensor, scale: int) -> Tensor:
+    """x [N, c, H, W] at [scale*H, scale*W], bilinear."""
+    return x if scale == 1 else F.interpolate(x, scale_factor=float(scale), mode="bilinear")
+
+
 def no_memory(widths: tuple[int, ...], levels: Iterable[int], latents: Tensor) -> Past:
     """Zeros for blocks at these levels, for latents [B, T, C, h, w] at the coarsest one's size."""
     batch, (rows, columns) = len(latents), latents.shape[-2:]
@@ -196,10 +201,8 @@ class DecoderGuide(nn.Module):
         return shown.add_(change[:, :3]), (*features.past[:own], *recent)
 
     def resize(self, plain: Tensor) -> Tensor:
-        """Frames [N, 3, 8h, 8w] at the guide's size, bilinear."""
-        if self.config.scale == 1:
-            return plain
-        return F.interpolate(plain, scale_factor=float(self.config.scale), mode="bilinear")
+        """Frames [N, 3, 8h, 8w] at the guide's size."""
+        return resized(plain, self.config.scale)
 
 
 def check_guide(guide: Tensor, latents: Tensor, frames: int, scale: int) -> None:

@@ -4,6 +4,11 @@ The other way to guide a decoder (`c2r.models.guide` adds to one that exists): e
 coarse frame, light and matter from the latents. What a small VAE's decoder makes has the blocks of
 its latents in it; this one starts from the coarse frame and has none to remove.
 
+Two things come of the finest level: how the coarse frame's colours change (a matrix and an offset a
+place, interpolated between places, as the bilateral grids of HDRNet are: Gharbi et al., 2017), and
+what is added to them. Edges are then the coarse frame's own, at any light; and nothing is made by a
+pixel-shuffle without a filter behind it, which would show as a grid.
+
 B batch, T latent frames, C latent channels, c channels, H W rows and columns at any level. Time is
 folded into the batch: [B*4T, c, H, W]. Levels count from the finest.
 """
@@ -17,8 +22,9 @@ from torch.nn import functional as F
 
 from c2r.models.configs import FRAMES_PER_LATENT, GuideConfig
 from c2r.models.convolutions import conv3, laid_out
-from c2r.models.guide import Ascent, CoarseEncoder, Past, no_memory
+from c2r.models.guide import Ascent, CoarseEncoder, Past, no_memory, resized, smoothed
 
+TONE = 12
 GREY = 0.5
 """Where there is no coarse frame, the decoder adds to this."""
 
@@ -37,7 +43,8 @@ class UNetDecoder(nn.Module):
         self.encoder = CoarseEncoder(config)
         self.enter = conv3(channels, FRAMES_PER_LATENT * widths[-1])
         self.ascent = Ascent(widths)
-        self.out = conv3(widths[0], 3 * config.unshuffle**2)
+        self.fine = min(config.unshuffle, 2)
+        self.out = conv3(widths[0], TONE + 3 * self.fine**2)
         nn.init.zeros_(self.out.weight)
         assert self.out.bias is not None
         nn.init.zeros_(self.out.bias)
@@ -61,7 +68,20 @@ class UNetDecoder(nn.Module):
         entered = self.enter(laid_out(latents.flatten(0, 1)))
         steps = rearrange(entered, "n (s c) h w -> (n s) c h w", s=FRAMES_PER_LATENT)
         x, recent = self.ascent(laid_out(steps), levels, past[own:])
-        return F.pixel_shuffle(self.out(x), self.config.unshuffle) + base, (*seen, *recent)
+        tone, added = self.out(x).split((TONE, 3 * self.fine**2), dim=1)
+        return self._toned(base, tone) + self._added(added), (*seen, *recent)
+
+    def _toned(self, base: Tensor, tone: Tensor) -> Tensor:
+        """Colours [N, 3, H, W] changed by `tone` [N, 12, H/u, W/u]: a matrix and an offset."""
+        matrix, offset = resized(tone, self.config.unshuffle).split((9, 3), dim=1)
+        changed = (matrix.unflatten(1, (3, 3)) * base[:, None]).sum(2)
+        return base + changed + offset
+
+    def _added(self, x: Tensor) -> Tensor:
+        """[N, 3 f^2, H/u, W/u], f the smaller of u and 2, at the frame's size [N, 3, H, W]."""
+        if self.fine > 1:
+            x = smoothed(F.pixel_shuffle(x, self.fine))
+        return resized(x, self.config.unshuffle // self.fine)
 
     def _base(self, latents: Tensor, coarse: Tensor | None, strength: Tensor) -> Tensor:
         if coarse is None:
