@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from c2r.wire.address import is_loopback
+from c2r.wire.address import check_address, is_loopback
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
@@ -29,7 +29,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         if not self.address.startswith("unix:"):
-            self._check_address()
+            check_address(self.address, DEFAULT_ADDRESS)
         if (self.client_cert is None) != (self.client_key is None):
             raise ValueError("a client certificate and its key go together; give both or neither")
         if not self.tls and (self.root_ca or self.client_cert or self.server_name):
@@ -46,17 +46,6 @@ class Endpoint:
     def loopback(self) -> bool:
         """The server runs on this machine."""
         return self.address.startswith("unix:") or is_loopback(self.host)
-
-    def _check_address(self) -> None:
-        fix = f"; write host:port, for example {DEFAULT_ADDRESS}"
-        if "://" in self.address or "/" in self.address or self.address != self.address.strip():
-            raise ValueError(f"server address {self.address!r} is no host and port{fix}")
-        host, _, port = self.address.rpartition(":")
-        # A bare IPv6 address ends in digits too, but they are no port.
-        if not host or (":" in host and not host.endswith("]")) or not port.isdecimal():
-            raise ValueError(f"server address {self.address!r} has no port{fix}")
-        if not 1 <= int(port) <= 65535:
-            raise ValueError(f"server address {self.address!r}: ports are 1 to 65535{fix}")
 
     def _check_token(self, token: str) -> None:
         if not token or not token.isascii() or not token.isprintable() or " " in token:

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from c2r.command_line import ArgumentParser
 from c2r.wire import Accepted, parse_request
+from c2r.wire.address import check_address
 from runtime.recording.recorder import Entry, Kind
 from runtime.recording.replies import (
     StreamReplies,
@@ -115,6 +116,8 @@ def _check_codecs(now: StreamReplies, then: StreamReplies) -> None:
 
 def channel_to(chosen: argparse.Namespace) -> tuple[grpc.aio.Channel, list[tuple[str, str]]]:
     """A channel to the server that the options name, and what to send with the call."""
+    if not chosen.server.startswith("unix:"):
+        check_address(chosen.server)
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     metadata = []
     if chosen.token_file is not None:

@@ -1,8 +1,8 @@
 """`c2r serve`: wait for game engines and render what they send.
 
 Listens on this machine only, unless TLS files are given. Prints `listening on HOST:PORT` when it is
-ready. SIGTERM or Ctrl+C lets open sessions finish their chunk; a second one does not wait. Exits
-with 3 when the renderer is lost, so that a supervisor starts it again.
+ready. SIGTERM, SIGHUP or Ctrl+C lets open sessions finish their chunk; a second one does not wait.
+Exits with 3 when the renderer is lost, so that a supervisor starts it again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.console import Console
 from c2r.command_line import ArgumentParser, option_names, refuse
 from c2r.wire.address import is_loopback
 from c2r.wire.formats import SideChannel
+from runtime.cli.log_lines import log_to_stderr
 from runtime.cli.network_options import add_network_options, load_pipeline, read_choice
 from runtime.server.access import read_token
 from runtime.server.server import PendingPipeline, start_server
@@ -127,9 +128,13 @@ async def serve(source: PendingPipeline, settings: ServeSettings, console: Conso
 
 
 def on_signals(stop: Callable[[], None]) -> None:
-    """Have SIGINT and SIGTERM call `stop` on the running loop; the second one ends at once."""
+    """Have SIGINT, SIGTERM and SIGHUP call `stop` on the running loop; a second ends at once."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # A terminal that closes; `nohup` has it ignored, and Windows does not know it.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
 
         def handle(number: signal.Signals = number) -> None:
             signal.signal(number, signal.SIG_DFL)
@@ -151,7 +156,7 @@ def main(arguments: Sequence[str]) -> int:
     if not choice.paths.absent:
         refuse(chosen, ["seed"], "every network has weights, and clients choose the noise's seed")
     level = logging.INFO if chosen.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s")
+    log_to_stderr(level)
     if not is_loopback(settings.host) and settings.token is None and chosen.tls_client_ca is None:
         notice = "anyone who reaches this port may use it: consider --token-file or --tls-client-ca"
         console.print(notice, style="bold yellow")

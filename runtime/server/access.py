@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +18,11 @@ from c2r.wire.address import is_loopback
 from runtime.session.settings import ServeSettings, TLSFiles
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_BIND_ERRORS = {
+    errno.EADDRINUSE: "the port is taken; --port 0 finds a free one",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 127.0.0.1 is always there",
+    errno.EACCES: "this port needs privileges; give one from 1024 on",
+}
 LEAST_TOKEN = 16
 """Characters; anything shorter is guessed."""
 _OPEN_TO_ALL = "/grpc.health.v1.Health/"
@@ -33,6 +41,21 @@ def check_bind(settings: ServeSettings) -> None:
 def address_of(host: str, port: int) -> str:
     """`host:port`, with the brackets that IPv6 needs."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def why_not_listening(host: str, port: int) -> str:
+    """Why gRPC could not bind the address, in words; "" when the system sees no reason."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        return f"the host {host} cannot be resolved; give an IP address, such as 127.0.0.1"
+    try:
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+            probe.bind(address)
+    except OSError as error:
+        return _BIND_ERRORS.get(error.errno or 0, str(error))
+    return ""
 
 
 def read_token(path: Path) -> bytes:

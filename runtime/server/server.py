@@ -22,7 +22,13 @@ from runtime.pipeline.pipeline import Pipeline, warm_up
 from runtime.pipeline.render_thread import RenderScheduler, RenderThread
 from runtime.pipeline.watchdog import watch
 from runtime.recording.recorder import Recorder
-from runtime.server.access import BearerGate, address_of, check_bind, server_credentials
+from runtime.server.access import (
+    BearerGate,
+    address_of,
+    check_bind,
+    server_credentials,
+    why_not_listening,
+)
 from runtime.server.admission import Admission
 from runtime.server.health import Health, SessionVerdict
 from runtime.server.negotiation import Negotiation
@@ -159,9 +165,8 @@ class RunningServer:
                 return self._grpc.add_insecure_port(address)
             return self._grpc.add_secure_port(address, server_credentials(self.settings.tls))
         except RuntimeError as error:
-            raise OSError(
-                f"cannot listen on {address}: {error}; is the port taken? --port 0 finds a free one"
-            ) from error
+            why = why_not_listening(self.settings.host, self.settings.port)
+            raise OSError(f"cannot listen on {address}: {why or error}") from error
 
     async def _load(self, load: Callable[[], Pipeline]) -> None:
         pipeline = await self._thread.call(load)

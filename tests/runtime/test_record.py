@@ -262,3 +262,6 @@ def test_a_server_that_is_not_there_is_said(tmp_path):
         replay.main([str(path), "--server", "127.0.0.1:1"])
     with pytest.raises(ValueError, match="--speed"):
         replay.main([str(path), "--speed", "0"])
+    for server, words in (("127.0.0.1:123743", "ports are 1 to 65535"), ("localhost", "no port")):
+        with pytest.raises(ValueError, match=words):
+            replay.main([str(path), "--server", server])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import torch
 from c2r.weights.renderer import SHIPPED, WeightPaths
 from c2r.wire.events import EndReason
 from runtime.backends import resolve_backend
+from runtime.cli.log_lines import OneLine
 from runtime.cli.network_options import Choice, read_choice
 from runtime.cli.serve import main, parser, settings_from
 from runtime.session.settings import TLSFiles
@@ -46,7 +48,8 @@ def started(*words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of other processes end them there")
-def test_it_says_where_it_listens_and_ends_well():
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_it_says_where_it_listens_and_ends_well(name):
     with started() as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -55,7 +58,7 @@ def test_it_says_where_it_listens_and_ends_well():
 
         async def test() -> None:
             async with session(address, width=64, height=48) as client:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.Signals[name])
                 await client.over()
                 assert client.ended is not None
                 assert client.ended.reason is EndReason.SHUTDOWN
@@ -169,3 +172,34 @@ def test_help_names_the_essentials(capsys):
     text = capsys.readouterr().out
     for word in ("--preset", "--tls-cert", "--token-file", "--record", "--weights"):
         assert word in text
+
+
+def test_a_log_line_is_one_line(capsys):
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(name)s: %(message)s"))
+    name = "game\n2026-01-01 c2r: all is well\x1b[2J\u202e é 街"
+    try:
+        raise RuntimeError("a traceback keeps its lines")
+    except RuntimeError:
+        record = logging.LogRecord("c2r", 20, "", 0, "session %s", (name,), sys.exc_info())
+    line, *trace = handler.format(record).splitlines()
+    assert line == r"c2r: session game\n2026-01-01 c2r: all is well\x1b[2J\u202e é 街"
+    assert trace[-1] == "RuntimeError: a traceback keeps its lines"
+
+
+def test_a_clients_name_forges_no_line_of_the_log():
+    words = ("--preset", "debug", "--random-weights", "--verbose")
+    with started(*words) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("listening on ").strip()
+
+        async def test() -> None:
+            forged = "one\nFORGED\x1b[31m"
+            async with session(address, width=64, height=48, client=forged) as client:
+                process.send_signal(signal.SIGTERM)
+                await client.over()
+
+        run(test())
+        _, errors = process.communicate(timeout=START_S)
+        assert r"one\nFORGED\x1b[31m" in errors
+        assert "\nFORGED" not in errors

@@ -355,7 +355,8 @@ def test_a_taken_port_is_said():
     async def test() -> None:
         async with serving() as server:
             port = int(server.address.rpartition(":")[2])
-            with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+            words = f"cannot listen on 127.0.0.1:{port}: the port is taken"
+            with pytest.raises(OSError, match=words):
                 await start_server(pipeline(), replace(SETTINGS, port=port))
 
     run(test())

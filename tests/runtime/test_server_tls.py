@@ -200,6 +200,22 @@ def test_files_that_do_not_belong_together_are_refused(authority, tmp_path):
     run(test())
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("nowhere.invalid", r"the host nowhere\.invalid cannot be resolved"),
+        ("192.0.2.1", "this machine has no such address"),
+    ],
+)
+def test_a_host_that_is_not_here_is_no_port_that_is_taken(authority, host, words):
+    async def test() -> None:
+        settings = replace(SETTINGS, host=host, tls=authority.issue("server"))
+        with pytest.raises(OSError, match=words):
+            await start_server(pipeline(), settings)
+
+    run(test())
+
+
 def test_tokens_are_read_from_files(tmp_path):
     file = tmp_path / "token"
     file.write_text("correct-horse-battery\n", encoding="utf-8")

@@ -8,6 +8,7 @@
 #endif
 
 #include <cstring>
+#include <string>
 
 namespace c2r {
 
@@ -26,7 +27,7 @@ std::string Endpoint::port() const {
   if (host.find(':') != std::string::npos && host.back() != ']') return "";
   const std::string port = address.substr(colon + 1);
   const bool digits = port.find_first_not_of("0123456789") == std::string::npos;
-  return digits && port.size() <= 5 ? port : "";
+  return digits ? port : "";
 }
 
 bool Endpoint::loopback() const { return local_path() || is_loopback(host()); }
@@ -46,6 +47,9 @@ std::string Endpoint::problem() const {
   if (!local_path() && (port().empty() || !printable(address)))
     return "server address '" + address + "' has no port; write host:port, for example "
            "127.0.0.1:50051";
+  // Else a resolver would take it modulo 65536, and somebody else would be called.
+  if (!local_path() && (port().size() > 5 || std::stoi(port()) < 1 || std::stoi(port()) > 65535))
+    return "server address '" + address + "': ports are 1 to 65535";
   if (client_cert.empty() != client_key.empty())
     return "a client certificate and its key go together; give both or neither";
   if (!tls && !(root_ca.empty() && client_cert.empty() && server_name.empty()))
