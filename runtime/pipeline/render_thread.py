@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RECENT = 16
-"""Pieces of work whose durations are kept."""
+"""Units of work whose durations are kept."""
 
 
 class RendererLostError(RuntimeError):

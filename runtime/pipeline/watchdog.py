@@ -11,11 +11,11 @@ TICK_S = 1.0
 FLOOR_S = 60.0
 """No work is given up before: prompts are encoded, graphs captured and kernels compiled in it."""
 MULTIPLE = 20
-"""Of the longest of the thread's recent pieces of work."""
+"""Of the longest of the thread's recent units of work."""
 
 
 def limit_s(thread: RenderThread) -> float | None:
-    """Seconds that a piece of work may take; None while too few are measured.
+    """Seconds that a unit of work may take; None while too few are measured.
 
     Loading, the warm-up and the first chunks of all are neither watched nor, once it watches, in
     the measure.
@@ -26,7 +26,7 @@ def limit_s(thread: RenderThread) -> float | None:
 
 
 async def watch(thread: RenderThread) -> NoReturn:
-    """Tell the thread that it is lost once a piece of work takes too long. Runs until cancelled."""
+    """Tell the thread that it is lost once a unit of work takes too long. Runs until cancelled."""
     seen, waited_s = -1, 0.0
     while True:
         await asyncio.sleep(TICK_S)

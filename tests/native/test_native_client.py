@@ -14,9 +14,19 @@ from c2r.wire import Camera, CoarseFrame, RenderedFrame, ResetReason
 from c2r.wire.enum_map import number_of
 from c2r.wire.events import ControlAck
 from c2r.wire.formats import Codec, CodecLists
+from engine_bridge.client.endpoint import Endpoint
 from engine_bridge.client.status import State
-from tests.engine_bridge.client_rig import HEIGHT, WIDTH, assert_each_once, frame, frames, kinds
+from tests.engine_bridge.client_rig import (
+    HEIGHT,
+    WIDTH,
+    assert_each_once,
+    frame,
+    frames,
+    kinds,
+    options,
+)
 from tests.engine_bridge.mini_server import MiniServer, Script
+from tests.native.native_client import NativeClient
 from tests.native.native_rig import native, play, until, until_state
 
 NOWHERE = "127.0.0.1:1"
@@ -221,3 +231,11 @@ def test_frames_from_one_thread_and_controls_from_another():
         client.close()
         outcomes += client.results()
     assert_each_once(outcomes, range(60))
+
+
+@pytest.mark.parametrize("address", ["localhost:123743", "localhost:65536", "localhost:0"])
+def test_a_port_out_of_range_is_said_and_not_wrapped(address: str):
+    endpoint = Endpoint(NOWHERE)
+    object.__setattr__(endpoint, "address", address)  # past Python's check, which is another one
+    with pytest.raises(ValueError, match="ports are 1 to 65535"):
+        NativeClient(endpoint, options())
