@@ -26,6 +26,8 @@ WEIGHT_MAX = 127
 SMALLEST = 1e-12
 LEAST_INPUTS = 16
 """Layers with fewer inputs are left as they are: too little work to win anything."""
+REDUCED = not torch.cpu._is_vnni_supported()
+"""Without VNNI products are summed in 16 bits, which inputs of 8 bits overflow: they get 7."""
 LEAST_GAIN = 1.3
 """Rounding is not worth less."""
 
@@ -56,7 +58,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[..., I]` -> `[..., O]`."""
-        out: Tensor = torch.ops.quantized.linear_dynamic(x.contiguous(), self._packed)
+        out: Tensor = torch.ops.quantized.linear_dynamic(x.contiguous(), self._packed, REDUCED)
         return out
 
 
@@ -99,8 +101,9 @@ def to_int8(model: nn.Module, keep: Mapping[str, str] = KEPT) -> int:
 
 
 def multiplies_integers() -> bool:
-    """Whether such products are clearly faster than float32 on this CPU."""
-    return "onednn" in torch.backends.quantized.supported_engines and integer_gain() > LEAST_GAIN
+    """Whether such products are exact in their sums and clearly faster than float32 on this CPU."""
+    there = "onednn" in torch.backends.quantized.supported_engines
+    return there and not REDUCED and integer_gain() > LEAST_GAIN
 
 
 @cache

@@ -10,6 +10,7 @@ from torch import nn
 
 from c2r.kernels.int8 import (
     LEAST_GAIN,
+    REDUCED,
     Int8Linear,
     emulated,
     integer_gain,
@@ -32,6 +33,7 @@ def test_weights_keep_their_rows_scale():
     assert ((stored * scales[:, None] - weight).abs() <= 0.501 * scales[:, None]).all()
 
 
+@pytest.mark.skipif(REDUCED, reason="inputs have 7 bits on this CPU")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shift", [0.0, 3.0, -3.0])
 def test_products_are_those_of_the_rounded_numbers(bias, shift):
@@ -63,8 +65,11 @@ def test_a_dit_in_int8_stays_close_and_keeps_what_must_stay():
 
 
 def test_they_are_chosen_where_they_are_faster(monkeypatch):
-    assert multiplies_integers() == (integer_gain() > LEAST_GAIN)
+    assert integer_gain() > 0
+    monkeypatch.setattr("c2r.kernels.int8.REDUCED", False)
     monkeypatch.setattr("c2r.kernels.int8.integer_gain", lambda: 0.9 * LEAST_GAIN)
     assert not multiplies_integers()
     monkeypatch.setattr("c2r.kernels.int8.integer_gain", lambda: 1.1 * LEAST_GAIN)
     assert multiplies_integers()
+    monkeypatch.setattr("c2r.kernels.int8.REDUCED", True)
+    assert not multiplies_integers()
