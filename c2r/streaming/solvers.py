@@ -56,6 +56,8 @@ class UniPC:
             flow_shift=shift,
         )
         self._scheduler.set_timesteps(steps)
+        # It looks for the first step by a timestep cut to a whole number, which many steps share.
+        self._scheduler.set_begin_index(0)
         self.levels: tuple[float, ...] = tuple(self._scheduler.sigmas[:-1].tolist())
 
     def step(self, index: int, x: Tensor, velocity: Tensor) -> Tensor:
