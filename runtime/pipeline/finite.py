@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-class NotFiniteError(RuntimeError):
+class NotFiniteError(ValueError):
     """A chunk has a NaN or an infinity in it; its stream has to be reset."""
 
     def __init__(self) -> None:

@@ -20,6 +20,7 @@ from trainer.distill.student import CausalDenoiser, forcing_mask
 from trainer.distill.teacher import Conditions, Teacher
 from trainer.networks.assemble import frozen_denoiser
 from trainer.networks.start import start_of
+from trainer.pace import StopSignals
 from trainer.settings import TrainConfig
 
 END = "over"
@@ -72,15 +73,16 @@ def serve_students(config: TrainConfig, distil: DistilConfig, world: World) -> N
     denoiser = frozen_denoiser(start.config, world, start, CausalDenoiser)
     teacher, mask = Teacher(denoiser, distil.guidance), forcing_mask(config)
     students = list(world.link.students_of(world.rank))
-    while students:
-        for student in list(students):
-            request = world.link.receive(student)
-            if request["question"] == END:
-                students.remove(student)
-                continue
-            with world.autocast(config.precision):
-                answer = _answer(teacher, request, mask, world.device)
-            world.link.send(student, {"answer": answer})
+    with StopSignals():  # of a preemption: the students end with a checkpoint, and say so
+        while students:
+            for student in list(students):
+                request = world.link.receive(student)
+                if request["question"] == END:
+                    students.remove(student)
+                    continue
+                with world.autocast(config.precision):
+                    answer = _answer(teacher, request, mask, world.device)
+                world.link.send(student, {"answer": answer})
 
 
 def _answer(
