@@ -85,7 +85,7 @@ train dmd dmd --data.cache "$DATA/cache-tiny" --start.folder "$OUT/consistency/r
 train post_train post-train "${CLIPS[@]}" --start.folder "$OUT/dmd/renderer"
 GUIDE=("${CLIPS[@]}" --guide.streamed "$DATA/streamed" --start.folder "$OUT/post-train/renderer")
 train guide guide-crops "${GUIDE[@]}"
-train guide guide "${GUIDE[@]}" --start.vae "$OUT/guide-crops/vae.safetensors" --guide.pixels.crop 0 --batch 1 --micro_batch 1 --optim.lr 5e-4 --optim.ema 0.99 --guide.judge.begin 0.1 --guide.student_share 0.7 --steps 1150
+train guide guide "${GUIDE[@]}" --start.vae "$OUT/guide-crops/vae.safetensors" --guide.pixels.crop 0 --batch 1 --micro_batch 1 --optim.ema 0.99 --guide.judge.weight 0.02 --guide.judge.begin 0.4 --guide.student_share 0.7 --guide.pixels.perceptual 0.25 --optim.lr 8e-4 --steps 1100
 
 # Scores of teacher and students by denoising steps, then all of them in one table.
 evaluate eval-teacher --steps 50 "${GUIDED[@]}" --weights "teacher=$TEACHER"
