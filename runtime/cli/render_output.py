@@ -26,6 +26,8 @@ def check_output(source: Path, output: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        if output.is_file():
+            output.open("r+b").close()
     except OSError as error:
         raise OSError(f"--output {output}: nothing can be written there: {error}") from error
 

@@ -11,6 +11,7 @@ Shapes: F frames of the chunk, H W pixel rows and columns, S text tokens.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -105,8 +106,12 @@ class Pipeline:
         return self.rollout.device
 
     def probe(self) -> None:
-        """Raises when the device computes no more. Waits for it."""
-        torch.ones(2, device=self.device).sum().item()
+        """Raises when the device computes no more. Waits for it.
+
+        Memory that ran out is no such thing: another program may give its own back.
+        """
+        with suppress(torch.OutOfMemoryError):
+            torch.ones(2, device=self.device).sum().item()
 
     def open(self, seed: int) -> VideoState:
         """A new stream; takes the memory of its K/V cache."""

@@ -173,7 +173,7 @@ class RunningServer:
         chunk_ms = await self._thread.call(warm_up, pipeline, self.settings.warm_chunks)
         log.info("warm: a chunk takes %.0f ms", chunk_ms)
         self._thread.probe = pipeline.probe
-        self._spawn(watch(self._thread))
+        self._spawn(watch(self._thread, chunk_ms / 1000))
         self._service.pipeline = pipeline
         self.admission.open(pipeline)
         await self._health.set(serving=True)

@@ -123,12 +123,13 @@ def test_calls_of_a_lost_thread_fail():
 def test_nothing_is_watched_before_enough_is_measured():
     async def test() -> None:
         thread = RenderThread()
-        assert watchdog.limit_s(thread) is None
+        assert watchdog.limit_s(thread, 9.0) is None
         thread.done = 2 * RECENT
         thread.recent_s.extend([0.1, 25.0, 0.2])
-        assert watchdog.limit_s(thread) == 25.0 * watchdog.MULTIPLE
+        assert watchdog.limit_s(thread, 0.5) == 25.0 * watchdog.MULTIPLE
         thread.recent_s.extend([0.1] * RECENT)
-        assert watchdog.limit_s(thread) == watchdog.FLOOR_S
+        assert watchdog.limit_s(thread, 0.5) == watchdog.FLOOR_S
+        assert watchdog.limit_s(thread, 70.0) == 70.0 * watchdog.MULTIPLE, "clients that only left"
 
     run(test())
 

@@ -118,4 +118,4 @@ def test_what_a_run_writes_down_is_read_again(tmp_path, phase):
 
 def test_the_record_of_the_shipped_renderer_is_read():
     config = read_settings(ROOT / "assets" / "tiny" / "training.yaml")
-    assert (config.phase, config.dmd.longest, config.distil.guidance.text_scale) == ("dmd", 21, 3.0)
+    assert (config.phase, config.steps, config.guide.pixels.perceptual) == ("guide", 1100, 0.25)

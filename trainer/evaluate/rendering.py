@@ -82,7 +82,7 @@ def render_clips(
     for done, clip in enumerate(clips):
         path = into / f"{clip.id}.mp4"
         if not path.is_file():
-            scale = scale_to(networks.preset, clip)
+            size = coarse_size(networks.preset, clip)
             assert clip.control is not None, (
                 "clips without a coarse counterpart are left out before"
             )
@@ -90,8 +90,7 @@ def render_clips(
             prompt = (prompts or {}).get(clip.id)
             caption = clip.caption if prompt is None else prompt.caption
             with VideoWriter(path, clip.fps, crf=CRF) as writer:
-                small = resized(coarse, clip.width // scale, clip.height // scale)
-                shown = render(networks, small, caption, rendering)
+                shown = render(networks, resized(coarse, *size), caption, rendering)
                 for frame in resized(shown, clip.width, clip.height):
                     writer.write(frame)
         on_clip(done + 1, len(clips))
@@ -133,6 +132,18 @@ def _claim(into: Path, how: dict[str, Any]) -> None:
     if into.is_dir() and any(into.glob("*.mp4")):
         raise ValueError(f"{into} holds videos but no {HOW}; give another --out or name")
     write_whole(file, json.dumps(how, indent=1) + "\n")
+
+
+def coarse_size(preset: Preset, clip: Clip) -> tuple[int, int]:
+    """Width and height of the coarse frames that the renderer is given of a clip.
+
+    Those of the DiT's size pass as they are, to a guided renderer too, whose frames are then
+    averaged down to it.
+    """
+    if (clip.width, clip.height) == (preset.width, preset.height):
+        return preset.width, preset.height
+    scale = scale_to(preset, clip)
+    return clip.width // scale, clip.height // scale
 
 
 def scale_to(preset: Preset, clip: Clip) -> int:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from c2r.models.presets import get_preset
+from tests.debug_networks import guided_networks
 from tests.trainer.small_run import make_clip
-from trainer.evaluate.rendering import resized, scale_to
+from trainer.evaluate.rendering import coarse_size, resized, scale_to
 
 
 def test_a_clip_may_be_a_whole_number_of_times_larger(tmp_path: Path):
@@ -32,3 +33,12 @@ def test_frames_are_averaged_down_and_keep_their_brightness_up():
     assert large.shape == frames.shape
     assert large.mean() == pytest.approx(small.mean(), abs=2)
     assert resized(frames, 12, 8) is frames
+
+
+def test_a_guided_renderer_takes_clips_of_its_size_and_of_the_dits(tmp_path: Path):
+    preset, clip = guided_networks().preset, make_clip(tmp_path, "clip", "cg")
+    assert preset.output_size == (2 * preset.width, 2 * preset.height)
+    for times, given in ((1, 1), (2, 2), (4, 2)):
+        size = times * preset.width, times * preset.height
+        wanted = given * preset.width, given * preset.height
+        assert coarse_size(preset, replace(clip, width=size[0], height=size[1])) == wanted

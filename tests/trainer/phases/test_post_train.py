@@ -16,6 +16,7 @@ from trainer.data.loader import Prefetcher
 from trainer.distill.provenance import read_provenance
 from trainer.distill.rollout_plan import RolloutPlan, frames_of, ping_pong_indices
 from trainer.phases import phase_settings
+from trainer.phases.crops import draw_crops, seen_of
 from trainer.phases.post_train import Scored, along
 
 SMALL = {"pixels": {"crop": 64, "looked_at": 1}, "judge": {"width": 8, "every": 2}}
@@ -69,11 +70,12 @@ def test_frames_of_the_stream_and_of_the_clip_are_seen_at_the_same_place(loop_of
     with torch.no_grad():
         scored = phase.rolled(batch, RolloutPlan(3, range(3)))
         seen = phase.seen(batch, scored)
-    assert seen.fine.equal(batch.frames.float() / 255)
-    assert seen.coarse.equal(batch.control.float() / 255)
+    crops = draw_crops(0, phase.config.model, phase.config.seed, batch.draws)
+    assert seen.fine.equal(seen_of(crops, batch.frames.float() / 255))
+    assert seen.coarse.equal(seen_of(crops, batch.control.float() / 255))
     with torch.no_grad():
         expected = phase.encoders.vae.decode(scored.x, batch.control.float() / 255)
-    torch.testing.assert_close(seen.output, expected)
+    torch.testing.assert_close(seen.output, seen_of(crops, expected))
 
 
 def test_motion_holds_forwards_only():
