@@ -9,7 +9,6 @@ Shapes: L rows of input, I inputs and O outputs of a layer.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from c2r.kernels.fp8 import KEPT
+from c2r.kernels.race import gain
 
 WEIGHT_MAX = 127
 SMALLEST = 1e-12
@@ -109,19 +109,10 @@ def multiplies_integers() -> bool:
 @cache
 @torch.no_grad()
 def integer_gain() -> float:
-    """Time of a float32 layer over that of an `Int8Linear` on this CPU; takes about 0.1 s, once.
-
-    The best of several turns, one kind after the other, so that other work disturbs both.
-    """
+    """Time of a float32 layer over that of an `Int8Linear` on this CPU; takes about 0.1 s, once."""
     plain, x = nn.Linear(512, 1024), torch.ones(1024, 512)
-    best_s = {plain: float("inf"), Int8Linear(plain): float("inf")}
-    for _ in range(8):
-        for layer in best_s:
-            begun_s = time.perf_counter()
-            layer(x)
-            best_s[layer] = min(best_s[layer], time.perf_counter() - begun_s)
-    float_s, integer_s = best_s.values()
-    return float_s / integer_s
+    integers = Int8Linear(plain)
+    return gain(lambda: plain(x), lambda: integers(x))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from rich.progress import Progress
 from c2r.command_line import ArgumentParser
 from c2r.report import versions
 from c2r.wire import ServerInfo
+from engine_bridge.cli.game import game_for
 from engine_bridge.client import (
     ClientOptions,
     RenderClient,
@@ -36,7 +37,6 @@ from engine_bridge.client import (
 from engine_bridge.sinks.contact_sheet import ContactSheet
 from engine_bridge.sinks.files import VideoSink
 from engine_bridge.sinks.pairs import Pair, side_by_side
-from engine_bridge.sources import open_game
 from street.city.take import LEVELS
 
 PROMPT = (
@@ -163,16 +163,7 @@ def play(
     )
     sheet, frames = ContactSheet(), max(1, round(chosen.seconds * info.fps))
     with ExitStack() as stack:
-        source = stack.enter_context(
-            open_game(
-                info.width,
-                info.height,
-                seed=chosen.seed,
-                fps=info.fps,
-                level=chosen.level,
-                side_channels=info.side_channels,
-            )
-        )
+        source = stack.enter_context(game_for(info, chosen))
         names = ("demo", "coarse", "pictures") if chosen.apart else ("demo",)
         videos = [
             stack.enter_context(VideoSink(chosen.output / f"{name}.mp4", info.fps))

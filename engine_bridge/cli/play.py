@@ -23,6 +23,7 @@ from rich.progress import Progress
 from c2r.command_line import ArgumentParser
 from c2r.wire import ServerInfo
 from c2r.wire.events import ControlAck, SessionWarning
+from engine_bridge.cli.game import game_for
 from engine_bridge.cli.play_window import HELP, KeySettings, play_in_window
 from engine_bridge.client import (
     ClientOptions,
@@ -39,7 +40,6 @@ from engine_bridge.client import (
 from engine_bridge.client.endpoint import DEFAULT_ADDRESS
 from engine_bridge.sinks.files import VideoSink
 from engine_bridge.sinks.pairs import Pair, side_by_side
-from engine_bridge.sources import open_game
 from street.city.take import LEVELS
 
 PROMPTS = [
@@ -156,16 +156,7 @@ def _play_headless(
 ) -> None:
     frames = max(1, round((chosen.seconds or HEADLESS_SECONDS) * info.fps))
     with ExitStack() as stack:
-        source = stack.enter_context(
-            open_game(
-                info.width,
-                info.height,
-                seed=chosen.seed,
-                fps=info.fps,
-                level=chosen.level,
-                side_channels=info.side_channels,
-            )
-        )
+        source = stack.enter_context(game_for(info, chosen))
         video = None
         if chosen.output is not None:
             video = stack.enter_context(VideoSink(chosen.output, info.fps))
@@ -198,15 +189,7 @@ def _play_in_window(
     keys = KeySettings(chosen.prompt or PROMPTS, chosen.strength)
     seconds, started = chosen.seconds or math.inf, time.perf_counter()
     with (
-        open_game(
-            info.width,
-            info.height,
-            seed=chosen.seed,
-            fps=info.fps,
-            pipe="window",
-            level=chosen.level,
-            side_channels=info.side_channels,
-        ) as source,
+        game_for(info, chosen, pipe="window") as source,
         _client(chosen, endpoint, info, console) as client,
     ):
         console.print(HELP)

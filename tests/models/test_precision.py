@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from c2r.config import override
+from c2r.kernels import race
 from c2r.models import precision
 from c2r.models.build import tune_for_cpu
 from c2r.models.precision import multiplies_bfloat16
@@ -35,7 +36,7 @@ def test_which_devices_multiply_in_bfloat16(bf16, amx, gain, expected, monkeypat
 def test_the_gain_is_that_of_the_clock(monkeypatch):
     # float32 takes 3 s in every turn, bfloat16 2 s.
     readings = accumulate(chain([0], cycle([3, 10, 2, 10])))
-    monkeypatch.setattr(precision.time, "perf_counter", lambda: next(readings))
+    monkeypatch.setattr(race.time, "perf_counter", lambda: next(readings))
     precision.bfloat16_gain.cache_clear()
     assert precision.bfloat16_gain() == 1.5
     precision.bfloat16_gain.cache_clear()
